@@ -1,0 +1,628 @@
+/*
+ * apply.c
+ *	  A batch of entities, locked and written.
+ *
+ * Locking comes in ascending keys: the local entities, their base rows, and
+ * where the far end is written its entities.  Then everything is read again
+ * under a newer snapshot, and the decisions are made on that; what they rest on
+ * must be exactly the row versions that are locked, else the round is repeated.
+ * What does not exist cannot be locked: an insert of it by somebody else shows
+ * up as a conflict of the unique key when it is written.
+ *
+ * Writing comes in this order: base rows are dropped or set, then the local
+ * end, then the far one.  An application's trigger that edits an entity
+ * meanwhile thus finds the books as they are afterwards, and its edit is noted
+ * like any other.  Rows are written by ctid: one that such a trigger has
+ * changed since it was locked is passed over.  In the end, the base of what was
+ * not stored as intended is put back, so that it stays a change.
+ *
+ * May call effect.c and weigh.c, and command.c for the writing.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "apply.h"
+#include "command.h"
+#include "document.h"
+
+/* How often rows may appear or be replaced under our hands before we give up */
+#define MAX_LOCK_ROUNDS 100
+
+static Command insert_entities =
+COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
+	" SELECT $1, c.id, c.doc, $6, c.modified_at, c.modified_by"
+	" FROM unnest($2, $3, $4, $5) AS c(id, doc, modified_at, modified_by)"
+	" ON CONFLICT DO NOTHING RETURNING e.id, e.doc",
+		6, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT8OID);
+
+static Command update_entities =
+COMMAND("UPDATE %1$s.entity AS e"
+	" SET doc = c.doc, rev = $5, modified_at = c.modified_at, modified_by = c.modified_by"
+	" FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS c(tid, doc, modified_at, modified_by, n)"
+	" WHERE e.ctid" EQ "c.tid RETURNING c.n, e.doc",
+		5, TIDARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT8OID);
+
+static Command delete_entities =
+COMMAND("DELETE FROM %1$s.entity AS e"
+	" USING pg_catalog.unnest($1) WITH ORDINALITY AS c(tid, n)"
+	" WHERE e.ctid" EQ "c.tid RETURNING c.n",
+		1, TIDARRAYOID);
+
+static Command upsert_tombstones =
+COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, deleted_by)"
+	" SELECT $1, c.id, $5, c.deleted_at, c.deleted_by"
+	" FROM unnest($2, $3, $4) AS c(id, deleted_at, deleted_by)"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET rev = excluded.rev,"
+	" deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by",
+		5, TEXTOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT8OID);
+
+static Command drop_bases =
+COMMAND("DELETE FROM diagsync_local.base AS b USING pg_catalog.unnest($1) AS c(tid)"
+	" WHERE b.ctid" EQ "c.tid",
+		1, TIDARRAYOID);
+
+static Command set_bases =
+COMMAND("UPDATE diagsync_local.base AS b SET doc = c.doc"
+	" FROM unnest($1, $2) AS c(tid, doc) WHERE b.ctid" EQ "c.tid",
+		2, TIDARRAYOID, JSONBARRAYOID);
+
+static Command upsert_bases =
+COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
+	" SELECT $1, c.id, c.doc, c.changed_at, c.changed_by"
+	" FROM unnest($2, $3, $4, $5) AS c(id, doc, changed_at, changed_by)"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc,"
+	" changed_at = excluded.changed_at, changed_by = excluded.changed_by",
+		5, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID);
+
+/* Columns of a batch in the making, for the arrays of a command */
+typedef struct Columns
+{
+	int			n;
+	int			max;
+	Datum	   *keys;
+	Datum	   *tids;
+	Datum	   *docs;
+	bool	   *no_doc;
+	Datum	   *times;
+	bool	   *no_time;
+	Datum	   *principals;
+	bool	   *no_principal;
+	WorkItem	  **items;
+} Columns;
+
+static void
+columns_init(Columns *columns, int max)
+{
+	columns->n = 0;
+	columns->max = max;
+	columns->keys = palloc(max * sizeof(Datum));
+	columns->tids = palloc(max * sizeof(Datum));
+	columns->docs = palloc(max * sizeof(Datum));
+	columns->no_doc = palloc(max * sizeof(bool));
+	columns->times = palloc(max * sizeof(Datum));
+	columns->no_time = palloc(max * sizeof(bool));
+	columns->principals = palloc(max * sizeof(Datum));
+	columns->no_principal = palloc(max * sizeof(bool));
+	columns->items = palloc(max * sizeof(WorkItem *));
+}
+
+static void
+columns_add(Columns *columns, WorkItem *item, ItemPointer tid, const Jsonb *doc,
+			TimestampTz at, const char *by)
+{
+	int			n = columns->n++;
+
+	Assert(n < columns->max);
+	columns->keys[n] = item->entity.key;
+	columns->tids[n] = PointerGetDatum(tid);
+	columns->docs[n] = PointerGetDatum(doc);
+	columns->no_doc[n] = doc == NULL;
+	columns->times[n] = TimestampTzGetDatum(at);
+	columns->no_time[n] = at == DT_NOBEGIN;
+	columns->principals[n] = by ? CStringGetTextDatum(by) : (Datum) 0;
+	columns->no_principal[n] = by == NULL;
+	columns->items[n] = item;
+}
+
+static Datum
+make_array(Datum *values, bool *nulls, int n, Oid type)
+{
+	int			lower = 1;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower,
+											  type, typlen, typbyval, typalign));
+}
+
+#define KEYS(c) make_array((c)->keys, NULL, (c)->n, TEXTOID)
+#define TIDS(c) make_array((c)->tids, NULL, (c)->n, TIDOID)
+#define DOCS(c) make_array((c)->docs, (c)->no_doc, (c)->n, JSONBOID)
+#define TIMES(c) make_array((c)->times, (c)->no_time, (c)->n, TIMESTAMPTZOID)
+#define PRINCIPALS(c) \
+	make_array((c)->principals, (c)->no_principal, (c)->n, TEXTOID)
+
+/*
+ * A new item for the entity with this id, nothing of it read or locked.
+ */
+WorkItem *
+apply_item(const char *id)
+{
+	WorkItem	   *item = palloc0(sizeof(WorkItem));
+
+	item->entity.id = pstrdup(id);
+	item->entity.key = CStringGetTextDatum(id);
+	ItemPointerSetInvalid(&item->entity.local.tid);
+	ItemPointerSetInvalid(&item->entity.base.tid);
+	ItemPointerSetInvalid(&item->entity.public.tid);
+	ItemPointerSetInvalid(&item->locked_local);
+	ItemPointerSetInvalid(&item->locked_base);
+	ItemPointerSetInvalid(&item->locked_public);
+	return item;
+}
+
+/*
+ * The item for the copy that an item with effect.copies makes: the local
+ * version under a new id, inserted locally and by a push at the far end.
+ * The reader is between reader_begin() and reader_end().
+ */
+WorkItem *
+apply_copy(Work *work, const WorkItem *item)
+{
+	char	   *id = effect_copy_id(&work->reader, &item->entity);
+	WorkItem	   *copy = apply_item(id);
+	Version    *version = palloc(sizeof(Version));
+
+	*version = item->entity.local;
+	version->doc = document_rename(item->entity.local.doc, item->entity.id, id);
+	ItemPointerSetInvalid(&version->tid);
+	copy->effect.local = version;
+	if (work->direction == DIRECTION_PUSH)
+		copy->effect.public = version;
+	else
+		copy->effect.base = BASE_SET;
+	return copy;
+}
+
+static bool
+same_tid(ItemPointer a, ItemPointer b)
+{
+	if (!ItemPointerIsValid(a) || !ItemPointerIsValid(b))
+		return ItemPointerIsValid(a) == ItemPointerIsValid(b);
+	return ItemPointerEquals(a, b);
+}
+
+/* Lock a row that was read, unless that version is locked already. */
+static void
+lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
+		 ItemPointer locked)
+{
+	if (!ItemPointerIsValid(tid))
+		ItemPointerSetInvalid(locked);
+	else if (!same_tid(tid, locked))
+	{
+		if (probe_lock(probe, tid, snapshot, mode, !IsolationUsesXactSnapshot()))
+			*locked = probe->slot->tts_tid;
+		else
+			ItemPointerSetInvalid(locked);
+	}
+}
+
+/*
+ * Lock what the items rest on and decide about them anew, until all of it is
+ * locked.  The items come in ascending ids and have been read.  Waits for
+ * writers of these entities.
+ */
+void
+apply_lock(Work *work, List *items)
+{
+	for (int round = 0;; round++)
+	{
+		Snapshot	snapshot = work->reader.snapshot;
+		bool		complete = true;
+		ListCell   *lc;
+
+		foreach(lc, items)
+		{
+			WorkItem	   *item = lfirst(lc);
+
+			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
+					 LockTupleNoKeyExclusive, &item->locked_local);
+		}
+		foreach(lc, items)
+		{
+			WorkItem	   *item = lfirst(lc);
+
+			lock_row(&work->reader.base, snapshot, &item->entity.base.tid,
+					 LockTupleExclusive, &item->locked_base);
+		}
+		foreach(lc, items)
+		{
+			WorkItem	   *item = lfirst(lc);
+
+			if (item->effect.public != NULL)
+				lock_row(&work->reader.public, snapshot,
+						 &item->entity.public.tid,
+						 LockTupleNoKeyExclusive, &item->locked_public);
+		}
+
+		/* What we waited for may have committed: read again. */
+		reader_end(&work->reader);
+		UnregisterSnapshot(snapshot);
+		reader_begin(&work->reader, RegisterSnapshot(GetTransactionSnapshot()));
+		foreach(lc, items)
+		{
+			WorkItem	   *item = lfirst(lc);
+
+			CHECK_FOR_INTERRUPTS();
+			(void) reader_read(&work->reader, &item->entity);
+			effect_decide(&item->effect, &item->entity, work->direction,
+						  work->resolution, work->merged);
+			if (!same_tid(&item->entity.local.tid, &item->locked_local) ||
+				!same_tid(&item->entity.base.tid, &item->locked_base) ||
+				(item->effect.public != NULL &&
+				 !same_tid(&item->entity.public.tid, &item->locked_public)))
+				complete = false;
+		}
+		if (complete)
+			return;
+		if (round >= MAX_LOCK_ROUNDS)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not lock the changed entities of diagram \"%s\" because they keep being replaced",
+							work->link->local->id),
+					 errhint("Run the transaction again.")));
+	}
+}
+
+static void
+drop_and_set_bases(Work *work, List *items)
+{
+	Columns		drop;
+	Columns		set;
+	ListCell   *lc;
+	Datum		values[5];
+
+	columns_init(&drop, list_length(items));
+	columns_init(&set, list_length(items));
+	foreach(lc, items)
+	{
+		WorkItem	   *item = lfirst(lc);
+		Entity	   *entity = &item->entity;
+
+		if (!entity->has_base_row)
+			continue;
+		if (item->effect.base == BASE_DROP)
+			columns_add(&drop, item, &entity->base.tid, NULL, DT_NOBEGIN, NULL);
+		else if (item->effect.base == BASE_SET)
+			columns_add(&set, item, &entity->base.tid, item->effect.base_doc,
+						DT_NOBEGIN, NULL);
+	}
+	if (drop.n > 0)
+	{
+		values[0] = TIDS(&drop);
+		if (command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
+						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) drop.n)
+			elog(ERROR, "base rows of diagram \"%s\" changed though they are locked",
+				 work->link->local->id);
+	}
+	if (set.n > 0)
+	{
+		values[0] = TIDS(&set);
+		values[1] = DOCS(&set);
+		if (command_run(&set_bases, STORAGE_LOCAL, values, NULL,
+						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) set.n)
+			elog(ERROR, "base rows of diagram \"%s\" changed though they are locked",
+				 work->link->local->id);
+	}
+}
+
+/*
+ * One end of a link: which of the two effects and outcomes is meant.
+ */
+typedef struct End
+{
+	Work	   *work;
+	bool		is_local;
+	const Diagram *diagram;
+} End;
+
+static const Version *
+target_of(const End *end, const WorkItem *item)
+{
+	return end->is_local ? item->effect.local : item->effect.public;
+}
+
+static Version *
+current_of(const End *end, WorkItem *item)
+{
+	return end->is_local ? &item->entity.local : &item->entity.public;
+}
+
+static Outcome *
+outcome_of(const End *end, WorkItem *item)
+{
+	return end->is_local ? &item->local_outcome : &item->public_outcome;
+}
+
+/* Note what became of the write of an item, "stored" being what is there now. */
+static void
+note_stored(const End *end, WorkItem *item, const Jsonb *stored)
+{
+	*outcome_of(end, item) =
+		document_equal(stored, target_of(end, item)->doc) ?
+		OUTCOME_WRITTEN : OUTCOME_ALTERED;
+}
+
+/* The columns n (from 1) and doc of UPDATE and DELETE ... RETURNING */
+static void
+note_returned(const End *end, Columns *columns)
+{
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		bool		isnull;
+		int64		n = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
+													1, &isnull));
+		Jsonb	   *stored = NULL;
+
+		if (SPI_tuptable->tupdesc->natts > 1)
+			stored = DatumGetJsonbP(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
+												  2, &isnull));
+		note_stored(end, columns->items[n - 1], stored);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * The columns id and doc of INSERT ... RETURNING; rows come back in the order
+ * of the array, those left out missing.
+ */
+static void
+note_inserted(const End *end, Columns *columns)
+{
+	int			n = 0;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		bool		isnull;
+		char	   *id = TextDatumGetCString(SPI_getbinval(tuple,
+														   SPI_tuptable->tupdesc,
+														   1, &isnull));
+		Jsonb	   *stored = DatumGetJsonbP(SPI_getbinval(tuple,
+														  SPI_tuptable->tupdesc,
+														  2, &isnull));
+
+		for (int m = n; m < columns->n; m++)
+		{
+			if (strcmp(columns->items[m]->entity.id, id) == 0)
+			{
+				note_stored(end, columns->items[m], stored);
+				n = m + 1;
+				break;
+			}
+		}
+		pfree(id);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Was an insert missed because somebody else has inserted that id meanwhile?
+ * (An application's trigger of this transaction may have done so too; that is
+ * an edit on top.)
+ */
+static bool
+is_inserted_by_others(const End *end, Columns *columns)
+{
+	Probe		probe;
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	bool		found = false;
+
+	probe_open(&probe, end->diagram->storage, TABLE_ENTITY, AccessShareLock);
+	probe_begin(&probe, snapshot);
+	for (int i = 0; i < columns->n && !found; i++)
+	{
+		bool		isnull;
+
+		found = *outcome_of(end, columns->items[i]) == OUTCOME_MISSED &&
+			probe_find(&probe, end->diagram->key, columns->keys[i]) &&
+			DatumGetInt64(slot_getattr(probe.slot, Anum_entity_rev,
+									   &isnull)) != (int64) end->work->own;
+	}
+	probe_close(&probe);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+static void
+upsert_deleted(const End *end, Columns *deletes)
+{
+	Columns		deleted;
+	Datum		values[5];
+
+	columns_init(&deleted, deletes->n);
+	for (int i = 0; i < deletes->n; i++)
+	{
+		WorkItem	   *item = deletes->items[i];
+		const Version *target = target_of(end, item);
+
+		if (*outcome_of(end, item) != OUTCOME_MISSED)
+			columns_add(&deleted, item, NULL, NULL, target->at, target->by);
+	}
+	if (deleted.n == 0)
+		return;
+	values[0] = end->diagram->key;
+	values[1] = KEYS(&deleted);
+	values[2] = TIMES(&deleted);
+	values[3] = PRINCIPALS(&deleted);
+	values[4] = Int64GetDatum((int64) end->work->own);
+	(void) command_run(&upsert_tombstones, end->diagram->storage, values, NULL,
+					   COMMAND_EXEMPT);
+}
+
+/*
+ * Write one end of the items; notes the outcomes.
+ */
+static void
+write_end(const End *end, List *items)
+{
+	StorageType storage = end->diagram->storage;
+	Columns		inserts;
+	Columns		updates;
+	Columns		deletes;
+	ListCell   *lc;
+	Datum		values[6];
+
+	columns_init(&inserts, list_length(items));
+	columns_init(&updates, list_length(items));
+	columns_init(&deletes, list_length(items));
+	foreach(lc, items)
+	{
+		WorkItem	   *item = lfirst(lc);
+		const Version *target = target_of(end, item);
+		Version    *current = current_of(end, item);
+		Columns    *columns;
+
+		if (target == NULL || (target->doc == NULL && current->doc == NULL))
+			continue;
+		columns = target->doc == NULL ? &deletes :
+			current->doc == NULL ? &inserts : &updates;
+		columns_add(columns, item, &current->tid, target->doc, target->at,
+					target->by);
+		*outcome_of(end, item) = OUTCOME_MISSED;
+	}
+
+	if (deletes.n > 0)
+	{
+		values[0] = TIDS(&deletes);
+		(void) command_run(&delete_entities, storage, values, NULL,
+						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+		note_returned(end, &deletes);
+		if (!end->is_local)
+			upsert_deleted(end, &deletes);
+	}
+	if (updates.n > 0)
+	{
+		values[0] = TIDS(&updates);
+		values[1] = DOCS(&updates);
+		values[2] = TIMES(&updates);
+		values[3] = PRINCIPALS(&updates);
+		values[4] = Int64GetDatum((int64) end->work->own);
+		(void) command_run(&update_entities, storage, values, NULL,
+						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+		note_returned(end, &updates);
+	}
+	if (inserts.n > 0)
+	{
+		values[0] = end->diagram->key;
+		values[1] = KEYS(&inserts);
+		values[2] = DOCS(&inserts);
+		values[3] = TIMES(&inserts);
+		values[4] = PRINCIPALS(&inserts);
+		values[5] = Int64GetDatum((int64) end->work->own);
+		if (command_run(&insert_entities, storage, values, NULL,
+						COMMAND_EXEMPT) < (uint64) inserts.n)
+		{
+			note_inserted(end, &inserts);
+			if (is_inserted_by_others(end, &inserts))
+				end->work->moved = true;
+		}
+		else
+			note_inserted(end, &inserts);
+	}
+	if (!end->is_local && (inserts.n > 0 || updates.n > 0 || deletes.n > 0))
+		end->work->public_written = true;
+}
+
+/*
+ * What was not stored as intended stays a change: at the end whose trigger
+ * made the difference.
+ */
+static void
+put_bases_back(Work *work, List *items)
+{
+	Columns		bases;
+	ListCell   *lc;
+	Datum		values[5];
+
+	columns_init(&bases, 2 * list_length(items));
+	foreach(lc, items)
+	{
+		WorkItem	   *item = lfirst(lc);
+		Entity	   *entity = &item->entity;
+		TimestampTz at = entity->has_base_row ? entity->base.at : DT_NOBEGIN;
+		char	   *by = entity->has_base_row ? entity->base.by : NULL;
+
+		if (item->effect.local != NULL &&
+			item->local_outcome == OUTCOME_MISSED)
+			columns_add(&bases, item, NULL, entity->base.doc, at, by);
+		else if (item->effect.local != NULL &&
+				 item->local_outcome == OUTCOME_ALTERED)
+		{
+			if (item->effect.base != BASE_SET)
+				columns_add(&bases, item, NULL, item->effect.local->doc,
+							at, by);
+		}
+		else if (item->effect.public != NULL &&
+				 item->public_outcome == OUTCOME_MISSED)
+			columns_add(&bases, item, NULL,
+						entity->conflict != CONFLICT_NONE ?
+						entity->public.doc : entity->base.doc, at, by);
+		else if (item->effect.base == BASE_SET && !entity->has_base_row)
+			columns_add(&bases, item, NULL, item->effect.base_doc, at, by);
+
+		if (item->effect.public != NULL &&
+			item->public_outcome == OUTCOME_ALTERED)
+			work->weigh_own = true;
+	}
+	if (bases.n == 0)
+		return;
+	values[0] = work->link->local->key;
+	values[1] = KEYS(&bases);
+	values[2] = DOCS(&bases);
+	values[3] = TIMES(&bases);
+	values[4] = PRINCIPALS(&bases);
+	(void) command_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
+					   COMMAND_EXEMPT);
+}
+
+/*
+ * Write the effects of locked items, and of copies; notes the outcomes.  The
+ * caller is connected to SPI.  Where it sets work->moved, all that the sync has
+ * done must be rolled back and done again.
+ */
+void
+apply_write(Work *work, List *items)
+{
+	End			local = {work, true, work->link->local};
+	End			public = {work, false, work->link->public};
+	ListCell   *lc;
+
+	drop_and_set_bases(work, items);
+	write_end(&local, items);
+	foreach(lc, items)
+	{
+		WorkItem	   *item = lfirst(lc);
+
+		/* A copy that the local end did not take is not sent either. */
+		if (item->effect.local != NULL && item->effect.public != NULL &&
+			item->local_outcome == OUTCOME_MISSED)
+			item->effect.public = NULL;
+	}
+	if (!work->moved)
+		write_end(&public, items);
+	if (!work->moved)
+		put_bases_back(work, items);
+}

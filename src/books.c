@@ -1,0 +1,541 @@
+/*
+ * books.c
+ *	  Triggers of the storage tables: they keep the books of what plain SQL
+ *	  writes.
+ *
+ * BEFORE STATEMENT	 notes that a statement is open (session.c).
+ * BEFORE UPDATE ROW stamps revision, time and principal (an inserted row gets
+ *					 them from the columns' defaults) and refuses a new key.
+ * AFTER STATEMENT	 looks up each diagram that the statement touched, once,
+ *					 under FOR KEY SHARE and as it is after the wait, so that no
+ *					 share, link, unlink, move or drop can slip between a write
+ *					 and its books; then
+ *					 - local, linked: adds the base rows;
+ *					 - shared: adds tombstones, and clears the seen_own that
+ *					   this transaction's syncs have recorded for that diagram;
+ *					 - deals with replicas, rows that come with a revision of
+ *					   another transaction (from a dump): they are no edits, and
+ *					   shared ones get this transaction's revision, since a link
+ *					   may have seen the one that they came with.
+ *
+ * Statements of diagsync's own keep their books themselves.
+ *
+ * May call storage.c, session.c, principal.c, command.c and directory.c.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "command.h"
+#include "directory.h"
+#include "principal.h"
+#include "session.h"
+#include "storage.h"
+
+PG_FUNCTION_INFO_V1(diagsync_open_statement);
+PG_FUNCTION_INFO_V1(diagsync_stamp_entity);
+PG_FUNCTION_INFO_V1(diagsync_keep_books);
+PG_FUNCTION_INFO_V1(diagsync_refuse_truncate);
+
+/* A diagram that a statement touched */
+typedef struct Touched
+{
+	char	   *id;				/* hash key */
+	bool		own_rows;		/* some rows are edits of this transaction */
+	bool		replicas;		/* some rows came with another's revision */
+} Touched;
+
+/* What a statement did, as far as its rows tell */
+typedef struct Deed
+{
+	StorageType storage;
+	StorageTable table;
+	TriggerEvent event;
+	CommandId	cid;			/* the command that it is */
+	int64		own;			/* this transaction's revision */
+	int			ntouched;
+	Touched   **touched;		/* ascending ids */
+	bool		replicas;
+	bool		from_future;	/* a revision that this cluster has not given
+								 * out yet */
+	Datum		linked;			/* text[]: its linked local diagrams */
+	int			nlinked;
+} Deed;
+
+/*
+ * Inserted local rows.  A base row that exists (the entity was deleted, and is
+ * made again) is updated with what it holds: a sync that is about to drop it
+ * goes first, comes after, or fails with 40001.  That it has a time of deletion
+ * then tells it from a base row made here, see base_of_deleted.
+ */
+static Command base_of_inserted =
+COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id)"
+	" SELECT n.diagram_id, n.id FROM new_rows n"
+	" WHERE n.rev" EQ "$1 AND n.modified_at" EQ "$2 AND n.diagram_id" EQ "ANY ($3)"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc,"
+	" changed_at = COALESCE(b.changed_at, $2)",
+		3, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID);
+
+/*
+ * Updated local rows.  The row is locked by its update, and a sync drops a base
+ * row only with the entity locked, so one that exists stays.
+ */
+static Command base_of_updated =
+COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc)"
+	" SELECT o.diagram_id, o.id, o.doc FROM old_rows o"
+	" WHERE o.diagram_id" EQ "ANY ($1)"
+	" ON CONFLICT (diagram_id, id) DO NOTHING",
+		1, TEXTARRAYOID);
+
+/*
+ * Deleted local rows.  Where the same command has inserted the id again, and
+ * the trigger of the insert came first, the base row that it made has no
+ * document and no time of deletion; the deleted version is the base.
+ */
+static Command base_of_deleted =
+COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
+	" SELECT o.diagram_id, o.id, o.doc, $2, $3 FROM old_rows o"
+	" WHERE o.diagram_id" EQ "ANY ($1)"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET"
+	" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
+	" doc = CASE WHEN b.doc IS NULL AND b.changed_at IS NULL"
+	"  AND b.xmin" EQ "$4 AND b.cmin::pg_catalog.text::pg_catalog.int8" GE "$5"
+	" THEN excluded.doc ELSE b.doc END",
+		5, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, XIDOID, INT8OID);
+
+static Command tombstone_of_deleted =
+COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, deleted_by)"
+	" SELECT o.diagram_id, o.id, $1, $2, $3 FROM old_rows o"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET rev = excluded.rev,"
+	" deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by",
+		3, INT8OID, TIMESTAMPTZOID, TEXTOID);
+
+/* $2: only revisions above it */
+static Command stamp_entities =
+COMMAND("UPDATE %1$s.entity AS e SET rev = $1 FROM new_rows n"
+	" WHERE e.diagram_id" EQ "n.diagram_id AND e.id" EQ "n.id"
+	" AND n.rev" NE "$1 AND n.rev" GT "$2",
+		2, INT8OID, INT8OID);
+
+static Command stamp_tombstones =
+COMMAND("UPDATE %1$s.tombstone AS t SET rev = $1 FROM new_rows n"
+	" WHERE t.diagram_id" EQ "n.diagram_id AND t.id" EQ "n.id"
+	" AND n.rev" NE "$1",
+		1, INT8OID);
+
+/*
+ * Check that a function was called as the trigger that it is, on a table of
+ * ours; returns which.
+ */
+static TriggerData *
+check_trigger(FunctionCallInfo fcinfo, const char *function, bool row,
+			  bool before, StorageType *storage, StorageTable *table)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" was not called by trigger manager",
+						function)));
+	if (!storage_identify(trigger->tg_relation, storage, table))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" is for the tables of diagsync only",
+						function),
+				 errdetail("It was called for table \"%s\".",
+						   RelationGetRelationName(trigger->tg_relation))));
+	if ((TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != row ||
+		(TRIGGER_FIRED_BEFORE(trigger->tg_event) != 0) != before)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" must be fired %s, for each %s",
+						function, before ? "BEFORE" : "AFTER",
+						row ? "ROW" : "STATEMENT")));
+	return trigger;
+}
+
+/*
+ * diagsync.open_statement(): BEFORE INSERT, UPDATE or DELETE, STATEMENT
+ */
+Datum
+diagsync_open_statement(PG_FUNCTION_ARGS)
+{
+	StorageType storage;
+	StorageTable table;
+	TriggerData *trigger = check_trigger(fcinfo, "open_statement", false, true,
+										 &storage, &table);
+
+	if (!session_is_exempt())
+		session_open_statement(RelationGetRelid(trigger->tg_relation),
+							   trigger->tg_event);
+	return PointerGetDatum(NULL);
+}
+
+static bool
+same_key(TriggerData *trigger, int attno)
+{
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	bool		isnull;
+	Datum		old = heap_getattr(trigger->tg_trigtuple, attno, tupdesc, &isnull);
+	Datum		new = heap_getattr(trigger->tg_newtuple, attno, tupdesc, &isnull);
+
+	/* Not null any more than the column is: constraints come after triggers. */
+	return !isnull && DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
+														   old, new));
+}
+
+/*
+ * diagsync.stamp_entity(): BEFORE UPDATE, ROW
+ */
+Datum
+diagsync_stamp_entity(PG_FUNCTION_ARGS)
+{
+	StorageType storage;
+	StorageTable table;
+	TriggerData *trigger = check_trigger(fcinfo, "stamp_entity", true, true,
+										 &storage, &table);
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	int			columns[3] = {Anum_entity_rev, Anum_entity_modified_at,
+	Anum_entity_modified_by};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" must be fired for UPDATE",
+						"stamp_entity")));
+	if (session_is_exempt())
+		return PointerGetDatum(trigger->tg_newtuple);
+
+	if (!same_key(trigger, Anum_entity_diagram_id) ||
+		!same_key(trigger, Anum_entity_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the key of entity \"%s\" of diagram \"%s\" cannot be changed",
+						SPI_getvalue(trigger->tg_trigtuple, tupdesc,
+									 Anum_entity_id),
+						SPI_getvalue(trigger->tg_trigtuple, tupdesc,
+									 Anum_entity_diagram_id)),
+				 errhint("Insert the entity under its new key and delete the old one.")));
+
+	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = CStringGetTextDatum(principal_current());
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple,
+													 tupdesc, 3, columns,
+													 values, nulls));
+}
+
+static uint32
+hash_id(const void *key, Size keysize)
+{
+	const char *id = *(char *const *) key;
+
+	return hash_bytes((const unsigned char *) id, strlen(id));
+}
+
+static int
+match_id(const void *a, const void *b, Size keysize)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static int
+compare_touched(const void *a, const void *b)
+{
+	return strcmp((*(Touched *const *) a)->id, (*(Touched *const *) b)->id);
+}
+
+/*
+ * Look through the rows of a statement: which diagrams they belong to, and for
+ * inserted ones whether they are edits or replicas.
+ */
+static void
+survey(Deed *deed, TriggerData *trigger)
+{
+	bool		insert = TRIGGER_FIRED_BY_INSERT(deed->event);
+	Tuplestorestate *rows = insert ? trigger->tg_newtable : trigger->tg_oldtable;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+													&TTSOpsMinimalTuple);
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	int64		next = (int64) U64FromFullTransactionId(ReadNextFullTransactionId());
+	HTAB	   *table = NULL;
+	HASHCTL		ctl;
+	Touched    *last = NULL;
+	HASH_SEQ_STATUS seq;
+	Touched    *entry;
+	int			n = 0;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(char *);
+	ctl.entrysize = sizeof(Touched);
+	ctl.hash = hash_id;
+	ctl.match = match_id;
+	ctl.hcxt = CurrentMemoryContext;
+	table = hash_create("diagsync touched diagrams", 16, &ctl,
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		bool		isnull;
+		text	   *id = DatumGetTextPP(slot_getattr(slot,
+													 Anum_entity_diagram_id,
+													 &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (last == NULL || strlen(last->id) != VARSIZE_ANY_EXHDR(id) ||
+			memcmp(last->id, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)) != 0)
+		{
+			char	   *key = text_to_cstring(id);
+			bool		found;
+
+			last = hash_search(table, &key, HASH_ENTER, &found);
+			if (!found)
+			{
+				last->own_rows = last->replicas = false;
+				n++;
+			}
+			else
+				pfree(key);
+		}
+		if (insert)
+		{
+			int			attno = deed->table == TABLE_ENTITY ?
+				Anum_entity_rev : Anum_tombstone_rev;
+			int64		rev = DatumGetInt64(slot_getattr(slot, attno, &isnull));
+			bool		own = deed->table == TABLE_ENTITY && rev == deed->own &&
+				DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
+												 &isnull)) == now;
+
+			if (own)
+				last->own_rows = true;
+			else
+				last->replicas = deed->replicas = true;
+			if (rev >= next)
+				deed->from_future = true;
+		}
+		else
+			last->own_rows = true;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+
+	deed->touched = palloc(Max(n, 1) * sizeof(Touched *));
+	hash_seq_init(&seq, table);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+		deed->touched[deed->ntouched++] = entry;
+	qsort(deed->touched, deed->ntouched, sizeof(Touched *), compare_touched);
+}
+
+/* May the role in force do what only the tables' owner may? */
+static bool
+is_owner(void)
+{
+	return has_privs_of_role(GetUserId(), storage_owner());
+}
+
+static bool
+belongs_here(const Diagram *diagram, StorageType storage)
+{
+	return diagram->storage == storage;
+}
+
+/*
+ * Lock the diagrams that a statement touched and check that it may do so.
+ */
+static void
+look_up_diagrams(Deed *deed)
+{
+	Datum	   *linked = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
+
+	for (int i = 0; i < deed->ntouched; i++)
+	{
+		Touched    *touched = deed->touched[i];
+		Diagram    *diagram = directory_lock(touched->id, LockTupleKeyShare,
+											 LOCK_LATEST);
+
+		if (diagram == NULL)
+		{
+			/*
+			 * A restore may bring the rows of a diagram before its entry, and
+			 * rows that were left without one have to be deletable.
+			 */
+			if (is_owner() && (!touched->own_rows ||
+							   TRIGGER_FIRED_BY_DELETE(deed->event)))
+				continue;
+			directory_need(diagram, touched->id);
+		}
+		if (!belongs_here(diagram, deed->storage))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("diagram \"%s\" does not keep its entities in schema \"%s\"",
+							diagram->id, storage_schema(deed->storage)),
+					 errdetail("Its storage type is %s.",
+							   diagram->legacy ? "not set" :
+							   storage_name(diagram->storage)),
+					 errhint("Use table \"%s.entity\", or diagsync.put() and diagsync.remove().",
+							 storage_schema(diagram->storage))));
+		if (diagram->public_copy_id != NULL)
+		{
+			if (touched->replicas && !is_owner())
+				ereport(ERROR,
+						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						 errmsg("rows of another transaction's revision cannot be written into linked diagram \"%s\"",
+								diagram->id),
+						 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
+			linked[deed->nlinked++] = diagram->key;
+		}
+	}
+	deed->linked = PointerGetDatum(construct_array(linked, deed->nlinked,
+												   TEXTOID, -1, false,
+												   TYPALIGN_INT));
+}
+
+/* The books of a local table */
+static void
+keep_local_books(Deed *deed)
+{
+	Datum		own = Int64GetDatum(deed->own);
+	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	Datum		values[5];
+
+	if (deed->from_future)
+	{
+		values[0] = own;
+		values[1] = Int64GetDatum((int64) U64FromFullTransactionId(ReadNextFullTransactionId()) - 1);
+		(void) command_run(&stamp_entities, deed->storage, values, NULL,
+						   COMMAND_EXEMPT);
+	}
+	if (deed->nlinked == 0)
+		return;
+
+	if (TRIGGER_FIRED_BY_INSERT(deed->event))
+	{
+		values[0] = own;
+		values[1] = now;
+		values[2] = deed->linked;
+		(void) command_run(&base_of_inserted, STORAGE_LOCAL, values, NULL,
+						   COMMAND_EXEMPT);
+	}
+	else if (TRIGGER_FIRED_BY_UPDATE(deed->event))
+	{
+		values[0] = deed->linked;
+		(void) command_run(&base_of_updated, STORAGE_LOCAL, values, NULL,
+						   COMMAND_EXEMPT);
+	}
+	else
+	{
+		values[0] = deed->linked;
+		values[1] = now;
+		values[2] = CStringGetTextDatum(principal_current());
+		values[3] = TransactionIdGetDatum(GetCurrentTransactionId());
+		values[4] = Int64GetDatum((int64) deed->cid);
+		(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL,
+						   COMMAND_EXEMPT);
+	}
+}
+
+/* The books of a shared table */
+static void
+keep_shared_books(Deed *deed)
+{
+	Datum		values[3];
+
+	session_note_shared_edit();
+	for (int i = 0; i < deed->ntouched; i++)
+		directory_forget_own(deed->touched[i]->id, NULL);
+
+	values[0] = Int64GetDatum(deed->own);
+	if (TRIGGER_FIRED_BY_DELETE(deed->event))
+	{
+		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[2] = CStringGetTextDatum(principal_current());
+		(void) command_run(&tombstone_of_deleted, deed->storage, values, NULL,
+						   COMMAND_EXEMPT);
+	}
+	else if (TRIGGER_FIRED_BY_INSERT(deed->event) && deed->replicas)
+	{
+		values[1] = Int64GetDatum(PG_INT64_MIN);
+		(void) command_run(deed->table == TABLE_ENTITY ?
+						   &stamp_entities : &stamp_tombstones,
+						   deed->storage, values, NULL, COMMAND_EXEMPT);
+	}
+}
+
+/*
+ * diagsync.keep_books(): AFTER INSERT, UPDATE or DELETE, STATEMENT, with a
+ * transition table new_rows (INSERT) or old_rows (UPDATE, DELETE)
+ */
+Datum
+diagsync_keep_books(PG_FUNCTION_ARGS)
+{
+	Deed		deed = {0};
+	TriggerData *trigger = check_trigger(fcinfo, "keep_books", false, false,
+										 &deed.storage, &deed.table);
+
+	deed.event = trigger->tg_event;
+	if ((TRIGGER_FIRED_BY_INSERT(deed.event) ?
+		 trigger->tg_newtable : trigger->tg_oldtable) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" needs a transition table",
+						"keep_books")));
+	if (session_is_exempt())
+		return PointerGetDatum(NULL);
+
+	deed.cid = session_close_statement(RelationGetRelid(trigger->tg_relation),
+									   trigger->tg_event);
+	deed.own = (int64) U64FromFullTransactionId(GetTopFullTransactionId());
+
+	SPI_connect();
+	survey(&deed, trigger);
+	if (deed.ntouched > 0)
+	{
+		look_up_diagrams(&deed);
+		if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+			elog(ERROR, "SPI_register_trigger_data failed");
+		if (deed.storage == STORAGE_LOCAL)
+			keep_local_books(&deed);
+		else
+			keep_shared_books(&deed);
+	}
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * diagsync.refuse_truncate(): BEFORE TRUNCATE, STATEMENT
+ */
+Datum
+diagsync_refuse_truncate(PG_FUNCTION_ARGS)
+{
+	StorageType storage;
+	StorageTable table;
+	TriggerData *trigger = check_trigger(fcinfo, "refuse_truncate", false, true,
+										 &storage, &table);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("table \"%s.%s\" cannot be truncated",
+					storage_schema(storage),
+					RelationGetRelationName(trigger->tg_relation)),
+			 errdetail("Deletions of many diagrams at once could not be noted."),
+			 errhint("Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
+	return PointerGetDatum(NULL);	/* keep compiler quiet */
+}

@@ -1,0 +1,346 @@
+/*
+ * candidate.c
+ *	  The entities of a link that have to be weighed: those with a base row, and
+ *	  those that the far end wrote or deleted since the link last looked.
+ *
+ * The latter are found by revision: what was not visible to the recorded
+ * snapshot has a revision from its xmax on (one index range), or one of those
+ * that were in progress (a probe each, or one range from the lowest where that
+ * is cheaper).  Where nothing valid was recorded, both ends are compared in
+ * full.
+ *
+ * Direct index scans: after a share all revisions are equal, and the planner
+ * would read the whole table.  The ids go through a tuplesort, which spills to
+ * disk beyond work_mem.
+ *
+ * May call storage.c, directory.c, seen.c and command.c.
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "candidate.h"
+#include "command.h"
+#include "compat.h"
+
+#define REV(fxid) U64FromFullTransactionId(fxid)
+#define REV_MAX ((uint64) PG_INT64_MAX)
+
+/* How many ids are fetched at once when comparing in full */
+#define FETCH_COUNT 1000
+
+/*
+ * Index entries that one range over the revisions in progress may pass over
+ * in vain for each probe that it saves, before probes take over.
+ */
+#define MISSES_PER_PROBE 8
+
+/* The shared rows or tombstones of a diagram, by revision */
+typedef struct RevScan
+{
+	Relation	heap;
+	Relation	index;
+	TupleTableSlot *slot;
+	IndexScanDesc scan;
+	int			id_attno;
+	Datum		diagram;
+	Candidates *candidates;
+} RevScan;
+
+static Command differing =
+COMMAND("SELECT COALESCE(l.id, p.id)"
+	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) l"
+	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) p"
+	" ON l.id" EQ "p.id"
+	" WHERE NOT COALESCE(l.doc" EQ "p.doc, false)",
+		2, TEXTOID, TEXTOID);
+
+static void
+add(Candidates *candidates, Datum id)
+{
+	if (candidates->sort == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(candidates->context);
+
+		candidates->sort = tuplesort_begin_datum(TEXTOID, TextLessOperator,
+												 C_COLLATION_OID, false,
+												 work_mem, NULL,
+												 TUPLESORT_RANDOMACCESS);
+		MemoryContextSwitchTo(caller);
+	}
+	tuplesort_putdatum(candidates->sort, id, false);
+	candidates->added++;
+}
+
+/*
+ * Add what the index has with revisions from "low" to "high", both included.
+ */
+static void
+add_range(RevScan *rs, uint64 low, uint64 high)
+{
+	ScanKeyData keys[3];
+
+	if (low > high || low > REV_MAX)
+		return;
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, rs->diagram);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum((int64) low));
+	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum((int64) Min(high, REV_MAX)));
+	index_rescan(rs->scan, keys, 3, NULL, 0);
+	while (index_getnext_slot(rs->scan, ForwardScanDirection, rs->slot))
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		add(rs->candidates, slot_getattr(rs->slot, rs->id_attno, &isnull));
+	}
+}
+
+/*
+ * Add what transactions wrote that were in progress: one range from the lowest
+ * to the greatest of them, in which entries of others are passed over without a
+ * look at the table.  Returns how many of them that covered; it gives up where
+ * too many others lie in between.
+ */
+static uint32
+add_in_progress_by_range(RevScan *rs, const Seen *seen, uint64 own)
+{
+	ScanKeyData keys[3];
+	uint32		n = 0;
+	uint32		misses = 0;
+	ItemPointer tid;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, rs->diagram);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum((int64) REV(seen->xip[0])));
+	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum((int64) REV(seen->xip[seen->nxip - 1])));
+	index_rescan(rs->scan, keys, 3, NULL, 0);
+	while ((tid = index_getnext_tid(rs->scan, ForwardScanDirection)) != NULL)
+	{
+		bool		isnull;
+		uint64		rev = (uint64) DatumGetInt64(index_getattr(rs->scan->xs_itup, 2,
+															   rs->scan->xs_itupdesc,
+															   &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		while (n < seen->nxip && REV(seen->xip[n]) < rev)
+			n++;
+		if (n < seen->nxip && REV(seen->xip[n]) == rev && rev != own)
+		{
+			if (index_fetch_heap(rs->scan, rs->slot))
+				add(rs->candidates,
+					slot_getattr(rs->slot, rs->id_attno, &isnull));
+		}
+		else if (++misses > MISSES_PER_PROBE * (seen->nxip - n))
+			return n;
+	}
+	return seen->nxip;
+}
+
+/*
+ * Add what one table of the far end has that the link has not seen.
+ */
+static void
+add_unseen(Candidates *candidates, const Link *link, StorageTable table,
+		   const char *index_name, int id_attno, Snapshot snapshot)
+{
+	const Seen *seen = link->local->seen;
+	uint64		own = link->local->seen_own;
+	uint64		xmax = REV(seen->xmax);
+	RevScan		rs;
+
+	rs.heap = storage_open(link->public->storage, table, AccessShareLock);
+	rs.index = storage_open_index(link->public->storage, index_name);
+	rs.slot = table_slot_create(rs.heap, NULL);
+	rs.id_attno = id_attno;
+	rs.diagram = link->public->key;
+	rs.candidates = candidates;
+	rs.scan = compat_index_beginscan(rs.heap, rs.index, snapshot, 3);
+
+	/* The link's own revision is left out: the range is split in two. */
+	if (own != SEEN_OWN_NONE && own >= xmax)
+	{
+		add_range(&rs, xmax, own - 1);
+		add_range(&rs, own + 1, REV_MAX);
+	}
+	else
+		add_range(&rs, xmax, REV_MAX);
+
+	if (seen->nxip == 1 && REV(seen->xip[0]) == own)
+		 /* nothing but its own */ ;
+	else if (seen->nxip > 0)
+	{
+		uint32		n;
+
+		rs.scan->xs_want_itup = true;
+		n = add_in_progress_by_range(&rs, seen, own);
+		rs.scan->xs_want_itup = false;
+		for (; n < seen->nxip; n++)
+		{
+			/*
+			 * The range may have broken off within a revision, so this one is
+			 * looked at again: an id found twice is weighed once.
+			 */
+			if (REV(seen->xip[n]) != own)
+				add_range(&rs, REV(seen->xip[n]), REV(seen->xip[n]));
+		}
+	}
+
+	index_endscan(rs.scan);
+	ExecDropSingleTupleTableSlot(rs.slot);
+	index_close(rs.index, AccessShareLock);
+	table_close(rs.heap, NoLock);
+}
+
+/*
+ * Add the entities on which both ends differ by plain value.
+ */
+static void
+add_differing(Candidates *candidates, const Link *link, Snapshot snapshot)
+{
+	Datum		values[2] = {link->local->key, link->public->key};
+	Portal		portal;
+
+	SPI_connect();
+	PushActiveSnapshot(snapshot);
+	portal = command_open(&differing, link->public->storage, values, NULL);
+	PopActiveSnapshot();
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_COUNT);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		isnull;
+
+			add(candidates, SPI_getbinval(SPI_tuptable->vals[i],
+										  SPI_tuptable->tupdesc, 1, &isnull));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+}
+
+/*
+ * Add the entities with a base row.
+ */
+static void
+add_bases(Candidates *candidates, const Link *link, Snapshot snapshot)
+{
+	Probe		probe;
+	ScanKeyData key;
+	bool		isnull;
+
+	probe_open(&probe, STORAGE_LOCAL, TABLE_BASE, AccessShareLock);
+	probe.scan = compat_index_beginscan(probe.heap, probe.index, snapshot, 1);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, link->local->key);
+	index_rescan(probe.scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(probe.scan, ForwardScanDirection, probe.slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		add(candidates, slot_getattr(probe.slot, Anum_base_id, &isnull));
+	}
+	probe_close(&probe);
+}
+
+/*
+ * Collect the ids of the entities of a link that have to be weighed, under a
+ * registered snapshot.  Takes no row locks.
+ */
+Candidates *
+candidates_collect(const Link *link, Snapshot snapshot)
+{
+	Candidates *candidates = palloc0(sizeof(Candidates));
+
+	candidates->context = CurrentMemoryContext;
+	add_bases(candidates, link, snapshot);
+	if (link->compare_in_full)
+		add_differing(candidates, link, snapshot);
+	else
+	{
+		add_unseen(candidates, link, TABLE_ENTITY, "entity_rev",
+				   Anum_entity_id, snapshot);
+		add_unseen(candidates, link, TABLE_TOMBSTONE, "tombstone_rev",
+				   Anum_tombstone_id, snapshot);
+	}
+	return candidates;
+}
+
+/*
+ * The next id (a text), in ascending order of "C", each once; it is valid until
+ * the next call.  False at the end.
+ */
+bool
+candidates_next(Candidates *candidates, Datum *id)
+{
+	MemoryContext caller;
+	Datum		value;
+	bool		isnull;
+	bool		found;
+
+	if (candidates->sort == NULL)
+		return false;
+	if (!candidates->sorted)
+	{
+		tuplesort_performsort(candidates->sort);
+		candidates->sorted = true;
+	}
+	candidates->read = true;
+
+	caller = MemoryContextSwitchTo(candidates->context);
+	while ((found = compat_tuplesort_getdatum(candidates->sort, &value, &isnull)))
+	{
+		if (!candidates->has_last)
+			break;
+		if (!DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
+												  candidates->last, value)))
+		{
+			pfree(DatumGetPointer(candidates->last));
+			break;
+		}
+		pfree(DatumGetPointer(value));
+	}
+	MemoryContextSwitchTo(caller);
+	if (!found)
+		return false;
+	candidates->last = value;
+	candidates->has_last = true;
+	*id = value;
+	return true;
+}
+
+/*
+ * Begin again with the first id.
+ */
+void
+candidates_rewind(Candidates *candidates)
+{
+	if (candidates->sort != NULL && candidates->read)
+		tuplesort_rescan(candidates->sort);
+	candidates->has_last = false;
+}
+
+/*
+ * Free the candidates.
+ */
+void
+candidates_end(Candidates *candidates)
+{
+	if (candidates->sort != NULL)
+		tuplesort_end(candidates->sort);
+	pfree(candidates);
+}

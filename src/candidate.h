@@ -1,0 +1,30 @@
+/*
+ * candidate.h
+ *	  The entities of a link that have to be weighed.
+ */
+#ifndef DIAGSYNC_CANDIDATE_H
+#define DIAGSYNC_CANDIDATE_H
+
+#include "utils/snapshot.h"
+#include "utils/tuplesort.h"
+
+#include "directory.h"
+
+/* Ids in ascending order, each once; they may be more than fit in memory. */
+typedef struct Candidates
+{
+	int64		added;			/* how many, those found twice counted twice */
+	Tuplesortstate *sort;		/* NULL while there is none */
+	bool		sorted;
+	bool		read;			/* candidates_next() has been called */
+	Datum		last;			/* the id it returned last */
+	bool		has_last;
+	MemoryContext context;		/* where all of this is */
+} Candidates;
+
+extern Candidates *candidates_collect(const Link *link, Snapshot snapshot);
+extern bool candidates_next(Candidates *candidates, Datum *id);
+extern void candidates_rewind(Candidates *candidates);
+extern void candidates_end(Candidates *candidates);
+
+#endif							/* DIAGSYNC_CANDIDATE_H */

@@ -1,0 +1,162 @@
+/*
+ * command.c
+ *	  SQL commands that diagsync runs itself, their plans kept.
+ *
+ * They run as the owner of the tables, the way referential-integrity triggers
+ * do it, so the caller needs no privilege on the bookkeeping; everything in
+ * their text is schema-qualified.  The caller stays the principal.
+ *
+ * A plan that has to reach rows by key or ctid is made once, as a generic
+ * plan, with the alternatives disabled: otherwise it would depend on how full
+ * the table was at that moment.
+ *
+ * May call storage.c, session.c and principal.c.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "utils/guc.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
+
+#include "command.h"
+#include "principal.h"
+#include "session.h"
+
+/*
+ * The plan of a command for a storage type, prepared if need be.  The caller
+ * is the tables' owner already and connected to SPI.
+ */
+static SPIPlanPtr
+command_plan(Command *command, StorageType storage, int flags)
+{
+	SPIPlanPtr	plan = command->plans[storage];
+
+	if (plan == NULL)
+	{
+		char	   *sql = psprintf(command->sql, storage_schema(storage));
+		int			options = (flags & COMMAND_BY_KEY) ?
+			CURSOR_OPT_GENERIC_PLAN : 0;
+
+		plan = SPI_prepare_cursor(sql, command->nargs, command->argtypes,
+								  options);
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare returned %s for %s",
+				 SPI_result_code_string(SPI_result), sql);
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed for %s", sql);
+		command->plans[storage] = plan;
+	}
+
+	if (flags & COMMAND_BY_KEY)
+	{
+		/*
+		 * Have the generic plan made now, if there is none that is valid. The
+		 * settings must not reach the statements of triggers, so they cannot
+		 * stay on while it runs.
+		 */
+		int			nestlevel = NewGUCNestLevel();
+		CachedPlan *cached;
+
+		(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("enable_hashjoin", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("enable_mergejoin", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("enable_indexscan", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("enable_tidscan", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("enable_nestloop", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		cached = SPI_plan_get_cached_plan(plan);
+		AtEOXact_GUC(true, nestlevel);
+		if (cached != NULL)
+			ReleaseCachedPlan(cached, CurrentResourceOwner);
+	}
+	return plan;
+}
+
+/*
+ * Run a command with its parameters, as the tables' owner.  The caller is
+ * connected to SPI; what the command returns is in SPI_tuptable.  Returns how
+ * many rows it processed.
+ */
+uint64
+command_run(Command *command, StorageType storage, Datum *values,
+			const char *nulls, int flags)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+	char	   *principal = principal_current();
+	char	   *save_principal;
+	int			save_exempt = session_exempt_depth();
+	bool		exempt = (flags & COMMAND_EXEMPT) != 0;
+	volatile int result = 0;
+
+	/* On errors the transaction machinery restores these two. */
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(storage_owner(),
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+
+	save_principal = principal_note(principal);
+	if (exempt)
+		save_exempt = session_set_exempt(save_exempt);
+	PG_TRY();
+	{
+		SPIPlanPtr	plan = command_plan(command, storage, flags);
+
+		if (flags & (COMMAND_FRESH | COMMAND_ACTIVE))
+			result = SPI_execute_snapshot(plan, values, nulls,
+										  (flags & COMMAND_FRESH) ?
+										  GetLatestSnapshot() :
+										  GetActiveSnapshot(),
+										  InvalidSnapshot, false, true, 0);
+		else
+			result = SPI_execute_plan(plan, values, nulls,
+									  (flags & COMMAND_READ) != 0, 0);
+	}
+	PG_FINALLY();
+	{
+		if (exempt)
+			(void) session_set_exempt(save_exempt);
+		(void) principal_note(save_principal);
+	}
+	PG_END_TRY();
+
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan returned %s for %s",
+			 SPI_result_code_string(result), command->sql);
+	return SPI_processed;
+}
+
+/*
+ * Open a cursor over a command that only reads, under the active snapshot; as
+ * the tables' owner.  The caller is connected to SPI.  The rows must be fetched
+ * before anything else of the caller's needs its own rights: they are fetched
+ * with the rights that were checked when it was opened.
+ */
+Portal
+command_open(Command *command, StorageType storage, Datum *values,
+			 const char *nulls)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+	Portal		portal;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(storage_owner(),
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	portal = SPI_cursor_open(NULL, command_plan(command, storage, 0),
+							 values, nulls, true);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	return portal;
+}

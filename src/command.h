@@ -1,0 +1,54 @@
+/*
+ * command.h
+ *	  SQL commands that diagsync runs itself, their plans kept.
+ */
+#ifndef DIAGSYNC_COMMAND_H
+#define DIAGSYNC_COMMAND_H
+
+#include "executor/spi.h"
+#include "utils/snapshot.h"
+
+#include "storage.h"
+
+#define COMMAND_MAX_ARGS 8
+
+/*
+ * Operators in the text of commands: never found through the search path.
+ * (For the same reason there is no IS DISTINCT FROM, IN or USING there.)
+ */
+#define EQ " OPERATOR(pg_catalog.=) "
+#define NE " OPERATOR(pg_catalog.<>) "
+#define GT " OPERATOR(pg_catalog.>) "
+#define GE " OPERATOR(pg_catalog.>=) "
+
+/*
+ * A command is a static variable: its text, the types of its parameters, and
+ * a plan for each storage type that it has run with.  "%1$s" in the text is
+ * the schema of the storage type.
+ */
+typedef struct Command
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[COMMAND_MAX_ARGS];
+	SPIPlanPtr	plans[STORAGE_TYPES];
+} Command;
+
+/* Initializer of a command; without parameters, give InvalidOid. */
+#define COMMAND(text, n, ...) \
+	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}}
+
+/* How a command runs */
+#define COMMAND_EXEMPT		0x01	/* diagsync's own: not in the books */
+#define COMMAND_FRESH		0x02	/* sees all that is committed, under every
+									 * isolation level */
+#define COMMAND_BY_KEY		0x04	/* its plan must reach rows by key or ctid */
+#define COMMAND_READ		0x08	/* only reads, under the active snapshot */
+#define COMMAND_ACTIVE		0x10	/* writes under the active snapshot, too */
+
+extern uint64 command_run(Command *command, StorageType storage,
+						  Datum *values, const char *nulls, int flags);
+extern Portal command_open(Command *command, StorageType storage,
+						   Datum *values, const char *nulls);
+
+#endif							/* DIAGSYNC_COMMAND_H */

@@ -1,0 +1,90 @@
+/*
+ * compare.c
+ *	  Two copies compared in full, in sets: what differs gets a base row, so that
+ *	  it is weighed at every sync to come.
+ *
+ * May call storage.c, command.c and directory.c.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
+
+#include "command.h"
+#include "compare.h"
+
+/* $3: which version is the base, as a number of CompareBase */
+static Command note_differing =
+COMMAND("INSERT INTO diagsync_local.base (diagram_id, id, doc)"
+	" SELECT $1, COALESCE(l.id, p.id),"
+	"  CASE $3 WHEN 1 THEN l.doc WHEN 2 THEN p.doc END"
+	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) l"
+	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) p"
+	" ON l.id" EQ "p.id"
+	" WHERE NOT COALESCE(l.doc" EQ "p.doc, false)"
+	" ON CONFLICT (diagram_id, id) DO NOTHING",
+		3, TEXTOID, TEXTOID, INT4OID);
+
+static Command note_missing =
+COMMAND("INSERT INTO diagsync_local.base (diagram_id, id)"
+	" SELECT $1, COALESCE(l.id, p.id)"
+	" FROM (SELECT id FROM diagsync_local.entity WHERE diagram_id" EQ "$1) l"
+	" FULL JOIN (SELECT id FROM %1$s.entity WHERE diagram_id" EQ "$2) p"
+	" ON l.id" EQ "p.id"
+	" WHERE l.id IS NULL OR p.id IS NULL"
+	" ON CONFLICT (diagram_id, id) DO NOTHING",
+		2, TEXTOID, TEXTOID);
+
+/*
+ * Give each entity that differs by plain value and has no base row such a base.
+ * The caller holds the local directory row and is connected to SPI; the flags
+ * are command_run()'s, for the snapshot to be used.
+ */
+void
+compare_note_differing(const Link *link, CompareBase base, int flags)
+{
+	Datum		values[3] = {link->local->key, link->public->key,
+	Int32GetDatum(base)};
+
+	(void) command_run(&note_differing, link->public->storage, values, NULL,
+					   COMMAND_EXEMPT | flags);
+}
+
+/*
+ * Note the entities that only one end has as inserts of that end, if they have
+ * no base row.  The caller holds the local directory row and is connected to
+ * SPI; the flags are command_run()'s.
+ */
+void
+compare_note_missing(const Link *link, int flags)
+{
+	Datum		values[2] = {link->local->key, link->public->key};
+
+	(void) command_run(&note_missing, link->public->storage, values, NULL,
+					   COMMAND_EXEMPT | flags);
+}
+
+/*
+ * Does the entity table of a storage type have triggers that are not
+ * diagsync's?  They may store something else than they were given.
+ */
+bool
+compare_has_application_triggers(StorageType storage)
+{
+	Relation	rel = storage_open(storage, TABLE_ENTITY, AccessShareLock);
+	Oid			namespace = get_namespace_oid("diagsync", false);
+	bool		found = false;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (!trigger->tgisinternal &&
+			get_func_namespace(trigger->tgfoid) != namespace)
+			found = true;
+	}
+	table_close(rel, AccessShareLock);
+	return found;
+}

@@ -1,0 +1,23 @@
+/*
+ * compare.h
+ *	  Two copies compared in full, in sets.
+ */
+#ifndef DIAGSYNC_COMPARE_H
+#define DIAGSYNC_COMPARE_H
+
+#include "directory.h"
+
+/* What the base of an entity is that differs and has no base row yet */
+typedef enum CompareBase
+{
+	COMPARE_NO_BASE,			/* none: both ends inserted what they have */
+	COMPARE_LOCAL_BASE,			/* the local version: the far end changed it */
+	COMPARE_PUBLIC_BASE,		/* the public version: the local end changed it */
+} CompareBase;
+
+extern void compare_note_differing(const Link *link, CompareBase base,
+								   int flags);
+extern void compare_note_missing(const Link *link, int flags);
+extern bool compare_has_application_triggers(StorageType storage);
+
+#endif							/* DIAGSYNC_COMPARE_H */

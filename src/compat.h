@@ -1,0 +1,34 @@
+/*
+ * compat.h
+ *	  The differences between the PostgreSQL versions that diagsync is built
+ *	  for (15 to 18), all in one place.
+ */
+#ifndef DIAGSYNC_COMPAT_H
+#define DIAGSYNC_COMPAT_H
+
+#include "access/genam.h"
+#include "utils/tuplesort.h"
+
+#if PG_VERSION_NUM < 150000
+#error "diagsync needs PostgreSQL 15 or later"
+#endif
+
+/* 18 counts index scans for EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
+/* 16 lets the caller say whether the datum is to be copied. */
+#if PG_VERSION_NUM >= 160000
+#define compat_tuplesort_getdatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, true, value, isnull, NULL)
+#else
+#define compat_tuplesort_getdatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, value, isnull, NULL)
+#endif
+
+#endif							/* DIAGSYNC_COMPAT_H */

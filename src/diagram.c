@@ -1,0 +1,331 @@
+/*
+ * diagram.c
+ *	  Entries of the directory made, removed and moved: create_diagram(),
+ *	  drop_diagram(), set_storage_type(); and the trigger that keeps plain SQL
+ *	  from doing it halfway.
+ *
+ * May call storage.c, session.c, command.c and directory.c.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "command.h"
+#include "directory.h"
+#include "session.h"
+
+PG_FUNCTION_INFO_V1(diagsync_create_diagram);
+PG_FUNCTION_INFO_V1(diagsync_drop_diagram);
+PG_FUNCTION_INFO_V1(diagsync_set_storage_type);
+PG_FUNCTION_INFO_V1(diagsync_guard_directory);
+
+#define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
+
+static Command delete_entities =
+COMMAND("DELETE FROM %1$s.entity WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command delete_bases =
+COMMAND("DELETE FROM diagsync_local.base WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command delete_tombstones =
+COMMAND("DELETE FROM %1$s.tombstone WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command delete_entry =
+COMMAND("DELETE FROM diagsync.directory WHERE id" EQ "$1",
+		1, TEXTOID);
+
+static Command update_storage_type =
+COMMAND("UPDATE diagsync.directory SET storage_type = $2 WHERE id" EQ "$1",
+		2, TEXTOID, TEXTOID);
+
+/*
+ * Rows that are moved keep their revisions, so links keep what they have seen.
+ */
+static Command move_entities_from_public =
+COMMAND("INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+	" SELECT diagram_id, id, doc, rev, modified_at, modified_by"
+	" FROM diagsync_public.entity WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command move_entities_to_public =
+COMMAND("INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+	" SELECT diagram_id, id, doc, rev, modified_at, modified_by"
+	" FROM %1$s.entity WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command move_tombstones_from_public =
+COMMAND("INSERT INTO %1$s.tombstone (diagram_id, id, rev, deleted_at, deleted_by)"
+	" SELECT diagram_id, id, rev, deleted_at, deleted_by"
+	" FROM diagsync_public.tombstone WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command move_tombstones_to_public =
+COMMAND("INSERT INTO diagsync_public.tombstone (diagram_id, id, rev, deleted_at, deleted_by)"
+	" SELECT diagram_id, id, rev, deleted_at, deleted_by"
+	" FROM %1$s.tombstone WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+/* The storage type of that name, an error if there is none. */
+static StorageType
+parse_storage_type(const char *name)
+{
+	StorageType storage = STORAGE_LOCAL;
+
+	if (!storage_parse(name, &storage))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown storage type \"%s\"", name),
+				 errhint("It is local, public or private.")));
+	return storage;
+}
+
+/*
+ * diagsync.create_diagram(name, storage_type, id, description)
+ */
+Datum
+diagsync_create_diagram(PG_FUNCTION_ARGS)
+{
+	char	   *name = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
+										  "name");
+	char	   *storage = directory_name_arg(PG_GETARG_DATUM(1), PG_ARGISNULL(1),
+											 "storage_type");
+	char	   *id = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char	   *description = PG_ARGISNULL(3) ? NULL :
+		text_to_cstring(PG_GETARG_TEXT_PP(3));
+	text	   *result;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext spi;
+
+	(void) parse_storage_type(storage);
+	SPI_connect();
+	id = directory_insert(id, name, description, storage, NULL);
+	spi = MemoryContextSwitchTo(caller);
+	result = cstring_to_text(id);
+	MemoryContextSwitchTo(spi);
+	SPI_finish();
+	PG_RETURN_TEXT_P(result);
+}
+
+/* Lock and unlink the local diagrams that link to a shared one. */
+static void
+unlink_all(const char *public)
+{
+	ListCell   *lc;
+
+	foreach(lc, directory_links_of(public, NULL))
+	{
+		Diagram    *local = directory_lock(lfirst(lc), LockTupleExclusive,
+										   LOCK_LATEST);
+
+		if (local != NULL && local->public_copy_id != NULL &&
+			strcmp(local->public_copy_id, public) == 0)
+			directory_unlink(local);
+	}
+}
+
+/*
+ * Lock a diagram FOR UPDATE, and before it those that link to it.
+ */
+static Diagram *
+lock_with_links(const char *id)
+{
+	ListCell   *lc;
+
+	foreach(lc, directory_links_of(id, NULL))
+		(void) directory_lock(lfirst(lc), LockTupleExclusive, LOCK_LATEST);
+	return directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST), id);
+}
+
+/*
+ * diagsync.drop_diagram(id)
+ *
+ * Locks the directory rows of the diagram and of those linked to it FOR UPDATE.
+ */
+Datum
+diagsync_drop_diagram(PG_FUNCTION_ARGS)
+{
+	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0), "id");
+	Diagram    *diagram;
+	Datum		values[1];
+
+	SPI_connect();
+	diagram = lock_with_links(id);
+	values[0] = diagram->key;
+	if (diagram->storage == STORAGE_LOCAL)
+		(void) command_run(&delete_bases, STORAGE_LOCAL, values, NULL, OWN_WORK);
+	else
+	{
+		unlink_all(id);
+		(void) command_run(&delete_tombstones, diagram->storage, values, NULL,
+						   OWN_WORK);
+	}
+	(void) command_run(&delete_entities, diagram->storage, values, NULL,
+					   OWN_WORK);
+	(void) command_run(&delete_entry, STORAGE_LOCAL, values, NULL, OWN_WORK);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Move the rows of a diagram to the tables of another storage type.
+ */
+static void
+move_rows(const Diagram *diagram, StorageType to)
+{
+	StorageType from = diagram->storage;
+	Datum		values[1] = {diagram->key};
+
+	if (from == STORAGE_PUBLIC)
+	{
+		(void) command_run(&move_entities_from_public, to, values, NULL, OWN_WORK);
+		if (to != STORAGE_LOCAL)
+			(void) command_run(&move_tombstones_from_public, to, values, NULL,
+							   OWN_WORK);
+	}
+	else
+	{
+		(void) command_run(&move_entities_to_public, from, values, NULL, OWN_WORK);
+		(void) command_run(&move_tombstones_to_public, from, values, NULL,
+						   OWN_WORK);
+	}
+	(void) command_run(&delete_entities, from, values, NULL, OWN_WORK);
+	(void) command_run(&delete_tombstones, from, values, NULL, OWN_WORK);
+}
+
+/*
+ * diagsync.set_storage_type(id, storage_type)
+ *
+ * Locks the directory row FOR UPDATE: syncs and writers wait, and then find the
+ * rows where they are.
+ */
+Datum
+diagsync_set_storage_type(PG_FUNCTION_ARGS)
+{
+	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0), "id");
+	char	   *name = directory_name_arg(PG_GETARG_DATUM(1), PG_ARGISNULL(1),
+										  "storage_type");
+	StorageType storage = parse_storage_type(name);
+	Diagram    *diagram;
+	Datum		values[2];
+
+	SPI_connect();
+	diagram = directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST),
+							 id);
+	if (!diagram->legacy && diagram->storage != storage &&
+		(diagram->storage == STORAGE_LOCAL || storage == STORAGE_LOCAL))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("diagram \"%s\" cannot become %s", id, name),
+				 errdetail("Its storage type is %s.",
+						   storage_name(diagram->storage)),
+				 diagram->storage == STORAGE_LOCAL ?
+				 errhint("diagsync.share() makes a shared copy of a local diagram.") :
+				 errhint("diagsync.clone() makes a local copy of a shared diagram.")));
+
+	values[0] = diagram->key;
+	values[1] = CStringGetTextDatum(name);
+	if (diagram->storage != storage)
+		move_rows(diagram, storage);
+	if (diagram->legacy || diagram->storage != storage)
+		(void) command_run(&update_storage_type, STORAGE_LOCAL, values, NULL,
+						   OWN_WORK);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* Is a column of the updated row another than before? */
+static bool
+is_changed(TriggerData *trigger, int attno)
+{
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	char	   *old = SPI_getvalue(trigger->tg_trigtuple, tupdesc, attno);
+	char	   *new = SPI_getvalue(trigger->tg_newtuple, tupdesc, attno);
+
+	if (old == NULL || new == NULL)
+		return old != new;
+	return strcmp(old, new) != 0;
+}
+
+/*
+ * diagsync.guard_directory(): BEFORE INSERT, UPDATE or DELETE, ROW; BEFORE
+ * TRUNCATE, STATEMENT
+ *
+ * What was seen on another cluster, or lies in this one's future, would come to
+ * mean something once this cluster's transaction ids get there: a restored
+ * entry forgets it.
+ */
+Datum
+diagsync_guard_directory(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc;
+	char	   *id;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		strcmp(RelationGetRelationName(trigger->tg_relation), "directory") != 0 ||
+		RelationGetDescr(trigger->tg_relation)->natts != Anum_directory_seen_on)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" was not called by its trigger",
+						"guard_directory")));
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"diagsync.directory\" cannot be truncated"),
+				 errhint("Remove diagrams with diagsync.drop_diagram().")));
+
+	tupdesc = RelationGetDescr(trigger->tg_relation);
+	id = SPI_getvalue(trigger->tg_trigtuple, tupdesc, Anum_directory_id);
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	{
+		int			columns[3] = {Anum_directory_seen, Anum_directory_seen_own,
+		Anum_directory_seen_on};
+		Datum		values[3] = {0, 0, 0};
+		bool		nulls[3] = {true, true, true};
+		bool		isnull;
+		bool		no_seen_on;
+		Datum		seen = heap_getattr(trigger->tg_trigtuple,
+										Anum_directory_seen, tupdesc, &isnull);
+		Datum		seen_on = heap_getattr(trigger->tg_trigtuple,
+										   Anum_directory_seen_on, tupdesc,
+										   &no_seen_on);
+
+		if (isnull ||
+			(!no_seen_on &&
+			 seen_is_valid((Seen *) PG_DETOAST_DATUM(seen), DatumGetInt64(seen_on))))
+			return PointerGetDatum(trigger->tg_trigtuple);
+		return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple,
+														 tupdesc, 3, columns,
+														 values, nulls));
+	}
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		if (session_is_exempt() ||
+			(!is_changed(trigger, Anum_directory_id) &&
+			 !is_changed(trigger, Anum_directory_storage_type) &&
+			 !is_changed(trigger, Anum_directory_public_copy_id)))
+			return PointerGetDatum(trigger->tg_newtuple);
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("id, storage type and link of diagram \"%s\" cannot be updated directly", id),
+				 errhint("Use diagsync.set_storage_type(), diagsync.link() or diagsync.unlink().")));
+	}
+
+	if (!session_is_exempt())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("diagram \"%s\" cannot be deleted from the directory directly", id),
+				 errhint("Use diagsync.drop_diagram().")));
+	return PointerGetDatum(trigger->tg_trigtuple);
+}

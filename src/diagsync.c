@@ -1,0 +1,57 @@
+/*
+ * diagsync.c
+ *	  The library: what is done when it is loaded.
+ *
+ * Which file is for what, from the bottom up (lower ones never call higher
+ * ones):
+ *
+ *	  storage.c    the tables: names, rows found and locked by key
+ *	  session.c    what a session remembers between triggers and statements
+ *	  principal.c  who is asking
+ *	  document.c   documents compared by value, digests
+ *	  seen.c       what a link has seen of its far end
+ *	  command.c    SQL commands of diagsync's own, their plans kept
+ *	  directory.c  entries of the directory and links
+ *	  weigh.c      an entity in three versions: what is a change, a conflict
+ *	  candidate.c  the entities that have to be weighed
+ *	  effect.c     what a sync does with an entity
+ *	  apply.c      a batch of entities locked and written
+ *
+ * and on top of them the functions that users call:
+ *
+ *	  books.c      triggers of the storage tables
+ *	  diagram.c    create_diagram, drop_diagram, set_storage_type
+ *	  entity.c     put, remove
+ *	  link.c       share, clone, link, unlink
+ *	  sync.c       push, pull
+ *	  resolve.c    resolve
+ *	  status.c     status, status_all, refresh
+ *	  changes.c    changes, conflicts
+ *	  prune.c      prune
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "session.h"
+#include "settings.h"
+
+PG_MODULE_MAGIC;
+
+int			settings_batch_size = 1000;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	DefineCustomIntVariable("diagsync.batch_size",
+							"Entities that a sync locks and writes at once.",
+							"Larger batches take more memory and fewer statements.",
+							&settings_batch_size,
+							1000, 1, 100000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("diagsync");
+	session_init();
+}

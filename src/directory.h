@@ -1,0 +1,99 @@
+/*
+ * directory.h
+ *	  Entries of the directory, and links between them.
+ */
+#ifndef DIAGSYNC_DIRECTORY_H
+#define DIAGSYNC_DIRECTORY_H
+
+#include "datatype/timestamp.h"
+#include "nodes/lockoptions.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+
+#include "seen.h"
+#include "storage.h"
+
+/* Columns of diagsync.directory */
+#define Anum_directory_id 1
+#define Anum_directory_name 2
+#define Anum_directory_description 3
+#define Anum_directory_storage_type 4
+#define Anum_directory_owner 5
+#define Anum_directory_created_at 6
+#define Anum_directory_public_copy_id 7
+#define Anum_directory_last_pushed_at 8
+#define Anum_directory_last_pulled_at 9
+#define Anum_directory_public_version 10
+#define Anum_directory_merge_policy 11
+#define Anum_directory_seen 12
+#define Anum_directory_seen_own 13
+#define Anum_directory_seen_on 14
+
+/* An entry as it was read; palloc'd with all that it points to. */
+typedef struct Diagram
+{
+	char	   *id;
+	Datum		key;			/* the id as a text */
+	char	   *name;
+	char	   *description;	/* or NULL */
+	StorageType storage;		/* public for a legacy one */
+	bool		legacy;			/* has no storage type yet */
+	char	   *public_copy_id; /* or NULL */
+	TimestampTz last_pushed_at; /* DT_NOBEGIN: never */
+	TimestampTz last_pulled_at; /* DT_NOBEGIN: never */
+	int64		public_version; /* 0: none */
+	Jsonb	   *merge_policy;	/* or NULL */
+	Seen	   *seen;			/* or NULL; see seen_is_valid() */
+	uint64		seen_own;
+	int64		seen_on;
+} Diagram;
+
+/* A local diagram and its far end. */
+typedef struct Link
+{
+	Diagram    *local;
+	Diagram    *public;
+	bool		compare_in_full;	/* what was seen means nothing (any more) */
+} Link;
+
+/* Which version of a row is meant where it has changed since the snapshot. */
+typedef enum LockReading
+{
+	LOCK_AS_TRANSACTION,		/* the latest at READ COMMITTED, else 40001 */
+	LOCK_LATEST,				/* the latest under every isolation level */
+} LockReading;
+
+/* What brought two copies together: which time is noted. */
+typedef enum SyncKind
+{
+	SYNC_PUSH,
+	SYNC_PULL,
+	SYNC_COMPARE,				/* moved nothing */
+} SyncKind;
+
+extern char *directory_name_arg(Datum value, bool isnull, const char *arg);
+extern Diagram *directory_read(const char *id, Snapshot snapshot);
+extern Diagram *directory_read_row(TupleTableSlot *slot);
+extern Diagram *directory_lock(const char *id, LockTupleMode mode,
+							   LockReading reading);
+extern Diagram *directory_need(Diagram *diagram, const char *id);
+extern void directory_need_local(const Diagram *diagram);
+extern void directory_need_shared(const Diagram *diagram);
+extern Link *directory_read_link(const char *local, const char *public,
+								 Snapshot snapshot);
+extern Link *directory_lock_link(const char *local, const char *public);
+extern List *directory_links_of(const char *public, Snapshot snapshot);
+extern char *directory_insert(const char *id, const char *name,
+							  const char *description, const char *storage,
+							  const Jsonb *merge_policy);
+extern void directory_link(const char *local, const char *public);
+extern void directory_unlink(const Diagram *local);
+extern void directory_record_sync(const char *local, SyncKind kind,
+								  const Seen *seen, uint64 own,
+								  int64 public_version);
+extern void directory_forget_own(const char *public, const char *except);
+extern int64 directory_public_version(const Diagram *public,
+									  Snapshot snapshot);
+
+#endif							/* DIAGSYNC_DIRECTORY_H */

@@ -1,0 +1,203 @@
+/*
+ * document.c
+ *	  Documents compared by value, and digests that are equal where documents
+ *	  are.
+ *
+ * By value means: key order, white space and the way a number is written (1,
+ * 1.0, 10e-1) make no difference.
+ *
+ * Calls nothing else of diagsync.
+ */
+#include "postgres.h"
+
+#include "common/sha2.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "document.h"
+
+/*
+ * Are two documents equal by value?  NULL is a document that does not exist,
+ * and equals only another such.
+ */
+bool
+document_equal(const Jsonb *a, const Jsonb *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	if (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0)
+		return true;
+	return compareJsonbContainers((JsonbContainer *) &a->root,
+								  (JsonbContainer *) &b->root) == 0;
+}
+
+/*
+ * A copy of an entity for its new id: where its property "id" or "_id" is the
+ * old id, it becomes the new one.  palloc'd.
+ */
+Jsonb *
+document_rename(Jsonb *doc, const char *from, const char *to)
+{
+	JsonbIterator *it = JsonbIteratorInit(&doc->root);
+	JsonbParseState *state = NULL;
+	JsonbValue *result = NULL;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	bool		is_id = false;
+	int			from_len = strlen(from);
+
+	/* Nested values are passed on as they are. */
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			is_id = (value.val.string.len == 2 &&
+					 memcmp(value.val.string.val, "id", 2) == 0) ||
+				(value.val.string.len == 3 &&
+				 memcmp(value.val.string.val, "_id", 3) == 0);
+		else if (token == WJB_VALUE && is_id &&
+				 value.type == jbvString &&
+				 value.val.string.len == from_len &&
+				 memcmp(value.val.string.val, from, from_len) == 0)
+		{
+			value.val.string.val = unconstify(char *, to);
+			value.val.string.len = strlen(to);
+		}
+		result = pushJsonbValue(&state, token,
+								(token == WJB_KEY || token == WJB_VALUE ||
+								 token == WJB_ELEM) ? &value : NULL);
+	}
+	return JsonbValueToJsonb(result);
+}
+
+/*
+ * Begin a digest (SHA-256).  It belongs to the current resource owner.
+ */
+Digest *
+digest_begin(void)
+{
+	Digest	   *digest = pg_cryptohash_create(PG_SHA256);
+
+	if (digest == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	if (pg_cryptohash_init(digest) < 0)
+		elog(ERROR, "could not initialize a digest");
+	return digest;
+}
+
+static void
+digest_bytes(Digest *digest, const void *bytes, size_t len)
+{
+	if (pg_cryptohash_update(digest, bytes, len) < 0)
+		elog(ERROR, "could not compute a digest");
+}
+
+/* Each piece goes in with its kind and length, so that no two sequences of
+ * pieces look alike. */
+static void
+digest_piece(Digest *digest, char kind, const void *bytes, uint32 len)
+{
+	uint8		head[5];
+	uint32		netlen = pg_hton32(len);
+
+	head[0] = (uint8) kind;
+	memcpy(head + 1, &netlen, 4);
+	digest_bytes(digest, head, sizeof(head));
+	if (len > 0)
+		digest_bytes(digest, bytes, len);
+}
+
+/*
+ * Add a string (NULL is different from every string).
+ */
+void
+digest_string(Digest *digest, const char *string)
+{
+	if (string == NULL)
+		digest_piece(digest, 'z', NULL, 0);
+	else
+		digest_piece(digest, 't', string, strlen(string));
+}
+
+/*
+ * Add a document by value (NULL is different from every document).
+ */
+void
+digest_document(Digest *digest, const Jsonb *doc)
+{
+	JsonbIterator *it;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (doc == NULL)
+	{
+		digest_piece(digest, 'z', NULL, 0);
+		return;
+	}
+
+	/* jsonb keeps keys in one order, so equal documents come the same way. */
+	it = JsonbIteratorInit((JsonbContainer *) &doc->root);
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		switch (token)
+		{
+			case WJB_BEGIN_OBJECT:
+				digest_piece(digest, '{', NULL, 0);
+				break;
+			case WJB_END_OBJECT:
+				digest_piece(digest, '}', NULL, 0);
+				break;
+			case WJB_BEGIN_ARRAY:
+				digest_piece(digest, '[', NULL, 0);
+				break;
+			case WJB_END_ARRAY:
+				digest_piece(digest, ']', NULL, 0);
+				break;
+			default:
+				switch (value.type)
+				{
+					case jbvNull:
+						digest_piece(digest, 'n', NULL, 0);
+						break;
+					case jbvString:
+						digest_piece(digest, 's', value.val.string.val,
+									 value.val.string.len);
+						break;
+					case jbvNumeric:
+						{
+							char	   *number = numeric_normalize(value.val.numeric);
+
+							digest_piece(digest, '#', number, strlen(number));
+							pfree(number);
+							break;
+						}
+					case jbvBool:
+						digest_piece(digest, value.val.boolean ? '1' : '0',
+									 NULL, 0);
+						break;
+					default:
+						elog(ERROR, "unexpected jsonb value type %d",
+							 (int) value.type);
+				}
+		}
+	}
+}
+
+/*
+ * End a digest and free it.  Returns 64 hexadecimal digits, palloc'd.
+ */
+char *
+digest_end(Digest *digest)
+{
+	uint8		bytes[PG_SHA256_DIGEST_LENGTH];
+	char	   *hex = palloc(PG_SHA256_DIGEST_LENGTH * 2 + 1);
+
+	if (pg_cryptohash_final(digest, bytes, sizeof(bytes)) < 0)
+		elog(ERROR, "could not compute a digest");
+	pg_cryptohash_free(digest);
+	(void) hex_encode((const char *) bytes, sizeof(bytes), hex);
+	hex[PG_SHA256_DIGEST_LENGTH * 2] = '\0';
+	return hex;
+}

@@ -1,0 +1,93 @@
+/*
+ * seen.c
+ *	  What a link has seen of its far end: snapshots that are recorded and
+ *	  asked later.
+ *
+ * Calls nothing else of diagsync.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "utils/fmgrprotos.h"
+
+#include "seen.h"
+
+#define REV(fxid) U64FromFullTransactionId(fxid)
+
+/*
+ * The active snapshot as a value to record, with transaction "own" among those
+ * in progress.  palloc'd.
+ */
+Seen *
+seen_now(uint64 own)
+{
+	Seen	   *now = (Seen *) PG_DETOAST_DATUM(DirectFunctionCall1(pg_current_snapshot,
+																	(Datum) 0));
+	Seen	   *seen;
+	uint32		n = 0;
+	Size		size;
+
+	if (own >= REV(now->xmax))
+		return now;				/* not visible in any case */
+
+	size = offsetof(Seen, xip) + (now->nxip + 1) * sizeof(FullTransactionId);
+	seen = palloc0(size);
+	SET_VARSIZE(seen, size);
+	seen->xmax = now->xmax;
+	while (n < now->nxip && REV(now->xip[n]) < own)
+	{
+		seen->xip[n] = now->xip[n];
+		n++;
+	}
+	Assert(n == now->nxip || REV(now->xip[n]) != own);
+	seen->xip[n] = FullTransactionIdFromU64(own);
+	for (; n < now->nxip; n++)
+		seen->xip[n + 1] = now->xip[n];
+	seen->nxip = now->nxip + 1;
+	seen->xmin = seen->xip[0];
+	if (FullTransactionIdPrecedes(now->xmin, seen->xmin))
+		seen->xmin = now->xmin;
+	return seen;
+}
+
+/*
+ * This cluster's system identifier, as it is kept in seen_on.
+ */
+int64
+seen_here(void)
+{
+	return (int64) GetSystemIdentifier();
+}
+
+/*
+ * Does a recorded snapshot say something here?  Only on the cluster that
+ * recorded it, and only while it lies in that cluster's past: a copy restored
+ * to an earlier moment has the same identifier.
+ */
+bool
+seen_is_valid(const Seen *seen, int64 seen_on)
+{
+	return seen != NULL && seen_on == seen_here() &&
+		REV(seen->xmax) <= REV(ReadNextFullTransactionId());
+}
+
+/*
+ * Has a link with this valid snapshot (and own revision, or SEEN_OWN_NONE)
+ * seen what a revision wrote?
+ */
+bool
+seen_includes(const Seen *seen, uint64 own, uint64 rev)
+{
+	if (own != SEEN_OWN_NONE && rev == own)
+		return true;
+	if (rev >= REV(seen->xmax))
+		return false;
+	for (uint32 i = 0; i < seen->nxip && REV(seen->xip[i]) <= rev; i++)
+	{
+		if (REV(seen->xip[i]) == rev)
+			return false;
+	}
+	return true;
+}

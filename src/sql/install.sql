@@ -1,0 +1,11 @@
+-- Last: what a dump carries, and who may use it. Nothing is granted to PUBLIC.
+
+SELECT pg_catalog.pg_extension_config_dump('diagsync.directory', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync_local.entity', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync_local.base', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync_public.entity', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync_public.tombstone', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync_private.entity', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync_private.tombstone', '');
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA diagsync FROM PUBLIC;

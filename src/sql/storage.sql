@@ -1,0 +1,174 @@
+-- The tables of entities, tombstones and bases. The three storage types have
+-- the same layout; text keys are collated "C", because that is the order in
+-- which a sync locks them.
+
+CREATE TABLE diagsync_local.entity (
+	diagram_id text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	doc jsonb NOT NULL,
+	rev bigint NOT NULL DEFAULT diagsync.revision(),
+	modified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	modified_by text NOT NULL DEFAULT diagsync.principal(),
+	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
+	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object')
+);
+COMMENT ON TABLE diagsync_local.entity IS
+'the entities of local diagrams; written with plain SQL or diagsync.put(), triggers keep the books';
+COMMENT ON COLUMN diagsync_local.entity.diagram_id IS
+'the diagram that it belongs to';
+COMMENT ON COLUMN diagsync_local.entity.id IS
+'the entity''s id, unique in its diagram: any text of 1 to 255 characters; it cannot be changed';
+COMMENT ON COLUMN diagsync_local.entity.doc IS
+'the entity: a JSON object';
+COMMENT ON COLUMN diagsync_local.entity.rev IS
+'64-bit id of the transaction that wrote this row; stamped';
+COMMENT ON COLUMN diagsync_local.entity.modified_at IS
+'when the content was last edited, here or where it was pushed or pulled from; stamped';
+COMMENT ON COLUMN diagsync_local.entity.modified_by IS
+'the principal who last edited the content; stamped';
+
+CREATE TABLE diagsync_local.base (
+	diagram_id text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	doc jsonb,
+	changed_at timestamptz,
+	changed_by text,
+	CONSTRAINT base_pkey PRIMARY KEY (diagram_id, id)
+);
+COMMENT ON TABLE diagsync_local.base IS
+'the local changes of linked diagrams: each entity changed since it last agreed with the shared copy, with the version that it was changed from; an entity without a row here is its own base';
+COMMENT ON COLUMN diagsync_local.base.diagram_id IS
+'the local diagram';
+COMMENT ON COLUMN diagsync_local.base.id IS
+'the changed entity';
+COMMENT ON COLUMN diagsync_local.base.doc IS
+'the version that both copies last agreed on; null where there was none';
+COMMENT ON COLUMN diagsync_local.base.changed_at IS
+'when the entity was deleted, if it was';
+COMMENT ON COLUMN diagsync_local.base.changed_by IS
+'the principal who deleted it, if it was deleted';
+
+CREATE TABLE diagsync_public.entity (
+	diagram_id text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	doc jsonb NOT NULL,
+	rev bigint NOT NULL DEFAULT diagsync.revision(),
+	modified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	modified_by text NOT NULL DEFAULT diagsync.principal(),
+	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
+	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object')
+);
+CREATE INDEX entity_rev ON diagsync_public.entity (diagram_id, rev);
+COMMENT ON TABLE diagsync_public.entity IS
+'the entities of public diagrams, and of those without a storage type; written with plain SQL or diagsync.put(), triggers keep the books';
+COMMENT ON COLUMN diagsync_public.entity.diagram_id IS
+'the diagram that it belongs to';
+COMMENT ON COLUMN diagsync_public.entity.id IS
+'the entity''s id, unique in its diagram: any text of 1 to 255 characters; it cannot be changed';
+COMMENT ON COLUMN diagsync_public.entity.doc IS
+'the entity: a JSON object';
+COMMENT ON COLUMN diagsync_public.entity.rev IS
+'64-bit id of the transaction that wrote this row; stamped';
+COMMENT ON COLUMN diagsync_public.entity.modified_at IS
+'when the content was last edited, here or where it was pushed or pulled from; stamped';
+COMMENT ON COLUMN diagsync_public.entity.modified_by IS
+'the principal who last edited the content; stamped';
+
+CREATE TABLE diagsync_public.tombstone (
+	diagram_id text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	rev bigint NOT NULL,
+	deleted_at timestamptz,
+	deleted_by text,
+	CONSTRAINT tombstone_pkey PRIMARY KEY (diagram_id, id)
+);
+CREATE INDEX tombstone_rev ON diagsync_public.tombstone (diagram_id, rev);
+COMMENT ON TABLE diagsync_public.tombstone IS
+'hints that an entity was deleted from a public diagram (whether it exists, "entity" says); diagsync.prune() drops those that nobody needs';
+COMMENT ON COLUMN diagsync_public.tombstone.diagram_id IS
+'the diagram';
+COMMENT ON COLUMN diagsync_public.tombstone.id IS
+'the deleted entity';
+COMMENT ON COLUMN diagsync_public.tombstone.rev IS
+'64-bit id of the transaction that deleted it';
+COMMENT ON COLUMN diagsync_public.tombstone.deleted_at IS
+'when it was deleted, here or in the copy that pushed the deletion; null where that is not known';
+COMMENT ON COLUMN diagsync_public.tombstone.deleted_by IS
+'the principal who deleted it; null where that is not known';
+
+CREATE TABLE diagsync_private.entity (
+	diagram_id text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	doc jsonb NOT NULL,
+	rev bigint NOT NULL DEFAULT diagsync.revision(),
+	modified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	modified_by text NOT NULL DEFAULT diagsync.principal(),
+	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
+	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object')
+);
+CREATE INDEX entity_rev ON diagsync_private.entity (diagram_id, rev);
+COMMENT ON TABLE diagsync_private.entity IS
+'the entities of private shared diagrams; written with plain SQL or diagsync.put(), triggers keep the books';
+COMMENT ON COLUMN diagsync_private.entity.diagram_id IS
+'the diagram that it belongs to';
+COMMENT ON COLUMN diagsync_private.entity.id IS
+'the entity''s id, unique in its diagram: any text of 1 to 255 characters; it cannot be changed';
+COMMENT ON COLUMN diagsync_private.entity.doc IS
+'the entity: a JSON object';
+COMMENT ON COLUMN diagsync_private.entity.rev IS
+'64-bit id of the transaction that wrote this row; stamped';
+COMMENT ON COLUMN diagsync_private.entity.modified_at IS
+'when the content was last edited, here or where it was pushed or pulled from; stamped';
+COMMENT ON COLUMN diagsync_private.entity.modified_by IS
+'the principal who last edited the content; stamped';
+
+CREATE TABLE diagsync_private.tombstone (
+	diagram_id text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	rev bigint NOT NULL,
+	deleted_at timestamptz,
+	deleted_by text,
+	CONSTRAINT tombstone_pkey PRIMARY KEY (diagram_id, id)
+);
+CREATE INDEX tombstone_rev ON diagsync_private.tombstone (diagram_id, rev);
+COMMENT ON TABLE diagsync_private.tombstone IS
+'hints that an entity was deleted from a private diagram (whether it exists, "entity" says); diagsync.prune() drops those that nobody needs';
+COMMENT ON COLUMN diagsync_private.tombstone.diagram_id IS
+'the diagram';
+COMMENT ON COLUMN diagsync_private.tombstone.id IS
+'the deleted entity';
+COMMENT ON COLUMN diagsync_private.tombstone.rev IS
+'64-bit id of the transaction that deleted it';
+COMMENT ON COLUMN diagsync_private.tombstone.deleted_at IS
+'when it was deleted, here or in the copy that pushed the deletion; null where that is not known';
+COMMENT ON COLUMN diagsync_private.tombstone.deleted_by IS
+'the principal who deleted it; null where that is not known';
+
+CREATE VIEW diagsync.entity WITH (security_invoker = true) AS
+	SELECT 'local' AS storage_type, diagram_id, id, doc, rev, modified_at, modified_by
+	  FROM diagsync_local.entity
+	UNION ALL
+	SELECT 'public', diagram_id, id, doc, rev, modified_at, modified_by
+	  FROM diagsync_public.entity
+	UNION ALL
+	SELECT 'private', diagram_id, id, doc, rev, modified_at, modified_by
+	  FROM diagsync_private.entity;
+COMMENT ON VIEW diagsync.entity IS
+'the entities of all diagrams, for reading; write to the table of the storage type, or with diagsync.put()';
+COMMENT ON COLUMN diagsync.entity.storage_type IS
+'which of the three tables the row comes from: local, public or private';
+COMMENT ON COLUMN diagsync.entity.diagram_id IS
+'the diagram that it belongs to';
+COMMENT ON COLUMN diagsync.entity.id IS
+'the entity''s id, unique in its diagram';
+COMMENT ON COLUMN diagsync.entity.doc IS
+'the entity: a JSON object';
+COMMENT ON COLUMN diagsync.entity.rev IS
+'64-bit id of the transaction that wrote this row';
+COMMENT ON COLUMN diagsync.entity.modified_at IS
+'when the content was last edited';
+COMMENT ON COLUMN diagsync.entity.modified_by IS
+'the principal who last edited the content';

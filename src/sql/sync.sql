@@ -1,0 +1,59 @@
+-- Moving changes and settling conflicts (sync.c, resolve.c).
+
+CREATE TYPE diagsync.sync_result AS (
+	success boolean,
+	documents_updated bigint,
+	inserted bigint,
+	updated bigint,
+	deleted bigint,
+	merged bigint,
+	resolved bigint,
+	conflicts bigint,
+	public_version bigint,
+	plan text
+);
+COMMENT ON TYPE diagsync.sync_result IS
+'what a push or pull did, or with dry_run would do';
+COMMENT ON COLUMN diagsync.sync_result.success IS 'nothing is left in conflict, and the expected plan (if one was given) was carried out';
+COMMENT ON COLUMN diagsync.sync_result.documents_updated IS 'entities written: in the shared copy by a push, in the local one by a pull; inserted + updated + deleted';
+COMMENT ON COLUMN diagsync.sync_result.inserted IS 'entities inserted there';
+COMMENT ON COLUMN diagsync.sync_result.updated IS 'entities updated there';
+COMMENT ON COLUMN diagsync.sync_result.deleted IS 'entities deleted there';
+COMMENT ON COLUMN diagsync.sync_result.merged IS 'entities merged property by property';
+COMMENT ON COLUMN diagsync.sync_result.resolved IS 'conflicts settled by on_conflict';
+COMMENT ON COLUMN diagsync.sync_result.conflicts IS 'conflicts left';
+COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of the shared copy now';
+COMMENT ON COLUMN diagsync.sync_result.plan IS 'with dry_run or expected_plan: a digest of what the call does, to be given as expected_plan';
+
+CREATE FUNCTION diagsync.push(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		dry_run boolean DEFAULT false,
+		expected_plan text DEFAULT NULL) RETURNS diagsync.sync_result
+	AS 'MODULE_PATHNAME', 'diagsync_push'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text) IS
+'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest';
+
+CREATE FUNCTION diagsync.pull(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		dry_run boolean DEFAULT false,
+		expected_plan text DEFAULT NULL) RETURNS diagsync.sync_result
+	AS 'MODULE_PATHNAME', 'diagsync_pull'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text) IS
+'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest';
+
+CREATE FUNCTION diagsync.resolve(
+		local text,
+		entity_id text,
+		resolution text,
+		doc jsonb DEFAULT NULL,
+		expected text DEFAULT NULL) RETURNS diagsync.change
+	AS 'MODULE_PATHNAME', 'diagsync_resolve'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.resolve(text, text, text, jsonb, text) IS
+'settle one conflict: local, public, both, newest, or merged (with the document to keep); returns the entity as it is then (for both: the one under the new id)';

@@ -1,0 +1,253 @@
+/*
+ * status.c
+ *	  How local diagrams stand to their shared copies: status(), status_all(),
+ *	  which take no locks and write nothing; refresh(), which compares in full.
+ *
+ * May call compare.c, candidate.c, weigh.c and what is below them.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "candidate.h"
+#include "command.h"
+#include "compare.h"
+#include "directory.h"
+#include "session.h"
+#include "weigh.h"
+
+PG_FUNCTION_INFO_V1(diagsync_status);
+PG_FUNCTION_INFO_V1(diagsync_status_all);
+PG_FUNCTION_INFO_V1(diagsync_refresh);
+
+#define STATUS_COLUMNS 11
+
+static Command linked_diagrams =
+COMMAND("SELECT id FROM diagsync.directory WHERE public_copy_id IS NOT NULL ORDER BY id",
+		0, InvalidOid);
+
+typedef struct Figures
+{
+	int64		local_changes;
+	int64		public_changes;
+	int64		conflicts;
+} Figures;
+
+/*
+ * Weigh the candidates of a link under a registered snapshot and count.
+ */
+static Figures
+count_changes(const Link *link, Snapshot snapshot)
+{
+	Figures		figures = {0};
+	Candidates *candidates = candidates_collect(link, snapshot);
+	Reader		reader;
+	MemoryContext row_context;
+	Datum		id;
+
+	if (candidates->added > 0)
+	{
+		reader_open(&reader, link, AccessShareLock);
+		reader_begin(&reader, snapshot);
+		row_context = AllocSetContextCreate(CurrentMemoryContext,
+											"diagsync status",
+											ALLOCSET_DEFAULT_SIZES);
+		while (candidates_next(candidates, &id))
+		{
+			MemoryContext caller = MemoryContextSwitchTo(row_context);
+			Entity		entity = {0};
+
+			CHECK_FOR_INTERRUPTS();
+			entity.key = id;
+			(void) reader_read(&reader, &entity);
+			figures.local_changes += entity.local_change != CHANGE_NONE;
+			figures.public_changes += entity.public_change != CHANGE_NONE;
+			figures.conflicts += entity.conflict != CONFLICT_NONE;
+			MemoryContextSwitchTo(caller);
+			MemoryContextReset(row_context);
+		}
+		MemoryContextDelete(row_context);
+		reader_end(&reader);
+		reader_close(&reader);
+	}
+	candidates_end(candidates);
+	return figures;
+}
+
+/*
+ * A row of diagsync.sync_status for a local diagram.
+ */
+static HeapTuple
+form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
+{
+	Datum		values[STATUS_COLUMNS] = {0};
+	bool		nulls[STATUS_COLUMNS] = {false};
+	TimestampTz last_synced_at = Max(local->last_pushed_at, local->last_pulled_at);
+
+	values[0] = local->key;
+	if (local->public_copy_id == NULL)
+	{
+		nulls[1] = true;
+		values[2] = CStringGetTextDatum("unlinked");
+		for (int i = 3; i < STATUS_COLUMNS; i++)
+			nulls[i] = true;
+	}
+	else
+	{
+		Link	   *link = directory_read_link(local->id, NULL, snapshot);
+		Figures		figures = count_changes(link, snapshot);
+		bool		diverged = figures.local_changes > 0 ||
+			figures.public_changes > 0;
+
+		values[1] = CStringGetTextDatum(local->public_copy_id);
+		values[2] = CStringGetTextDatum(figures.conflicts > 0 ? "conflict" :
+										diverged ? "pending" : "in_sync");
+		values[3] = BoolGetDatum(diverged);
+		values[4] = Int64GetDatum(figures.local_changes);
+		values[5] = Int64GetDatum(figures.public_changes);
+		values[6] = Int64GetDatum(figures.conflicts);
+		values[7] = TimestampTzGetDatum(last_synced_at);
+		nulls[7] = last_synced_at == DT_NOBEGIN;
+		values[8] = TimestampTzGetDatum(local->last_pushed_at);
+		nulls[8] = local->last_pushed_at == DT_NOBEGIN;
+		values[9] = TimestampTzGetDatum(local->last_pulled_at);
+		nulls[9] = local->last_pulled_at == DT_NOBEGIN;
+		values[10] = Int64GetDatum(local->public_version);
+		nulls[10] = local->public_version == 0;
+	}
+	return heap_form_tuple(tupdesc, values, nulls);
+}
+
+static TupleDesc
+status_tupdesc(FunctionCallInfo fcinfo)
+{
+	TupleDesc	tupdesc;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return BlessTupleDesc(tupdesc);
+}
+
+/*
+ * diagsync.status(local, public)
+ */
+Datum
+diagsync_status(PG_FUNCTION_ARGS)
+{
+	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
+											  PG_ARGISNULL(0), "local");
+	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
+	Diagram    *local = directory_need(directory_read(local_id, snapshot),
+									   local_id);
+	HeapTuple	row;
+
+	directory_need_local(local);
+	if (!PG_ARGISNULL(1))
+		(void) directory_read_link(local_id, text_to_cstring(PG_GETARG_TEXT_PP(1)),
+								   snapshot);
+	row = form_status(local, snapshot, status_tupdesc(fcinfo));
+	UnregisterSnapshot(snapshot);
+	return HeapTupleGetDatum(row);
+}
+
+/* The linked local diagrams under the active snapshot, ascending. */
+static List *
+all_linked(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *ids = NIL;
+
+	SPI_connect();
+	(void) command_run(&linked_diagrams, STORAGE_LOCAL, NULL, NULL, COMMAND_READ);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *id = SPI_getvalue(SPI_tuptable->vals[i],
+									  SPI_tuptable->tupdesc, 1);
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		ids = lappend(ids, pstrdup(id));
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return ids;
+}
+
+/*
+ * diagsync.status_all()
+ */
+Datum
+diagsync_status_all(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
+	MemoryContext row_context;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	row_context = AllocSetContextCreate(CurrentMemoryContext,
+										"diagsync status of a diagram",
+										ALLOCSET_DEFAULT_SIZES);
+	foreach(lc, all_linked())
+	{
+		MemoryContext caller = MemoryContextSwitchTo(row_context);
+		Diagram    *local = directory_read(lfirst(lc), snapshot);
+
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_puttuple(result->setResult,
+							form_status(local, snapshot, result->setDesc));
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextDelete(row_context);
+	UnregisterSnapshot(snapshot);
+	return (Datum) 0;
+}
+
+/*
+ * diagsync.refresh(local)
+ *
+ * What differs gets a base row (the local version is the base of what only the
+ * far end changed), so that it stays a candidate whatever is recorded as seen.
+ * Locks the local directory row FOR NO KEY UPDATE, the shared one FOR KEY
+ * SHARE.
+ */
+Datum
+diagsync_refresh(PG_FUNCTION_ARGS)
+{
+	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
+											  PG_ARGISNULL(0), "local");
+	Snapshot	snapshot;
+	Link	   *link;
+	Seen	   *seen;
+	uint64		own;
+	HeapTuple	row;
+
+	session_check_closed("refresh");
+	SPI_connect();
+	link = directory_lock_link(local_id, NULL);
+	own = U64FromFullTransactionId(GetTopFullTransactionId());
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(snapshot);
+	seen = seen_now(own);
+	PopActiveSnapshot();
+	compare_note_differing(link, COMPARE_LOCAL_BASE, 0);
+	directory_record_sync(local_id, SYNC_COMPARE, seen, own,
+						  directory_public_version(link->public, snapshot));
+	UnregisterSnapshot(snapshot);
+	SPI_finish();
+
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	row = form_status(directory_read(local_id, snapshot), snapshot,
+					  status_tupdesc(fcinfo));
+	UnregisterSnapshot(snapshot);
+	return HeapTupleGetDatum(row);
+}

@@ -1,0 +1,296 @@
+/*
+ * storage.c
+ *	  The tables of the extension: their names, and rows of theirs found and
+ *	  locked by key.
+ *
+ * Rows are read by direct index scans, not by SQL: the cost of a look is then
+ * the same whatever the planner thinks of a table that has just been filled.
+ * Tables are found by name at each call (two cache look-ups), so nothing here
+ * outlives a call or a DROP EXTENSION.
+ *
+ * Calls nothing else of diagsync.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "storage.h"
+
+static const char *const storage_names[STORAGE_TYPES] = {
+	[STORAGE_LOCAL] = "local",
+	[STORAGE_PUBLIC] = "public",
+	[STORAGE_PRIVATE] = "private",
+};
+
+static const char *const storage_schemas[STORAGE_TYPES] = {
+	[STORAGE_LOCAL] = "diagsync_local",
+	[STORAGE_PUBLIC] = "diagsync_public",
+	[STORAGE_PRIVATE] = "diagsync_private",
+};
+
+static const char *const table_names[] = {
+	[TABLE_DIRECTORY] = "directory",
+	[TABLE_ENTITY] = "entity",
+	[TABLE_BASE] = "base",
+	[TABLE_TOMBSTONE] = "tombstone",
+};
+
+static const char *const key_names[] = {
+	[TABLE_DIRECTORY] = "directory_pkey",
+	[TABLE_ENTITY] = "entity_pkey",
+	[TABLE_BASE] = "base_pkey",
+	[TABLE_TOMBSTONE] = "tombstone_pkey",
+};
+
+/*
+ * Name of a storage type, as in directory.storage_type.
+ */
+const char *
+storage_name(StorageType storage)
+{
+	return storage_names[storage];
+}
+
+/*
+ * The storage type of that name; false if there is none.
+ */
+bool
+storage_parse(const char *name, StorageType *storage)
+{
+	for (int i = 0; i < STORAGE_TYPES; i++)
+	{
+		if (strcmp(name, storage_names[i]) == 0)
+		{
+			*storage = (StorageType) i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Name of the schema of a storage type.
+ */
+const char *
+storage_schema(StorageType storage)
+{
+	return storage_schemas[storage];
+}
+
+/*
+ * Oid of a relation by its names; an error if it does not exist.
+ */
+static Oid
+storage_relid(const char *schema, const char *name)
+{
+	Oid			namespace = get_namespace_oid(schema, true);
+	Oid			relid = OidIsValid(namespace) ?
+		get_relname_relid(name, namespace) : InvalidOid;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" of extension \"diagsync\" does not exist",
+						schema, name),
+				 errhint("Run CREATE EXTENSION diagsync in this database.")));
+	return relid;
+}
+
+static const char *
+table_schema(StorageType storage, StorageTable table)
+{
+	return table == TABLE_DIRECTORY ? "diagsync" : storage_schemas[storage];
+}
+
+/*
+ * Open a table of a storage type (any, for the directory) under a table lock;
+ * the caller closes it.
+ */
+Relation
+storage_open(StorageType storage, StorageTable table, LOCKMODE lockmode)
+{
+	return table_open(storage_relid(table_schema(storage, table),
+									table_names[table]), lockmode);
+}
+
+/*
+ * Open an index of a storage type by its name, for reading.
+ */
+Relation
+storage_open_index(StorageType storage, const char *name)
+{
+	return index_open(storage_relid(storage_schemas[storage], name),
+					  AccessShareLock);
+}
+
+/*
+ * Which entity, base or tombstone table is this?  False if it is none.
+ */
+bool
+storage_identify(Relation rel, StorageType *storage, StorageTable *table)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+
+	for (int s = 0; s < STORAGE_TYPES; s++)
+	{
+		if (schema == NULL || strcmp(schema, storage_schemas[s]) != 0)
+			continue;
+		for (int t = TABLE_ENTITY; t <= TABLE_TOMBSTONE; t++)
+		{
+			if (strcmp(RelationGetRelationName(rel), table_names[t]) == 0)
+			{
+				*storage = (StorageType) s;
+				*table = (StorageTable) t;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/*
+ * The role that owns the tables, as which the extension's own work is done.
+ */
+Oid
+storage_owner(void)
+{
+	Relation	rel = storage_open(STORAGE_LOCAL, TABLE_DIRECTORY,
+								   AccessShareLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, AccessShareLock);
+	return owner;
+}
+
+/*
+ * Open a table to look rows up by key.
+ */
+void
+probe_open(Probe *probe, StorageType storage, StorageTable table,
+		   LOCKMODE lockmode)
+{
+	probe->heap = storage_open(storage, table, lockmode);
+	probe->index = index_open(storage_relid(table_schema(storage, table),
+											key_names[table]),
+							  AccessShareLock);
+	probe->nkeys = (table == TABLE_DIRECTORY) ? 1 : 2;
+	probe->scan = NULL;
+	probe->slot = table_slot_create(probe->heap, NULL);
+}
+
+/*
+ * Begin to look under a snapshot, which the caller keeps registered or active
+ * until probe_end().
+ */
+void
+probe_begin(Probe *probe, Snapshot snapshot)
+{
+	Assert(probe->scan == NULL);
+	probe->scan = compat_index_beginscan(probe->heap, probe->index, snapshot,
+										 probe->nkeys);
+}
+
+/*
+ * Find the row with these keys (text; the second is ignored by the directory).
+ * It is in probe->slot until the next call.  False if there is none.
+ */
+bool
+probe_find(Probe *probe, Datum key1, Datum key2)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
+	if (probe->nkeys > 1)
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, key2);
+
+	index_rescan(probe->scan, keys, probe->nkeys, NULL, 0);
+	if (index_getnext_slot(probe->scan, ForwardScanDirection, probe->slot))
+		return true;
+	ExecClearTuple(probe->slot);
+	return false;
+}
+
+/*
+ * End looking under the snapshot of probe_begin().
+ */
+void
+probe_end(Probe *probe)
+{
+	if (probe->scan != NULL)
+		index_endscan(probe->scan);
+	probe->scan = NULL;
+	ExecClearTuple(probe->slot);
+}
+
+/*
+ * Lock a row that was found under the snapshot, waiting for whoever holds it.
+ * With "follow" its latest version is locked; without, a row that changed
+ * since the snapshot is a serialization failure, as for any UPDATE at
+ * REPEATABLE READ.  The version locked is in probe->slot.  False if the row is
+ * gone.
+ */
+bool
+probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
+		   LockTupleMode mode, bool follow)
+{
+	TM_FailureData tmfd;
+	TM_Result	result;
+	ItemPointerData target = *tid;
+
+	result = table_tuple_lock(probe->heap, &target, snapshot, probe->slot,
+							  GetCurrentCommandId(true), mode, LockWaitBlock,
+							  follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0,
+							  &tmfd);
+	switch (result)
+	{
+		case TM_Ok:
+			return true;
+		case TM_Deleted:
+			if (follow)
+			{
+				ExecClearTuple(probe->slot);
+				return false;
+			}
+			/* FALLTHROUGH */
+		case TM_Updated:
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update"),
+					 errdetail("A row of \"%s.%s\" changed after this transaction began to read.",
+							   get_namespace_name(RelationGetNamespace(probe->heap)),
+							   RelationGetRelationName(probe->heap)),
+					 errhint("Run the transaction again.")));
+			break;
+		case TM_SelfModified:
+		case TM_Invisible:
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("a row of \"%s.%s\" is being modified by the command that calls this function",
+							get_namespace_name(RelationGetNamespace(probe->heap)),
+							RelationGetRelationName(probe->heap)),
+					 errhint("Call the function in a statement of its own.")));
+			break;
+		default:
+			elog(ERROR, "unexpected result of locking a row: %u", result);
+	}
+	return false;				/* keep compiler quiet */
+}
+
+/*
+ * Close a table opened by probe_open(); table locks are kept to the end of the
+ * transaction.
+ */
+void
+probe_close(Probe *probe)
+{
+	probe_end(probe);
+	ExecDropSingleTupleTableSlot(probe->slot);
+	index_close(probe->index, AccessShareLock);
+	table_close(probe->heap, NoLock);
+}

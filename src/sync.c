@@ -1,0 +1,431 @@
+/*
+ * sync.c
+ *	  push() and pull(): the way of a sync, from its arguments to its result.
+ *
+ * A sync locks its link, collects the candidates under one snapshot, and goes
+ * through them in batches: read and weigh each, decide, lock what is to be
+ * written, decide again, write.  In the end the link records the snapshot as
+ * seen.  All of that is one subtransaction, so that a sync happens whole or not
+ * at all: it is rolled back where a conflict turns up late, where the plan is
+ * not the expected one, and where somebody else was faster (then it is tried
+ * again).
+ *
+ * May call all but the other SQL-callable functions.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "apply.h"
+#include "attempt.h"
+#include "candidate.h"
+#include "directory.h"
+#include "document.h"
+#include "session.h"
+#include "settings.h"
+
+PG_FUNCTION_INFO_V1(diagsync_push);
+PG_FUNCTION_INFO_V1(diagsync_pull);
+
+/* A batch ends with so many bytes of documents, if not before */
+#define BATCH_BYTES (8 * 1024 * 1024)
+
+/* A call and what comes of it */
+typedef struct Sync
+{
+	const char *function;
+	char	   *local;
+	char	   *public;			/* or NULL */
+	Direction	direction;
+	Resolution	on_conflict;
+	bool		dry_run;
+	char	   *expected_plan;	/* or NULL */
+
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+	int64		resolved;
+	int64		conflicts;
+	int64		public_version;
+	char	   *plan;			/* or NULL */
+	Digest	   *digest;			/* of the plan in the making, or NULL */
+	bool		unpulled;		/* a push leaves public changes for a pull */
+} Sync;
+
+static void
+parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
+{
+	char	   *on_conflict;
+
+	sync->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
+									 "local");
+	sync->public = PG_ARGISNULL(1) ? NULL : TextDatumGetCString(PG_GETARG_DATUM(1));
+	on_conflict = directory_name_arg(PG_GETARG_DATUM(2), PG_ARGISNULL(2),
+									 "on_conflict");
+	if (!resolution_parse(on_conflict, &sync->on_conflict) ||
+		sync->on_conflict == RESOLUTION_MERGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown value \"%s\" of on_conflict", on_conflict),
+				 errhint("It is abort, skip, local, public, both or newest.")));
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "dry_run")));
+	sync->dry_run = PG_GETARG_BOOL(3);
+	sync->expected_plan = PG_ARGISNULL(4) ? NULL :
+		TextDatumGetCString(PG_GETARG_DATUM(4));
+}
+
+/*
+ * Count a write at the end that the call is about, or take it back (by = -1).
+ */
+static void
+count_write(Sync *sync, const WorkItem *item, int by)
+{
+	bool		push = sync->direction == DIRECTION_PUSH;
+	const Version *target = push ? item->effect.public : item->effect.local;
+	const Version *current = push ? &item->entity.public : &item->entity.local;
+
+	if (target == NULL || (target->doc == NULL && current->doc == NULL))
+		return;
+	if (target->doc == NULL)
+		sync->deleted += by;
+	else if (current->doc == NULL)
+		sync->inserted += by;
+	else
+		sync->updated += by;
+}
+
+/*
+ * Count what is intended with an item, and add it to the plan.
+ */
+static void
+tally(Sync *sync, const WorkItem *item)
+{
+	const Entity *entity = &item->entity;
+
+	count_write(sync, item, 1);
+	if (item->effect.resolved)
+		sync->resolved++;
+	else if (entity->conflict != CONFLICT_NONE)
+		sync->conflicts++;
+
+	if (sync->digest != NULL &&
+		(entity->conflict != CONFLICT_NONE || item->effect.local != NULL ||
+		 item->effect.public != NULL))
+	{
+		digest_string(sync->digest, entity->id);
+		digest_document(sync->digest, entity->base.doc);
+		digest_document(sync->digest, entity->local.doc);
+		digest_document(sync->digest, entity->public.doc);
+	}
+}
+
+/*
+ * Take back what was counted but kept from being stored.
+ */
+static void
+tally_missed(Sync *sync, const WorkItem *item)
+{
+	bool		push = sync->direction == DIRECTION_PUSH;
+
+	if ((push ? item->public_outcome : item->local_outcome) == OUTCOME_MISSED)
+		count_write(sync, item, -1);
+	if (item->effect.resolved &&
+		(item->local_outcome == OUTCOME_MISSED ||
+		 item->public_outcome == OUTCOME_MISSED))
+	{
+		sync->resolved--;
+		sync->conflicts++;
+	}
+}
+
+static bool
+is_blocked_by_conflict(const Sync *sync)
+{
+	return sync->on_conflict == RESOLUTION_ABORT && sync->conflicts > 0;
+}
+
+/*
+ * Go through the candidates in batches.  With "write" they are locked and
+ * written, until a conflict blocks the sync; without, only counted.  What comes
+ * of it: DONE, UNDONE where a conflict or another plan than the expected one
+ * blocks it, AGAIN where somebody else was faster.
+ */
+static AttemptEnd
+go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext batch = AllocSetContextCreate(caller, "diagsync batch",
+												ALLOCSET_DEFAULT_SIZES);
+	bool		more = true;
+
+	sync->inserted = sync->updated = sync->deleted = 0;
+	sync->resolved = sync->conflicts = 0;
+	sync->unpulled = false;
+	sync->plan = NULL;
+	if (sync->dry_run || sync->expected_plan != NULL)
+	{
+		sync->digest = digest_begin();
+		digest_string(sync->digest, sync->function);
+		digest_string(sync->digest, resolution_name(sync->on_conflict));
+		digest_document(sync->digest, work->link->local->merge_policy);
+	}
+
+	while (more && !work->moved)
+	{
+		List	   *items = NIL;
+		List	   *written = NIL;
+		Size		bytes = 0;
+		Datum		id;
+		ListCell   *lc;
+
+		MemoryContextReset(batch);
+		MemoryContextSwitchTo(batch);
+		reader_begin(&work->reader, RegisterSnapshot(GetTransactionSnapshot()));
+
+		while (list_length(items) < settings_batch_size && bytes < BATCH_BYTES &&
+			   (more = candidates_next(candidates, &id)))
+		{
+			WorkItem	   *item = apply_item(TextDatumGetCString(id));
+
+			CHECK_FOR_INTERRUPTS();
+			bytes += reader_read(&work->reader, &item->entity);
+			effect_decide(&item->effect, &item->entity, work->direction,
+						  work->resolution, NULL);
+			items = lappend(items, item);
+			if (!effect_is_nothing(&item->effect))
+				written = lappend(written, item);
+		}
+
+		if (write && written != NIL)
+			apply_lock(work, written);
+
+		foreach(lc, items)
+		{
+			WorkItem	   *item = lfirst(lc);
+
+			tally(sync, item);
+			if (!item->entity.has_base_row && !item->entity.equal)
+				sync->unpulled = true;
+			if (item->effect.copies)
+			{
+				WorkItem	   *copy = apply_copy(work, item);
+
+				tally(sync, copy);
+				written = lappend(written, copy);
+			}
+		}
+		{
+			Snapshot	snapshot = work->reader.snapshot;
+
+			reader_end(&work->reader);
+			UnregisterSnapshot(snapshot);
+		}
+
+		/* What is written already is rolled back. */
+		if (is_blocked_by_conflict(sync))
+			write = false;
+		if (write && written != NIL)
+		{
+			apply_write(work, written);
+			foreach(lc, written)
+				tally_missed(sync, lfirst(lc));
+		}
+		MemoryContextSwitchTo(caller);
+	}
+
+	MemoryContextDelete(batch);
+	if (sync->digest != NULL)
+	{
+		sync->plan = digest_end(sync->digest);
+		sync->digest = NULL;
+	}
+	if (work->moved)
+		return ATTEMPT_AGAIN;
+	if (is_blocked_by_conflict(sync))
+	{
+		sync->inserted = sync->updated = sync->deleted = 0;
+		return ATTEMPT_UNDONE;
+	}
+	if (sync->expected_plan != NULL &&
+		strcmp(sync->expected_plan, sync->plan) != 0)
+		return ATTEMPT_UNDONE;
+	return ATTEMPT_DONE;
+}
+
+/*
+ * Record what a sync that was carried out has seen, or that it has run.
+ */
+static void
+record(Sync *sync, Work *work, Snapshot snapshot, uint64 shared_edits)
+{
+	const char *local = work->link->local->id;
+	const char *public = work->link->public->id;
+	Seen	   *seen = NULL;
+	uint64		own = work->own;
+
+	/*
+	 * What others wrote at the far end in this transaction (triggers of
+	 * applications, what they made of our rows) must be weighed.
+	 */
+	if (work->weigh_own || session_shared_edits() != shared_edits)
+		own = SEEN_OWN_NONE;
+
+	/* A push leaves unpulled public changes for the next pull. */
+	if (sync->direction == DIRECTION_PULL || !sync->unpulled)
+	{
+		PushActiveSnapshot(snapshot);
+		seen = seen_now(work->own);
+		PopActiveSnapshot();
+	}
+	if (work->public_written)
+		directory_forget_own(public, own == SEEN_OWN_NONE ? NULL : local);
+	directory_record_sync(local,
+						  sync->direction == DIRECTION_PUSH ? SYNC_PUSH : SYNC_PULL,
+						  seen, own, sync->public_version);
+}
+
+static int64
+public_version_now(const Link *link)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	int64		version = directory_public_version(link->public, snapshot);
+
+	UnregisterSnapshot(snapshot);
+	return version;
+}
+
+/*
+ * Do all of it, or with dry_run look what it would do.
+ */
+static AttemptEnd
+process(void *arg)
+{
+	Sync	   *sync = arg;
+	bool		write = !sync->dry_run;
+	uint64		shared_edits = session_shared_edits();
+	Snapshot	snapshot;
+	Candidates *candidates;
+	Link	   *link;
+	Work		work = {0};
+	AttemptEnd		end = ATTEMPT_DONE;
+
+	if (write)
+	{
+		link = directory_lock_link(sync->local, sync->public);
+		work.own = U64FromFullTransactionId(GetTopFullTransactionId());
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	}
+	else
+	{
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+		link = directory_read_link(sync->local, sync->public, snapshot);
+	}
+	work.link = link;
+	work.direction = sync->direction;
+	work.resolution = sync->on_conflict;
+	reader_open(&work.reader, link, write ? RowShareLock : AccessShareLock);
+	candidates = candidates_collect(link, snapshot);
+
+	/*
+	 * Where the sync may not happen, look before writing more than a batch that
+	 * would be rolled back.
+	 */
+	if (write && candidates->added > settings_batch_size &&
+		(sync->on_conflict == RESOLUTION_ABORT || sync->expected_plan != NULL))
+	{
+		end = go_through(sync, &work, candidates, false);
+		candidates_rewind(candidates);
+	}
+	if (end == ATTEMPT_DONE)
+		end = go_through(sync, &work, candidates, write);
+
+	sync->public_version = public_version_now(link);
+	if (write && end == ATTEMPT_DONE)
+		record(sync, &work, snapshot, shared_edits);
+
+	candidates_end(candidates);
+	reader_close(&work.reader);
+	UnregisterSnapshot(snapshot);
+	return end;
+}
+
+static Datum
+result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
+{
+	TupleDesc	tupdesc;
+	Datum		values[10];
+	bool		nulls[10] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = BoolGetDatum(end == ATTEMPT_DONE && sync->conflicts == 0);
+	values[1] = Int64GetDatum(sync->inserted + sync->updated + sync->deleted);
+	values[2] = Int64GetDatum(sync->inserted);
+	values[3] = Int64GetDatum(sync->updated);
+	values[4] = Int64GetDatum(sync->deleted);
+	values[5] = Int64GetDatum(0);
+	values[6] = Int64GetDatum(sync->resolved);
+	values[7] = Int64GetDatum(sync->conflicts);
+	values[8] = Int64GetDatum(sync->public_version);
+	nulls[8] = sync->public_version == 0;
+	values[9] = sync->plan ? CStringGetTextDatum(sync->plan) : (Datum) 0;
+	nulls[9] = sync->plan == NULL;
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
+											 nulls));
+}
+
+static Datum
+run(FunctionCallInfo fcinfo, const char *function, Direction direction)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Sync	   *sync = palloc0(sizeof(Sync));
+	AttemptEnd		end;
+
+	sync->function = function;
+	sync->direction = direction;
+	parse_arguments(fcinfo, sync);
+	session_check_closed(function);
+
+	SPI_connect();
+	end = sync->dry_run ? process(sync) :
+		attempt_run(process, sync, sync->local);
+	if (sync->plan != NULL)
+		sync->plan = MemoryContextStrdup(caller, sync->plan);
+	SPI_finish();
+
+	return result_of(fcinfo, sync, end);
+}
+
+/*
+ * diagsync.push(local, public, on_conflict, dry_run, expected_plan)
+ *
+ * Sends local changes to the far end.  Locks the local directory row FOR NO KEY
+ * UPDATE, the far one FOR KEY SHARE, and the rows that it writes.
+ */
+Datum
+diagsync_push(PG_FUNCTION_ARGS)
+{
+	return run(fcinfo, "push", DIRECTION_PUSH);
+}
+
+/*
+ * diagsync.pull(local, public, on_conflict, dry_run, expected_plan)
+ *
+ * Takes the changes of the far end.  Locks as push() does, but no rows of the
+ * far end.
+ */
+Datum
+diagsync_pull(PG_FUNCTION_ARGS)
+{
+	return run(fcinfo, "pull", DIRECTION_PULL);
+}
