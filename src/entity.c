@@ -113,13 +113,13 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 }
 
 /*
- * The diagram as it is now; its books' triggers lock it and look again.
+ * The diagram as it is now, locked as by any writer.
  */
 static Diagram *
 find_diagram(const char *id)
 {
-	return directory_need(directory_lock(id, LockTupleKeyShare,
-										 LOCK_AS_TRANSACTION), id);
+	return directory_need(directory_lock(id, LockTupleKeyShare, LOCK_LATEST),
+						  id);
 }
 
 /*

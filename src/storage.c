@@ -194,6 +194,7 @@ probe_begin(Probe *probe, Snapshot snapshot)
 	Assert(probe->scan == NULL);
 	probe->scan = compat_index_beginscan(probe->heap, probe->index, snapshot,
 										 probe->nkeys);
+	probe->context = CurrentMemoryContext;
 }
 
 /*
@@ -203,17 +204,25 @@ probe_begin(Probe *probe, Snapshot snapshot)
 bool
 probe_find(Probe *probe, Datum key1, Datum key2)
 {
+	MemoryContext caller;
 	ScanKeyData keys[2];
+	bool		found;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
 	if (probe->nkeys > 1)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, key2);
 
+	/*
+	 * The scan remembers things (dead index entries) from one look to the next,
+	 * in the context that it runs in; the caller's may be reset meanwhile.
+	 */
+	caller = MemoryContextSwitchTo(probe->context);
 	index_rescan(probe->scan, keys, probe->nkeys, NULL, 0);
-	if (index_getnext_slot(probe->scan, ForwardScanDirection, probe->slot))
-		return true;
-	ExecClearTuple(probe->slot);
-	return false;
+	found = index_getnext_slot(probe->scan, ForwardScanDirection, probe->slot);
+	MemoryContextSwitchTo(caller);
+	if (!found)
+		ExecClearTuple(probe->slot);
+	return found;
 }
 
 /*
@@ -234,6 +243,9 @@ probe_end(Probe *probe)
  * since the snapshot is a serialization failure, as for any UPDATE at
  * REPEATABLE READ.  The version locked is in probe->slot.  False if the row is
  * gone.
+ *
+ * FOR KEY SHARE does not wait for an update that leaves the key alone (a sync
+ * that notes what it has seen): it then locks the versions that follow, too.
  */
 bool
 probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
@@ -245,7 +257,8 @@ probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
 
 	result = table_tuple_lock(probe->heap, &target, snapshot, probe->slot,
 							  GetCurrentCommandId(true), mode, LockWaitBlock,
-							  follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0,
+							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
+							  (follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0),
 							  &tmfd);
 	switch (result)
 	{

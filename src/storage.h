@@ -57,6 +57,7 @@ typedef struct Probe
 	Relation	index;			/* its primary key */
 	int			nkeys;			/* 2, or 1 for the directory */
 	IndexScanDesc scan;
+	MemoryContext context;		/* of the scan */
 	TupleTableSlot *slot;		/* the row found or locked last */
 } Probe;
 

@@ -349,9 +349,13 @@ process(void *arg)
 	if (end == ATTEMPT_DONE)
 		end = go_through(sync, &work, candidates, write);
 
-	sync->public_version = public_version_now(link);
 	if (write && end == ATTEMPT_DONE)
+	{
+		sync->public_version = public_version_now(link);
 		record(sync, &work, snapshot, shared_edits);
+	}
+	else						/* without what is rolled back */
+		sync->public_version = directory_public_version(link->public, snapshot);
 
 	candidates_end(candidates);
 	reader_close(&work.reader);

@@ -1,0 +1,92 @@
+# diagsync: builds, installs and tests the extension.  "make help" lists the
+# targets.
+#
+# The usual PGXS targets (all, install, installcheck, clean, uninstall) need
+# PostgreSQL's server headers.  The others start on a bare machine: they
+# install what they need and work in a temporary folder (see tools/).
+
+PG_CONFIG ?= pg_config
+
+EXTENSION  = diagsync
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.control)
+
+.DEFAULT_GOAL := all
+.PHONY: help setup demo playground test test-stress
+
+help:
+	@echo 'make                  build'
+	@echo 'make install          install into the PostgreSQL of PG_CONFIG'
+	@echo 'make installcheck     pg_regress and isolation tests on the server of PGHOST, PGPORT'
+	@echo 'make demo             play examples/demo.sql on a throwaway server'
+	@echo 'make playground       keep a throwaway server with the examples until Ctrl-C'
+	@echo 'make test             all tests on a throwaway server'
+	@echo '                        STAGES="regress pgtap isolation tap stress"  only these stages'
+	@echo '                        TESTS="name name"                            only these tests'
+	@echo '                        KEEP=1                                       keep the folder'
+	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
+	@echo 'make setup            only install what the tests need'
+	@echo 'make clean            remove what was built'
+	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
+
+setup demo playground test:
+	@tools/$@
+
+test-stress: export STAGES = stress
+test-stress: export STRESS ?= --seconds 600
+test-stress:
+	@tools/test
+
+export PG_CONFIG
+
+# Everything below is for the targets that build or install.
+ifneq (,$(filter-out help setup demo playground test test-stress,$(or $(MAKECMDGOALS),all)))
+
+MODULE_big   = diagsync
+OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+
+# The install script, joined from one part for each concern.
+SQL_PARTS    = schema directory storage books entity link status sync prune install
+SQL_FILES    = $(SQL_PARTS:%=src/sql/%.sql)
+SQL_UNLISTED := $(filter-out $(SQL_FILES),$(wildcard src/sql/*.sql))
+ifneq (,$(SQL_UNLISTED))
+$(error $(SQL_UNLISTED): not in SQL_PARTS of the Makefile)
+endif
+
+DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
+DATA         = $(wildcard $(EXTENSION)--*--*.sql)
+
+# Each test may be run alone, so the extension is loaded for it.
+REGRESS        = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS_OPTS   = --load-extension=$(EXTENSION)
+ISOLATION      = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --outputdir=output_iso --load-extension=$(EXTENSION)
+
+PG_CPPFLAGS  = -Isrc
+# PostgreSQL's own headers have unused parameters.
+PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
+ifeq ($(WERROR),1)
+PG_CFLAGS   += -Werror
+endif
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq (,$(wildcard $(PGXS)))
+$(error PostgreSQL's server headers are missing; "make setup" installs them)
+endif
+
+# Without the clang that PostgreSQL was built with there is no bitcode for its
+# JIT compiler; everything else works.
+pgxs_var = $(shell sed -n 's/^$(1)[ \t]*=[ \t]*//p' $(dir $(PGXS))../Makefile.global)
+ifeq (,$(and $(shell command -v $(call pgxs_var,CLANG)),$(wildcard $(call pgxs_var,LLVM_BINPATH)/llvm-lto)))
+override with_llvm = no
+endif
+
+include $(PGXS)
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+
+$(DATA_built): $(SQL_FILES) $(EXTENSION).control Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
+	  for part in $(SQL_FILES); do echo; cat "$$part" || exit 1; done; } > $@.tmp
+	mv $@.tmp $@
+
+endif
