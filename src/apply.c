@@ -9,8 +9,8 @@
  * What does not exist cannot be locked: an insert of it by somebody else shows
  * up as a conflict of the unique key when it is written.
  *
- * Writing comes in this order: base rows are dropped or set, then the local
- * end, then the far one.  An application's trigger that edits an entity
+ * Writing comes in this order: copies that keep a local version, then base rows
+ * are dropped or set, then the rest of the local end, then the far one.  An application's trigger that edits an entity
  * meanwhile thus finds the books as they are afterwards, and its edit is noted
  * like any other.  Rows are written by ctid: one that such a trigger has
  * changed since it was locked is passed over.  In the end, the base of what was
@@ -40,7 +40,7 @@ static Command insert_entities =
 COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $1, c.id, c.doc, $6, c.modified_at, c.modified_by"
 	" FROM unnest($2, $3, $4, $5) AS c(id, doc, modified_at, modified_by)"
-	" ON CONFLICT DO NOTHING RETURNING e.id, e.doc",
+	" ON CONFLICT (diagram_id, id) DO NOTHING RETURNING e.id, e.doc",
 		6, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT8OID);
 
 static Command update_entities =
@@ -177,12 +177,13 @@ apply_item(const char *id)
  * The reader is between reader_begin() and reader_end().
  */
 WorkItem *
-apply_copy(Work *work, const WorkItem *item)
+apply_copy(Work *work, WorkItem *item)
 {
 	char	   *id = effect_copy_id(&work->reader, &item->entity);
 	WorkItem	   *copy = apply_item(id);
 	Version    *version = palloc(sizeof(Version));
 
+	copy->copy_of = item;
 	*version = item->entity.local;
 	version->doc = document_rename(item->entity.local.doc, item->entity.id, id);
 	ItemPointerSetInvalid(&version->tid);
@@ -300,7 +301,7 @@ drop_and_set_bases(Work *work, List *items)
 		WorkItem	   *item = lfirst(lc);
 		Entity	   *entity = &item->entity;
 
-		if (!entity->has_base_row)
+		if (!entity->has_base_row || item->withheld)
 			continue;
 		if (item->effect.base == BASE_DROP)
 			columns_add(&drop, item, &entity->base.tid, NULL, DT_NOBEGIN, NULL);
@@ -491,7 +492,7 @@ write_end(const End *end, List *items)
 	foreach(lc, items)
 	{
 		WorkItem	   *item = lfirst(lc);
-		const Version *target = target_of(end, item);
+		const Version *target = item->withheld ? NULL : target_of(end, item);
 		Version    *current = current_of(end, item);
 		Columns    *columns;
 
@@ -508,7 +509,7 @@ write_end(const End *end, List *items)
 	{
 		values[0] = TIDS(&deletes);
 		(void) command_run(&delete_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT | COMMAND_ENTITIES | COMMAND_BY_KEY);
 		note_returned(end, &deletes);
 		if (!end->is_local)
 			upsert_deleted(end, &deletes);
@@ -521,7 +522,7 @@ write_end(const End *end, List *items)
 		values[3] = PRINCIPALS(&updates);
 		values[4] = Int64GetDatum((int64) end->work->own);
 		(void) command_run(&update_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT | COMMAND_ENTITIES | COMMAND_BY_KEY);
 		note_returned(end, &updates);
 	}
 	if (inserts.n > 0)
@@ -533,7 +534,7 @@ write_end(const End *end, List *items)
 		values[4] = PRINCIPALS(&inserts);
 		values[5] = Int64GetDatum((int64) end->work->own);
 		if (command_run(&insert_entities, storage, values, NULL,
-						COMMAND_EXEMPT) < (uint64) inserts.n)
+						COMMAND_EXEMPT | COMMAND_ENTITIES) < (uint64) inserts.n)
 		{
 			note_inserted(end, &inserts);
 			if (is_inserted_by_others(end, &inserts))
@@ -565,6 +566,8 @@ put_bases_back(Work *work, List *items)
 		TimestampTz at = entity->has_base_row ? entity->base.at : DT_NOBEGIN;
 		char	   *by = entity->has_base_row ? entity->base.by : NULL;
 
+		if (item->withheld)
+			continue;
 		if (item->effect.local != NULL &&
 			item->local_outcome == OUTCOME_MISSED)
 			columns_add(&bases, item, NULL, entity->base.doc, at, by);
@@ -574,6 +577,8 @@ put_bases_back(Work *work, List *items)
 			if (item->effect.base != BASE_SET)
 				columns_add(&bases, item, NULL, item->effect.local->doc,
 							at, by);
+			else if (!entity->has_base_row)
+				columns_add(&bases, item, NULL, item->effect.base_doc, at, by);
 		}
 		else if (item->effect.public != NULL &&
 				 item->public_outcome == OUTCOME_MISSED)
@@ -608,19 +613,35 @@ apply_write(Work *work, List *items)
 {
 	End			local = {work, true, work->link->local};
 	End			public = {work, false, work->link->public};
+	List	   *copies = NIL;
+	List	   *others = NIL;
 	ListCell   *lc;
 
-	drop_and_set_bases(work, items);
-	write_end(&local, items);
+	/*
+	 * Copies first: where a trigger does not let one be, the conflict stays as
+	 * it is, or else the local version would be nowhere.
+	 */
 	foreach(lc, items)
 	{
-		WorkItem	   *item = lfirst(lc);
+		WorkItem   *item = lfirst(lc);
 
-		/* A copy that the local end did not take is not sent either. */
-		if (item->effect.local != NULL && item->effect.public != NULL &&
-			item->local_outcome == OUTCOME_MISSED)
-			item->effect.public = NULL;
+		if (item->copy_of != NULL)
+			copies = lappend(copies, item);
+		else
+			others = lappend(others, item);
 	}
+	if (copies != NIL)
+		write_end(&local, copies);
+	foreach(lc, copies)
+	{
+		WorkItem   *copy = lfirst(lc);
+
+		if (copy->local_outcome == OUTCOME_MISSED)
+			copy->withheld = copy->copy_of->withheld = true;
+	}
+
+	drop_and_set_bases(work, others);
+	write_end(&local, others);
 	if (!work->moved)
 		write_end(&public, items);
 	if (!work->moved)

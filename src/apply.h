@@ -27,6 +27,9 @@ typedef struct WorkItem
 	ItemPointerData locked_public;
 	Outcome		local_outcome;
 	Outcome		public_outcome;
+	struct WorkItem *copy_of;	/* it keeps the local version of that one */
+	bool		withheld;		/* its copy could not be made, so nothing is
+								 * written */
 } WorkItem;
 
 /* A sync or a resolution at work. */
@@ -46,7 +49,7 @@ typedef struct Work
 } Work;
 
 extern WorkItem *apply_item(const char *id);
-extern WorkItem *apply_copy(Work *work, const WorkItem *item);
+extern WorkItem *apply_copy(Work *work, WorkItem *item);
 extern void apply_lock(Work *work, List *items);
 extern void apply_write(Work *work, List *items);
 

@@ -6,6 +6,8 @@
  * BEFORE STATEMENT	 notes that a statement is open (session.c).
  * BEFORE UPDATE ROW stamps revision, time and principal (an inserted row gets
  *					 them from the columns' defaults) and refuses a new key.
+ * BEFORE UPDATE and DELETE ROW  notes rows that the statement around this one
+ *					 has written.
  * AFTER STATEMENT	 looks up each diagram that the statement touched, once,
  *					 under FOR KEY SHARE and as it is after the wait, so that no
  *					 share, link, unlink, move or drop can slip between a write
@@ -51,6 +53,8 @@ PG_FUNCTION_INFO_V1(diagsync_stamp_entity);
 PG_FUNCTION_INFO_V1(diagsync_keep_books);
 PG_FUNCTION_INFO_V1(diagsync_refuse_truncate);
 
+#define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
+
 /* A diagram that a statement touched */
 typedef struct Touched
 {
@@ -65,7 +69,9 @@ typedef struct Deed
 	StorageType storage;
 	StorageTable table;
 	TriggerEvent event;
-	CommandId	cid;			/* the command that it is */
+	Statement	statement;		/* what was noted since it began */
+	bool		timed;			/* an inserted row's time is what its default
+								 * gave it */
 	int64		own;			/* this transaction's revision */
 	int			ntouched;
 	Touched   **touched;		/* ascending ids */
@@ -77,45 +83,68 @@ typedef struct Deed
 } Deed;
 
 /*
- * Inserted local rows.  A base row that exists (the entity was deleted, and is
- * made again) is updated with what it holds: a sync that is about to drop it
- * goes first, comes after, or fails with 40001.  That it has a time of deletion
- * then tells it from a base row made here, see base_of_deleted.
+ * Inserted local rows; $4: the time is not to be relied on.  A base row that
+ * exists (the entity was deleted, and is made again) is updated with what it
+ * holds: a sync that is about to drop it goes first, comes after, or fails with
+ * 40001.
  */
+#define BASE_OF_INSERTED \
+	"INSERT INTO diagsync_local.base AS b (diagram_id, id)" \
+	" SELECT n.diagram_id, n.id FROM new_rows n" \
+	" WHERE n.rev" EQ "$1 AND (n.modified_at" EQ "$2 OR $4)" \
+	"  AND n.diagram_id" EQ "ANY ($3)" \
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc"
+
 static Command base_of_inserted =
-COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id)"
-	" SELECT n.diagram_id, n.id FROM new_rows n"
-	" WHERE n.rev" EQ "$1 AND n.modified_at" EQ "$2 AND n.diagram_id" EQ "ANY ($3)"
-	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc,"
-	" changed_at = COALESCE(b.changed_at, $2)",
-		3, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID);
+COMMAND(BASE_OF_INSERTED,
+		4, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, BOOLOID);
+
+/* The same, telling which base rows were made */
+static Command base_of_inserted_made =
+COMMAND(BASE_OF_INSERTED
+		" RETURNING b.diagram_id, b.id, b.xmax::pg_catalog.text" EQ "'0'",
+		4, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, BOOLOID);
 
 /*
  * Updated local rows.  The row is locked by its update, and a sync drops a base
  * row only with the entity locked, so one that exists stays.
  */
-static Command base_of_updated =
-COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc)"
-	" SELECT o.diagram_id, o.id, o.doc FROM old_rows o"
+#define BASE_OF_UPDATED \
+	"INSERT INTO diagsync_local.base AS b (diagram_id, id, doc)" \
+	" SELECT o.diagram_id, o.id, o.doc FROM old_rows o" \
 	" WHERE o.diagram_id" EQ "ANY ($1)"
-	" ON CONFLICT (diagram_id, id) DO NOTHING",
+
+/* Rows that are left to the books of a statement around this one */
+#define NOT_LEFT(diagrams, ids) \
+	" AND NOT EXISTS (SELECT FROM unnest(" diagrams ", " ids ") AS s(diagram_id, id)" \
+	"  WHERE s.diagram_id" EQ "o.diagram_id AND s.id" EQ "o.id)"
+
+static Command base_of_updated =
+COMMAND(BASE_OF_UPDATED " ON CONFLICT (diagram_id, id) DO NOTHING",
 		1, TEXTARRAYOID);
 
+static Command base_of_updated_but_left =
+COMMAND(BASE_OF_UPDATED NOT_LEFT("$2", "$3")
+		" ON CONFLICT (diagram_id, id) DO NOTHING",
+		3, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID);
+
 /*
- * Deleted local rows.  Where the same command has inserted the id again, and
- * the trigger of the insert came first, the base row that it made has no
- * document and no time of deletion; the deleted version is the base.
+ * Deleted local rows.  Where the id was inserted again within this statement,
+ * and the books of that came first ($6, $7), the base row that they made has no
+ * document; the deleted version is the base.
  */
 static Command base_of_deleted =
 COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
-	" SELECT o.diagram_id, o.id, o.doc, $2, $3 FROM old_rows o"
-	" WHERE o.diagram_id" EQ "ANY ($1)"
-	" ON CONFLICT (diagram_id, id) DO UPDATE SET"
-	" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
-	" doc = CASE WHEN b.doc IS NULL AND b.changed_at IS NULL"
-	"  AND b.xmin" EQ "$4 AND b.cmin::pg_catalog.text::pg_catalog.int8" GE "$5"
-	" THEN excluded.doc ELSE b.doc END",
-		5, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, XIDOID, INT8OID);
+		" SELECT o.diagram_id, o.id, o.doc, $2, $3 FROM old_rows o"
+		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$4", "$5")
+		" ON CONFLICT (diagram_id, id) DO UPDATE SET"
+		" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
+		" doc = CASE WHEN b.doc IS NULL AND EXISTS"
+		"  (SELECT FROM unnest($6, $7) AS s(diagram_id, id)"
+		"    WHERE s.diagram_id" EQ "b.diagram_id AND s.id" EQ "b.id)"
+		" THEN excluded.doc ELSE b.doc END",
+		7, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID,
+		TEXTARRAYOID, TEXTARRAYOID);
 
 static Command tombstone_of_deleted =
 COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, deleted_by)"
@@ -180,9 +209,8 @@ diagsync_open_statement(PG_FUNCTION_ARGS)
 	TriggerData *trigger = check_trigger(fcinfo, "open_statement", false, true,
 										 &storage, &table);
 
-	if (!session_is_exempt())
-		session_open_statement(RelationGetRelid(trigger->tg_relation),
-							   trigger->tg_event);
+	session_open_statement(RelationGetRelid(trigger->tg_relation),
+						   trigger->tg_event);
 	return PointerGetDatum(NULL);
 }
 
@@ -200,7 +228,30 @@ same_key(TriggerData *trigger, int attno)
 }
 
 /*
- * diagsync.stamp_entity(): BEFORE UPDATE, ROW
+ * A trigger of an application may edit a row again that the statement around it
+ * has just written, and its books come first.  The base is the version from
+ * before that statement, which keeps the books of this row.
+ */
+static void
+leave_row(TriggerData *trigger, StorageType storage)
+{
+	Oid			relid = RelationGetRelid(trigger->tg_relation);
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	HeapTuple	old = trigger->tg_trigtuple;
+
+	if (storage == STORAGE_LOCAL && session_is_nested(relid) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)) &&
+		session_is_written_within(relid, HeapTupleHeaderGetCmin(old->t_data)))
+		session_leave_row(relid, trigger->tg_event,
+						  SPI_getvalue(old, tupdesc, Anum_entity_diagram_id),
+						  SPI_getvalue(old, tupdesc, Anum_entity_id));
+}
+
+/*
+ * diagsync.stamp_entity(): BEFORE UPDATE or DELETE, ROW
+ *
+ * Its trigger's name makes it fire after those of applications, so that what it
+ * stamps and checks is what is stored.
  */
 Datum
 diagsync_stamp_entity(PG_FUNCTION_ARGS)
@@ -214,14 +265,19 @@ diagsync_stamp_entity(PG_FUNCTION_ARGS)
 	Anum_entity_modified_by};
 	Datum		values[3];
 	bool		nulls[3] = {false, false, false};
+	int			ncolumns = 1;
 
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	if (table != TABLE_ENTITY || TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" must be fired for UPDATE",
+				 errmsg("function \"diagsync.%s\" must be fired for UPDATE or DELETE of entities",
 						"stamp_entity")));
-	if (session_is_exempt())
-		return PointerGetDatum(trigger->tg_newtuple);
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		if (!session_is_exempt())
+			leave_row(trigger, storage);
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
 
 	if (!same_key(trigger, Anum_entity_diagram_id) ||
 		!same_key(trigger, Anum_entity_id))
@@ -234,11 +290,17 @@ diagsync_stamp_entity(PG_FUNCTION_ARGS)
 									 Anum_entity_diagram_id)),
 				 errhint("Insert the entity under its new key and delete the old one.")));
 
+	/* diagsync's own statements carry time and principal along. */
 	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
-	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	values[2] = CStringGetTextDatum(principal_current());
+	if (!session_is_exempt())
+	{
+		leave_row(trigger, storage);
+		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[2] = CStringGetTextDatum(principal_current());
+		ncolumns = 3;
+	}
 	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple,
-													 tupdesc, 3, columns,
+													 tupdesc, ncolumns, columns,
 													 values, nulls));
 }
 
@@ -321,8 +383,9 @@ survey(Deed *deed, TriggerData *trigger)
 				Anum_entity_rev : Anum_tombstone_rev;
 			int64		rev = DatumGetInt64(slot_getattr(slot, attno, &isnull));
 			bool		own = deed->table == TABLE_ENTITY && rev == deed->own &&
-				DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
-												 &isnull)) == now;
+				(!deed->timed ||
+				 DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
+												  &isnull)) == now);
 
 			if (own)
 				last->own_rows = true;
@@ -343,17 +406,11 @@ survey(Deed *deed, TriggerData *trigger)
 	qsort(deed->touched, deed->ntouched, sizeof(Touched *), compare_touched);
 }
 
-/* May the role in force do what only the tables' owner may? */
+/* May the caller do what only the tables' owner may? */
 static bool
 is_owner(void)
 {
-	return has_privs_of_role(GetUserId(), storage_owner());
-}
-
-static bool
-belongs_here(const Diagram *diagram, StorageType storage)
-{
-	return diagram->storage == storage;
+	return has_privs_of_role(principal_role(), storage_owner());
 }
 
 /*
@@ -381,7 +438,7 @@ look_up_diagrams(Deed *deed)
 				continue;
 			directory_need(diagram, touched->id);
 		}
-		if (!belongs_here(diagram, deed->storage))
+		if (diagram->storage != deed->storage)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("diagram \"%s\" does not keep its entities in schema \"%s\"",
@@ -407,47 +464,87 @@ look_up_diagrams(Deed *deed)
 												   TYPALIGN_INT));
 }
 
+static Datum
+to_text_array(char **strings, int n)
+{
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		values[i] = CStringGetTextDatum(strings[i]);
+	return PointerGetDatum(construct_array(values, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
+}
+
+/*
+ * Base rows of inserted entities; where a statement is open that may have
+ * deleted them before, it must know which were made here.
+ */
+static void
+keep_base_of_inserted(Deed *deed, Oid relid)
+{
+	bool		tell = session_is_deleting(relid);
+	Datum		values[4];
+	uint64		n;
+
+	values[0] = Int64GetDatum(deed->own);
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = deed->linked;
+	values[3] = BoolGetDatum(!deed->timed);
+	n = command_run(tell ? &base_of_inserted_made : &base_of_inserted,
+					STORAGE_LOCAL, values, NULL, BOOKS);
+	for (uint64 i = 0; tell && i < n; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	tupdesc = SPI_tuptable->tupdesc;
+		bool		isnull;
+
+		if (DatumGetBool(SPI_getbinval(row, tupdesc, 3, &isnull)))
+			session_note_made(relid, SPI_getvalue(row, tupdesc, 1),
+							  SPI_getvalue(row, tupdesc, 2));
+	}
+}
+
 /* The books of a local table */
 static void
-keep_local_books(Deed *deed)
+keep_local_books(Deed *deed, Oid relid)
 {
-	Datum		own = Int64GetDatum(deed->own);
-	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	Datum		values[5];
+	Keys	   *left = &deed->statement.left;
+	Keys	   *made = &deed->statement.made;
+	Datum		values[7];
 
 	if (deed->from_future)
 	{
-		values[0] = own;
+		values[0] = Int64GetDatum(deed->own);
 		values[1] = Int64GetDatum((int64) U64FromFullTransactionId(ReadNextFullTransactionId()) - 1);
 		(void) command_run(&stamp_entities, deed->storage, values, NULL,
-						   COMMAND_EXEMPT);
+						   COMMAND_EXEMPT | COMMAND_ENTITIES);
 	}
 	if (deed->nlinked == 0)
 		return;
 
 	if (TRIGGER_FIRED_BY_INSERT(deed->event))
-	{
-		values[0] = own;
-		values[1] = now;
-		values[2] = deed->linked;
-		(void) command_run(&base_of_inserted, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT);
-	}
+		keep_base_of_inserted(deed, relid);
 	else if (TRIGGER_FIRED_BY_UPDATE(deed->event))
 	{
 		values[0] = deed->linked;
-		(void) command_run(&base_of_updated, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT);
+		if (left->n > 0)
+		{
+			values[1] = to_text_array(left->diagrams, left->n);
+			values[2] = to_text_array(left->ids, left->n);
+		}
+		(void) command_run(left->n > 0 ? &base_of_updated_but_left :
+						   &base_of_updated, STORAGE_LOCAL, values, NULL, BOOKS);
 	}
 	else
 	{
 		values[0] = deed->linked;
-		values[1] = now;
+		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 		values[2] = CStringGetTextDatum(principal_current());
-		values[3] = TransactionIdGetDatum(GetCurrentTransactionId());
-		values[4] = Int64GetDatum((int64) deed->cid);
-		(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT);
+		values[3] = to_text_array(left->diagrams, left->n);
+		values[4] = to_text_array(left->ids, left->n);
+		values[5] = to_text_array(made->diagrams, made->n);
+		values[6] = to_text_array(made->ids, made->n);
+		(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL, BOOKS);
 	}
 }
 
@@ -467,14 +564,17 @@ keep_shared_books(Deed *deed)
 		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 		values[2] = CStringGetTextDatum(principal_current());
 		(void) command_run(&tombstone_of_deleted, deed->storage, values, NULL,
-						   COMMAND_EXEMPT);
+						   BOOKS);
 	}
 	else if (TRIGGER_FIRED_BY_INSERT(deed->event) && deed->replicas)
 	{
 		values[1] = Int64GetDatum(PG_INT64_MIN);
-		(void) command_run(deed->table == TABLE_ENTITY ?
-						   &stamp_entities : &stamp_tombstones,
-						   deed->storage, values, NULL, COMMAND_EXEMPT);
+		if (deed->table == TABLE_ENTITY)
+			(void) command_run(&stamp_entities, deed->storage, values, NULL,
+							   COMMAND_EXEMPT | COMMAND_ENTITIES);
+		else
+			(void) command_run(&stamp_tombstones, deed->storage, values, NULL,
+							   BOOKS);
 	}
 }
 
@@ -488,6 +588,7 @@ diagsync_keep_books(PG_FUNCTION_ARGS)
 	Deed		deed = {0};
 	TriggerData *trigger = check_trigger(fcinfo, "keep_books", false, false,
 										 &deed.storage, &deed.table);
+	Oid			relid = RelationGetRelid(trigger->tg_relation);
 
 	deed.event = trigger->tg_event;
 	if ((TRIGGER_FIRED_BY_INSERT(deed.event) ?
@@ -499,10 +600,12 @@ diagsync_keep_books(PG_FUNCTION_ARGS)
 	if (session_is_exempt())
 		return PointerGetDatum(NULL);
 
-	deed.cid = session_close_statement(RelationGetRelid(trigger->tg_relation),
-									   trigger->tg_event);
+	deed.statement = session_close_statement(relid, trigger->tg_event);
+	deed.timed = !trigger->tg_relation->trigdesc->trig_insert_before_row;
 	deed.own = (int64) U64FromFullTransactionId(GetTopFullTransactionId());
 
+	/* The same command may have made the diagram, too. */
+	CommandCounterIncrement();
 	SPI_connect();
 	survey(&deed, trigger);
 	if (deed.ntouched > 0)
@@ -511,7 +614,7 @@ diagsync_keep_books(PG_FUNCTION_ARGS)
 		if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
 		if (deed.storage == STORAGE_LOCAL)
-			keep_local_books(&deed);
+			keep_local_books(&deed, relid);
 		else
 			keep_shared_books(&deed);
 	}

@@ -13,7 +13,7 @@
  * would read the whole table.  The ids go through a tuplesort, which spills to
  * disk beyond work_mem.
  *
- * May call storage.c, directory.c, seen.c and command.c.
+ * May call storage.c, directory.c and compare.c.
  */
 #include "postgres.h"
 
@@ -30,7 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "candidate.h"
-#include "command.h"
+#include "compare.h"
 #include "compat.h"
 
 #define REV(fxid) U64FromFullTransactionId(fxid)
@@ -56,14 +56,6 @@ typedef struct RevScan
 	Datum		diagram;
 	Candidates *candidates;
 } RevScan;
-
-static Command differing =
-COMMAND("SELECT COALESCE(l.id, p.id)"
-	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) l"
-	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) p"
-	" ON l.id" EQ "p.id"
-	" WHERE NOT COALESCE(l.doc" EQ "p.doc, false)",
-		2, TEXTOID, TEXTOID);
 
 static void
 add(Candidates *candidates, Datum id)
@@ -210,12 +202,11 @@ add_unseen(Candidates *candidates, const Link *link, StorageTable table,
 static void
 add_differing(Candidates *candidates, const Link *link, Snapshot snapshot)
 {
-	Datum		values[2] = {link->local->key, link->public->key};
 	Portal		portal;
 
 	SPI_connect();
 	PushActiveSnapshot(snapshot);
-	portal = command_open(&differing, link->public->storage, values, NULL);
+	portal = compare_open_differing(link);
 	PopActiveSnapshot();
 	for (;;)
 	{

@@ -4,7 +4,8 @@
  *
  * They run as the owner of the tables, the way referential-integrity triggers
  * do it, so the caller needs no privilege on the bookkeeping; everything in
- * their text is schema-qualified.  The caller stays the principal.
+ * their text is schema-qualified, operators too (so there is no IS DISTINCT
+ * FROM, IN, USING or simple CASE in it).  The caller stays the principal.
  *
  * A plan that has to reach rows by key or ctid is made once, as a generic
  * plan, with the alternatives disabled: otherwise it would depend on how full
@@ -14,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/guc.h"
@@ -94,8 +96,9 @@ command_run(Command *command, StorageType storage, Datum *values,
 	int			save_sec_context;
 	char	   *principal = principal_current();
 	char	   *save_principal;
-	int			save_exempt = session_exempt_depth();
-	bool		exempt = (flags & COMMAND_EXEMPT) != 0;
+	Oid			save_role;
+	Exemption	save_exemption = session_exemption();
+	int			nestlevel = 0;
 	volatile int result = 0;
 
 	/* On errors the transaction machinery restores these two. */
@@ -104,30 +107,52 @@ command_run(Command *command, StorageType storage, Datum *values,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 
-	save_principal = principal_note(principal);
-	if (exempt)
-		save_exempt = session_set_exempt(save_exempt);
+	/*
+	 * Triggers of applications run as the owner too, so they must not look for
+	 * names where the caller wants them to.
+	 */
+	if (!(flags & COMMAND_BOOKS))
+	{
+		nestlevel = NewGUCNestLevel();
+		(void) set_config_option("search_path", "pg_catalog, pg_temp",
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	}
+
+	save_principal = principal_note(principal, save_userid, &save_role);
+	if (flags & COMMAND_EXEMPT)
+		session_exempt((flags & COMMAND_ENTITIES) != 0);
 	PG_TRY();
 	{
 		SPIPlanPtr	plan = command_plan(command, storage, flags);
+		Snapshot	crosscheck = InvalidSnapshot;
+
+		/*
+		 * Rows that a transaction snapshot does not show must not be written:
+		 * it would show two versions of them afterwards.  So that is 40001.
+		 */
+		if ((flags & COMMAND_FRESH) && IsolationUsesXactSnapshot())
+			crosscheck = GetTransactionSnapshot();
 
 		if (flags & (COMMAND_FRESH | COMMAND_ACTIVE))
 			result = SPI_execute_snapshot(plan, values, nulls,
 										  (flags & COMMAND_FRESH) ?
 										  GetLatestSnapshot() :
 										  GetActiveSnapshot(),
-										  InvalidSnapshot, false, true, 0);
+										  crosscheck, false, true, 0);
 		else
 			result = SPI_execute_plan(plan, values, nulls,
 									  (flags & COMMAND_READ) != 0, 0);
 	}
 	PG_FINALLY();
 	{
-		if (exempt)
-			(void) session_set_exempt(save_exempt);
-		(void) principal_note(save_principal);
+		session_end_exempt(save_exemption);
+		(void) principal_note(save_principal, save_role, NULL);
 	}
 	PG_END_TRY();
+
+	if (nestlevel > 0)
+		AtEOXact_GUC(true, nestlevel);
 
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 

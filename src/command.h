@@ -14,7 +14,8 @@
 
 /*
  * Operators in the text of commands: never found through the search path.
- * (For the same reason there is no IS DISTINCT FROM, IN or USING there.)
+ * (For the same reason there is no IS DISTINCT FROM, IN, USING or simple CASE
+ * there.)
  */
 #define EQ " OPERATOR(pg_catalog.=) "
 #define NE " OPERATOR(pg_catalog.<>) "
@@ -40,11 +41,13 @@ typedef struct Command
 
 /* How a command runs */
 #define COMMAND_EXEMPT		0x01	/* diagsync's own: not in the books */
-#define COMMAND_FRESH		0x02	/* sees all that is committed, under every
+#define COMMAND_ENTITIES	0x02	/* and writes entities */
+#define COMMAND_FRESH		0x04	/* sees all that is committed, under every
 									 * isolation level */
-#define COMMAND_BY_KEY		0x04	/* its plan must reach rows by key or ctid */
-#define COMMAND_READ		0x08	/* only reads, under the active snapshot */
-#define COMMAND_ACTIVE		0x10	/* writes under the active snapshot, too */
+#define COMMAND_ACTIVE		0x08	/* writes under the active snapshot */
+#define COMMAND_READ		0x10	/* only reads, under the active snapshot */
+#define COMMAND_BY_KEY		0x20	/* its plan must reach rows by key or ctid */
+#define COMMAND_BOOKS		0x40	/* on tables without code of applications */
 
 extern uint64 command_run(Command *command, StorageType storage,
 						  Datum *values, const char *nulls, int flags);

@@ -15,27 +15,45 @@
 #include "command.h"
 #include "compare.h"
 
+/* Both ends of a link side by side; $1: the local diagram, $2: the shared one */
+#define BOTH_ENDS \
+	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) AS l" \
+	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) AS p" \
+	" ON l.id" EQ "p.id"
+
+#define DIFFER " NOT COALESCE(l.doc" EQ "p.doc, false)"
+
+static Command differing =
+COMMAND("SELECT COALESCE(l.id, p.id)" BOTH_ENDS " WHERE" DIFFER,
+		2, TEXTOID, TEXTOID);
+
 /* $3: which version is the base, as a number of CompareBase */
 static Command note_differing =
 COMMAND("INSERT INTO diagsync_local.base (diagram_id, id, doc)"
-	" SELECT $1, COALESCE(l.id, p.id),"
-	"  CASE $3 WHEN 1 THEN l.doc WHEN 2 THEN p.doc END"
-	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) l"
-	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) p"
-	" ON l.id" EQ "p.id"
-	" WHERE NOT COALESCE(l.doc" EQ "p.doc, false)"
-	" ON CONFLICT (diagram_id, id) DO NOTHING",
+		" SELECT $1, COALESCE(l.id, p.id),"
+		"  CASE WHEN $3" EQ "1 THEN l.doc WHEN $3" EQ "2 THEN p.doc END"
+		BOTH_ENDS " WHERE" DIFFER
+		" ON CONFLICT (diagram_id, id) DO NOTHING",
 		3, TEXTOID, TEXTOID, INT4OID);
 
 static Command note_missing =
 COMMAND("INSERT INTO diagsync_local.base (diagram_id, id)"
-	" SELECT $1, COALESCE(l.id, p.id)"
-	" FROM (SELECT id FROM diagsync_local.entity WHERE diagram_id" EQ "$1) l"
-	" FULL JOIN (SELECT id FROM %1$s.entity WHERE diagram_id" EQ "$2) p"
-	" ON l.id" EQ "p.id"
-	" WHERE l.id IS NULL OR p.id IS NULL"
-	" ON CONFLICT (diagram_id, id) DO NOTHING",
+		" SELECT $1, COALESCE(l.id, p.id)"
+		BOTH_ENDS " WHERE l.id IS NULL OR p.id IS NULL"
+		" ON CONFLICT (diagram_id, id) DO NOTHING",
 		2, TEXTOID, TEXTOID);
+
+/*
+ * A cursor over the ids of the entities that differ by plain value, under the
+ * active snapshot.  The caller is connected to SPI.
+ */
+Portal
+compare_open_differing(const Link *link)
+{
+	Datum		values[2] = {link->local->key, link->public->key};
+
+	return command_open(&differing, link->public->storage, values, NULL);
+}
 
 /*
  * Give each entity that differs by plain value and has no base row such a base.

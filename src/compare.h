@@ -5,6 +5,8 @@
 #ifndef DIAGSYNC_COMPARE_H
 #define DIAGSYNC_COMPARE_H
 
+#include "executor/spi.h"
+
 #include "directory.h"
 
 /* What the base of an entity is that differs and has no base row yet */
@@ -15,6 +17,7 @@ typedef enum CompareBase
 	COMPARE_PUBLIC_BASE,		/* the public version: the local end changed it */
 } CompareBase;
 
+extern Portal compare_open_differing(const Link *link);
 extern void compare_note_differing(const Link *link, CompareBase base,
 								   int flags);
 extern void compare_note_missing(const Link *link, int flags);

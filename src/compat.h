@@ -13,6 +13,11 @@
 #error "diagsync needs PostgreSQL 15 or later"
 #endif
 
+/* 16 moved the macros for values of variable length out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 18 counts index scans for EXPLAIN. */
 #if PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(heap, index, snapshot, nkeys) \

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "command.h"
+#include "compare.h"
 #include "directory.h"
 #include "session.h"
 
@@ -25,13 +26,10 @@ PG_FUNCTION_INFO_V1(diagsync_set_storage_type);
 PG_FUNCTION_INFO_V1(diagsync_guard_directory);
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
+#define OWN_ENTITIES (OWN_WORK | COMMAND_ENTITIES)
 
 static Command delete_entities =
 COMMAND("DELETE FROM %1$s.entity WHERE diagram_id" EQ "$1",
-		1, TEXTOID);
-
-static Command delete_bases =
-COMMAND("DELETE FROM diagsync_local.base WHERE diagram_id" EQ "$1",
 		1, TEXTOID);
 
 static Command delete_tombstones =
@@ -45,6 +43,15 @@ COMMAND("DELETE FROM diagsync.directory WHERE id" EQ "$1",
 static Command update_storage_type =
 COMMAND("UPDATE diagsync.directory SET storage_type = $2 WHERE id" EQ "$1",
 		2, TEXTOID, TEXTOID);
+
+static Command has_entities =
+COMMAND("SELECT FROM %1$s.entity WHERE diagram_id" EQ "$1 LIMIT 1",
+		1, TEXTOID);
+
+static Command compare_links_in_full =
+COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
+		" WHERE public_copy_id" EQ "$1",
+		1, TEXTOID);
 
 /*
  * Rows that are moved keep their revisions, so links keep what they have seen.
@@ -145,6 +152,28 @@ lock_with_links(const char *id)
 }
 
 /*
+ * Delete the entities of a diagram; an error where a trigger keeps some.
+ * Returns how many there were.
+ */
+static uint64
+delete_all_entities(const Diagram *diagram)
+{
+	Datum		values[1] = {diagram->key};
+	uint64		deleted = command_run(&delete_entities, diagram->storage, values,
+									  NULL, OWN_ENTITIES);
+
+	if (command_run(&has_entities, diagram->storage, values, NULL,
+					OWN_WORK) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("not all entities of diagram \"%s\" could be deleted",
+						diagram->id),
+				 errhint("A trigger on table \"%s.entity\" keeps some.",
+						 storage_schema(diagram->storage))));
+	return deleted;
+}
+
+/*
  * diagsync.drop_diagram(id)
  *
  * Locks the directory rows of the diagram and of those linked to it FOR UPDATE.
@@ -156,19 +185,19 @@ diagsync_drop_diagram(PG_FUNCTION_ARGS)
 	Diagram    *diagram;
 	Datum		values[1];
 
+	session_check_closed("drop_diagram");
 	SPI_connect();
 	diagram = lock_with_links(id);
 	values[0] = diagram->key;
 	if (diagram->storage == STORAGE_LOCAL)
-		(void) command_run(&delete_bases, STORAGE_LOCAL, values, NULL, OWN_WORK);
+		directory_clear_bases(id);
 	else
 	{
 		unlink_all(id);
 		(void) command_run(&delete_tombstones, diagram->storage, values, NULL,
 						   OWN_WORK);
 	}
-	(void) command_run(&delete_entities, diagram->storage, values, NULL,
-					   OWN_WORK);
+	(void) delete_all_entities(diagram);
 	(void) command_run(&delete_entry, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -182,22 +211,36 @@ move_rows(const Diagram *diagram, StorageType to)
 {
 	StorageType from = diagram->storage;
 	Datum		values[1] = {diagram->key};
+	uint64		moved;
 
 	if (from == STORAGE_PUBLIC)
 	{
-		(void) command_run(&move_entities_from_public, to, values, NULL, OWN_WORK);
+		moved = command_run(&move_entities_from_public, to, values, NULL,
+							OWN_ENTITIES);
 		if (to != STORAGE_LOCAL)
 			(void) command_run(&move_tombstones_from_public, to, values, NULL,
 							   OWN_WORK);
 	}
 	else
 	{
-		(void) command_run(&move_entities_to_public, from, values, NULL, OWN_WORK);
+		moved = command_run(&move_entities_to_public, from, values, NULL,
+							OWN_ENTITIES);
 		(void) command_run(&move_tombstones_to_public, from, values, NULL,
 						   OWN_WORK);
 	}
-	(void) command_run(&delete_entities, from, values, NULL, OWN_WORK);
+	if (delete_all_entities(diagram) != moved)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("not all entities of diagram \"%s\" could be moved",
+						diagram->id),
+				 errhint("A trigger on table \"%s.entity\" keeps some out.",
+						 storage_schema(to))));
 	(void) command_run(&delete_tombstones, from, values, NULL, OWN_WORK);
+
+	/* A trigger may have stored something else than the links have seen. */
+	if (compare_has_application_triggers(to))
+		(void) command_run(&compare_links_in_full, STORAGE_LOCAL, values, NULL,
+						   OWN_WORK);
 }
 
 /*
@@ -216,6 +259,7 @@ diagsync_set_storage_type(PG_FUNCTION_ARGS)
 	Diagram    *diagram;
 	Datum		values[2];
 
+	session_check_closed("set_storage_type");
 	SPI_connect();
 	diagram = directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST),
 							 id);

@@ -397,6 +397,19 @@ directory_insert(const char *id, const char *name, const char *description,
 }
 
 /*
+ * Forget what was changed in a local diagram that is locked FOR UPDATE.  The
+ * caller is connected to SPI.
+ */
+void
+directory_clear_bases(const char *local)
+{
+	Datum		values[1] = {CStringGetTextDatum(local)};
+
+	(void) command_run(&clear_bases, STORAGE_LOCAL, values, NULL,
+					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+}
+
+/*
  * Link a local diagram that is locked FOR UPDATE, without having seen anything
  * of the far end yet.  The caller is connected to SPI.
  */
@@ -406,8 +419,7 @@ directory_link(const char *local, const char *public)
 	Datum		values[2] = {CStringGetTextDatum(local),
 	CStringGetTextDatum(public)};
 
-	(void) command_run(&clear_bases, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+	directory_clear_bases(local);
 	(void) command_run(&set_link, STORAGE_LOCAL, values, NULL,
 					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
 }
@@ -421,8 +433,7 @@ directory_unlink(const Diagram *local)
 {
 	Datum		values[2] = {local->key, (Datum) 0};
 
-	(void) command_run(&clear_bases, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+	directory_clear_bases(local->id);
 	(void) command_run(&set_link, STORAGE_LOCAL, values, " n",
 					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
 }
@@ -449,11 +460,11 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	values[4] = Int64GetDatum(seen_here());
 	values[5] = Int64GetDatum(public_version);
 	nulls[5] = public_version != 0 ? ' ' : 'n';
+	if (seen != NULL)
+		session_note_sync();	/* before triggers on the directory fire */
 	if (command_run(&record_sync, STORAGE_LOCAL, values, nulls,
 					COMMAND_EXEMPT | COMMAND_BY_KEY) != 1)
 		elog(ERROR, "diagram \"%s\" is gone though it is locked", local);
-	if (seen != NULL)
-		session_note_sync();
 }
 
 /*

@@ -87,6 +87,7 @@ extern List *directory_links_of(const char *public, Snapshot snapshot);
 extern char *directory_insert(const char *id, const char *name,
 							  const char *description, const char *storage,
 							  const Jsonb *merge_policy);
+extern void directory_clear_bases(const char *local);
 extern void directory_link(const char *local, const char *public);
 extern void directory_unlink(const Diagram *local);
 extern void directory_record_sync(const char *local, SyncKind kind,

@@ -156,7 +156,8 @@ diagsync_share(PG_FUNCTION_ARGS)
 	values[0] = link->local->key;
 	values[1] = link->public->key;
 	values[2] = Int64GetDatum((int64) own_revision());
-	(void) command_run(&copy_to_shared, storage, values, NULL, COMMAND_EXEMPT);
+	(void) command_run(&copy_to_shared, storage, values, NULL,
+					   COMMAND_EXEMPT | COMMAND_ENTITIES);
 
 	/* What a trigger stored instead is a public change; what it kept out is
 	 * still to be pushed. */
@@ -211,7 +212,7 @@ diagsync_clone(PG_FUNCTION_ARGS)
 	values[1] = link->public->key;
 	values[2] = Int64GetDatum((int64) own_revision());
 	(void) command_run(&copy_to_local, public->storage, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_ACTIVE);
+					   COMMAND_EXEMPT | COMMAND_ENTITIES | COMMAND_ACTIVE);
 
 	/* What a trigger stored instead is a local change; what it kept out is
 	 * still to be pulled. */
@@ -271,6 +272,7 @@ diagsync_unlink(PG_FUNCTION_ARGS)
 											  PG_ARGISNULL(0), "local");
 	Diagram    *local;
 
+	session_check_closed("unlink");
 	SPI_connect();
 	local = directory_need(directory_lock(local_id, LockTupleExclusive,
 										  LOCK_LATEST), local_id);

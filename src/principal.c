@@ -19,8 +19,9 @@
 PG_FUNCTION_INFO_V1(diagsync_principal);
 PG_FUNCTION_INFO_V1(diagsync_revision);
 
-/* The caller on whose behalf the tables' owner works, or NULL. */
+/* The caller on whose behalf the tables' owner works, or NULL; and his role */
 static char *noted_principal = NULL;
+static Oid	noted_role = InvalidOid;
 
 /*
  * diagsync.principal()
@@ -53,15 +54,32 @@ principal_current(void)
 }
 
 /*
- * Let principal_current() answer this name until further notice (NULL: the
- * role in force again).  Returns what was noted before, to be noted again
- * afterwards, on errors too.  The string is not copied.
+ * The role of the caller, also while the tables' owner works for him.
+ */
+Oid
+principal_role(void)
+{
+	return noted_principal != NULL ? noted_role : GetUserId();
+}
+
+/*
+ * Let principal_current() and principal_role() answer these until further
+ * notice (NULL: the role in force again); what is noted already stays.  Returns
+ * what was noted before and stores the role, to be noted again afterwards, on
+ * errors too.  The string is not copied.
  */
 char *
-principal_note(char *principal)
+principal_note(char *principal, Oid role, Oid *role_before)
 {
 	char	   *before = noted_principal;
 
+	if (role_before != NULL)
+	{
+		*role_before = noted_role;
+		if (before != NULL)
+			role = noted_role;
+	}
 	noted_principal = principal;
+	noted_role = role;
 	return before;
 }

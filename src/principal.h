@@ -6,6 +6,7 @@
 #define DIAGSYNC_PRINCIPAL_H
 
 extern char *principal_current(void);
-extern char *principal_note(char *principal);
+extern Oid	principal_role(void);
+extern char *principal_note(char *principal, Oid role, Oid *role_before);
 
 #endif							/* DIAGSYNC_PRINCIPAL_H */

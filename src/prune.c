@@ -22,11 +22,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "command.h"
 #include "directory.h"
+#include "session.h"
 
 PG_FUNCTION_INFO_V1(diagsync_prune);
 
@@ -34,34 +36,47 @@ static Command diagrams_with_tombstones =
 COMMAND("SELECT DISTINCT diagram_id FROM %1$s.tombstone ORDER BY diagram_id",
 		0, InvalidOid);
 
-/* $2: the horizon, $3: what its links have seen */
+/*
+ * Tombstones that may go; $2: the horizon, $3 and $4: what the links have seen
+ * and their own revisions.
+ */
 #define DROPPABLE \
-	" FROM %1$s.tombstone AS t WHERE t.diagram_id" EQ "$1" \
-	" AND $2" GT "t.rev AND NOT EXISTS (SELECT FROM pg_catalog.unnest($3) AS s(seen)" \
-	"  WHERE NOT pg_catalog.pg_visible_in_snapshot(" \
-	"   t.rev::pg_catalog.text::pg_catalog.xid8, s.seen))"
+	" FROM %1$s.tombstone AS t WHERE t.diagram_id" EQ "$1 AND $2" GT "t.rev" \
+	" AND NOT EXISTS (SELECT FROM unnest($3, $4) AS s(seen, own) WHERE NOT" HAS_SEEN ")"
+
+#define HAS_SEEN \
+	" (pg_catalog.pg_visible_in_snapshot(" \
+	"   t.rev::pg_catalog.text::pg_catalog.xid8, s.seen)" \
+	"  OR COALESCE(t.rev" EQ "s.own, false))"
 
 static Command has_droppable =
 COMMAND("SELECT" DROPPABLE " LIMIT 1",
-		3, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID);
+		4, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
 static Command drop_droppable =
 COMMAND("DELETE" DROPPABLE,
-		3, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID);
+		4, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
+
+/* Of links $5 (with $6, what they have seen, and $7), those that hold back some */
+static Command holding_back =
+COMMAND("SELECT s.id FROM unnest($5, $6, $7) AS s(id, seen, own)"
+		" WHERE EXISTS (SELECT" DROPPABLE " AND NOT" HAS_SEEN ")",
+		7, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID,
+		TEXTARRAYOID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
 static Command clear_seen =
 COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
 	" WHERE id" EQ "ANY ($1)",
 		1, TEXTARRAYOID);
 
-/* What the links of a shared diagram have seen */
-typedef struct LinksSeen
+/* Links of a shared diagram that do not compare in full, as arrays in step */
+typedef struct Links
 {
 	int			n;
-	Datum	   *seen;			/* of those that do not compare in full */
-	int			nidle;
-	Datum	   *idle;			/* ids of those left out because they are idle */
-} LinksSeen;
+	Datum	   *ids;
+	Datum	   *seen;
+	Datum	   *own;
+} Links;
 
 /*
  * The least revision that a snapshot still in use may not see.
@@ -80,71 +95,111 @@ horizon(StorageType storage)
 	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, oldest));
 }
 
+static Datum
+to_array(Datum *values, int n, Oid type)
+{
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	return PointerGetDatum(construct_array(values, n, type, typlen, typbyval,
+										   typalign));
+}
+
 /*
- * Ask or delete: the tombstones of a diagram that may go as far as these links
- * are concerned.
+ * Ask or delete: the tombstones of a diagram that may go as far as "links" are
+ * concerned; for holding_back, which of "idle" hold back some.
  */
 static uint64
-run_droppable(Command *command, const Diagram *public, const LinksSeen *links,
-			  int flags)
+run_droppable(Command *command, const Diagram *public, const Links *links,
+			  const Links *idle, int flags)
 {
-	Datum		values[3];
+	Datum		values[7];
 
 	values[0] = public->key;
 	values[1] = Int64GetDatum((int64) horizon(public->storage));
-	values[2] = PointerGetDatum(construct_array(links->seen, links->n,
-												PG_SNAPSHOTOID, -1, false,
-												TYPALIGN_DOUBLE));
+	values[2] = to_array(links->seen, links->n, PG_SNAPSHOTOID);
+	values[3] = to_array(links->own, links->n, INT8OID);
+	if (idle != NULL)
+	{
+		values[4] = to_array(idle->ids, idle->n, TEXTOID);
+		values[5] = to_array(idle->seen, idle->n, PG_SNAPSHOTOID);
+		values[6] = to_array(idle->own, idle->n, INT8OID);
+	}
 	return command_run(command, public->storage, values, NULL, flags);
 }
 
-/* Is the link idle since before that time? */
-static bool
-is_idle(const Diagram *local, TimestampTz since)
+static void
+links_add(Links *links, const Diagram *local)
 {
-	return Max(local->last_pushed_at, local->last_pulled_at) < since;
+	links->ids[links->n] = local->key;
+	links->seen[links->n] = PointerGetDatum(local->seen);
+	links->own[links->n] = Int64GetDatum((int64) local->seen_own);
+	links->n++;
+}
+
+static void
+links_init(Links *links, int max)
+{
+	links->n = 0;
+	links->ids = palloc(Max(max, 1) * sizeof(Datum));
+	links->seen = palloc(Max(max, 1) * sizeof(Datum));
+	links->own = palloc(Max(max, 1) * sizeof(Datum));
 }
 
 /*
- * What the links of a shared diagram have seen, as it is now.  Links that have
- * been idle since before "since" are left out.
+ * Read the links of a shared diagram as they are now; those that have not
+ * synced since that time go into "idle".  One that has never synced was only
+ * just linked, for all we know.
  */
-static LinksSeen
-read_links(const Diagram *public, TimestampTz since)
+static void
+read_links(const Diagram *public, TimestampTz since, Links *links, Links *idle)
 {
 	List	   *ids = directory_links_of(public->id, NULL);
-	LinksSeen	links = {0};
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ListCell   *lc;
 
-	links.seen = palloc(Max(list_length(ids), 1) * sizeof(Datum));
-	links.idle = palloc(Max(list_length(ids), 1) * sizeof(Datum));
+	links_init(links, list_length(ids));
+	links_init(idle, list_length(ids));
 	foreach(lc, ids)
 	{
 		Diagram    *local = directory_read(lfirst(lc), snapshot);
+		TimestampTz synced;
 
 		if (local == NULL || !seen_is_valid(local->seen, local->seen_on))
 			continue;
-		if (is_idle(local, since))
-			links.idle[links.nidle++] = local->key;
-		else
-			links.seen[links.n++] = PointerGetDatum(local->seen);
+		synced = Max(local->last_pushed_at, local->last_pulled_at);
+		links_add(synced != DT_NOBEGIN && synced < since ? idle : links, local);
 	}
 	UnregisterSnapshot(snapshot);
-	return links;
 }
 
 /*
- * Lock the links that are idle, so that none of them syncs meanwhile.
+ * Drop what only idle links hold back, and let those compare in full.
  */
-static void
-lock_idle_links(const Diagram *public, TimestampTz since)
+static uint64
+drop_held_back(const Diagram *public, const Links *links, const Links *idle)
 {
-	LinksSeen	links = read_links(public, since);
+	Datum	   *holding;
+	Datum		values[1];
+	int			n;
 
-	for (int i = 0; i < links.nidle; i++)
-		(void) directory_lock(TextDatumGetCString(links.idle[i]),
-							  LockTupleNoKeyExclusive, LOCK_LATEST);
+	PushActiveSnapshot(GetLatestSnapshot());
+	n = (int) run_droppable(&holding_back, public, links, idle, COMMAND_READ);
+	PopActiveSnapshot();
+	if (n == 0)
+		return 0;
+
+	holding = palloc(n * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+		holding[i] = CStringGetTextDatum(SPI_getvalue(SPI_tuptable->vals[i],
+													  SPI_tuptable->tupdesc, 1));
+	values[0] = to_array(holding, n, TEXTOID);
+	(void) command_run(&clear_seen, STORAGE_LOCAL, values, NULL,
+					   COMMAND_EXEMPT | COMMAND_FRESH);
+	return run_droppable(&drop_droppable, public, links, NULL,
+						 COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*
@@ -155,52 +210,39 @@ prune_diagram(const char *id, TimestampTz since)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Diagram    *public = directory_read(id, snapshot);
-	LinksSeen	links;
+	Links		links;
+	Links		idle;
+	uint64		droppable;
 	uint64		dropped;
-	uint64		held_back;
-	bool		idle_given = since != DT_NOBEGIN;
 
 	UnregisterSnapshot(snapshot);
 	if (public == NULL)
 		return 0;
 
 	/* Do not stand in the way of writers for nothing. */
-	links = read_links(public, since);
+	read_links(public, since, &links, &idle);
 	PushActiveSnapshot(GetLatestSnapshot());
-	dropped = run_droppable(&has_droppable, public, &links, COMMAND_READ);
+	droppable = run_droppable(&has_droppable, public, &links, NULL, COMMAND_READ);
 	PopActiveSnapshot();
-	if (dropped == 0)
+	if (droppable == 0)
 		return 0;
 
-	if (idle_given)
-		lock_idle_links(public, since);
+	/* The links that may be cleared must not sync meanwhile. */
+	for (int i = 0; i < idle.n; i++)
+		(void) directory_lock(TextDatumGetCString(idle.ids[i]),
+							  LockTupleNoKeyExclusive, LOCK_LATEST);
 	public = directory_lock(id, LockTupleExclusive, LOCK_LATEST);
 	if (public == NULL || public->storage == STORAGE_LOCAL)
 		return 0;
 
 	/* A clone in flight held the row, so it is among the links now. */
-	links = read_links(public, DT_NOBEGIN);
-	dropped = run_droppable(&drop_droppable, public, &links,
+	read_links(public, DT_NOBEGIN, &links, &idle);
+	dropped = run_droppable(&drop_droppable, public, &links, NULL,
 							COMMAND_EXEMPT | COMMAND_FRESH);
-	if (!idle_given)
-		return dropped;
-
-	links = read_links(public, since);
-	if (links.nidle == 0)
-		return dropped;
-	held_back = run_droppable(&drop_droppable, public, &links,
-							  COMMAND_EXEMPT | COMMAND_FRESH);
-	if (held_back > 0)
-	{
-		Datum		values[1];
-
-		values[0] = PointerGetDatum(construct_array(links.idle, links.nidle,
-													TEXTOID, -1, false,
-													TYPALIGN_INT));
-		(void) command_run(&clear_seen, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_FRESH);
-	}
-	return dropped + held_back;
+	read_links(public, since, &links, &idle);
+	if (idle.n > 0)
+		dropped += drop_held_back(public, &links, &idle);
+	return dropped;
 }
 
 /* Ids of the diagrams with tombstones, palloc'd in the caller's context. */
@@ -251,6 +293,7 @@ diagsync_prune(PG_FUNCTION_ARGS)
 					 errmsg("the interval for diagsync.prune() must not be negative")));
 	}
 
+	session_check_closed("prune");
 	SPI_connect();
 	for (int storage = STORAGE_PUBLIC; storage <= STORAGE_PRIVATE; storage++)
 	{

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "utils/fmgrprotos.h"
 
+#include "compat.h"
 #include "seen.h"
 
 #define REV(fxid) U64FromFullTransactionId(fxid)
@@ -71,23 +72,4 @@ seen_is_valid(const Seen *seen, int64 seen_on)
 {
 	return seen != NULL && seen_on == seen_here() &&
 		REV(seen->xmax) <= REV(ReadNextFullTransactionId());
-}
-
-/*
- * Has a link with this valid snapshot (and own revision, or SEEN_OWN_NONE)
- * seen what a revision wrote?
- */
-bool
-seen_includes(const Seen *seen, uint64 own, uint64 rev)
-{
-	if (own != SEEN_OWN_NONE && rev == own)
-		return true;
-	if (rev >= REV(seen->xmax))
-		return false;
-	for (uint32 i = 0; i < seen->nxip && REV(seen->xip[i]) <= rev; i++)
-	{
-		if (REV(seen->xip[i]) == rev)
-			return false;
-	}
-	return true;
 }

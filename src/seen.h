@@ -31,6 +31,5 @@ typedef struct Seen
 extern Seen *seen_now(uint64 own);
 extern bool seen_is_valid(const Seen *seen, int64 seen_on);
 extern int64 seen_here(void);
-extern bool seen_includes(const Seen *seen, uint64 own, uint64 rev);
 
 #endif							/* DIAGSYNC_SEEN_H */

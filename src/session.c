@@ -4,8 +4,10 @@
  *	  the statements of a transaction:
  *
  *	  - whether a statement is one of diagsync's own, which keep their books
- *		themselves: those whose triggers fire at the depth noted here; what an
- *		application's trigger writes meanwhile fires one deeper;
+ *		themselves: its triggers fire at the depth noted here, and it is the
+ *		first to begin there; what an application's trigger writes meanwhile
+ *		fires one deeper, and what a function in a trigger's WHEN writes begins
+ *		later;
  *	  - which statements that edit entities have begun but not yet written
  *		their books (a sync in between would overlook them);
  *	  - whether this transaction has synced, and how often it edited shared
@@ -28,15 +30,17 @@ typedef struct OpenStatement
 {
 	Oid			relid;
 	TriggerEvent event;
-	CommandId	cid;			/* the command that it is */
+	int			depth;			/* of its triggers */
 	SubTransactionId subid;
+	Statement	statement;
 } OpenStatement;
 
 static OpenStatement *open_statements = NULL;
 static int	open_count = 0;
 static int	open_max = 0;
 
-static int	exempt_depth = 0;
+static const Exemption no_exemption = {0, false, false};
+static Exemption exemption = {0, false, false};
 static uint64 shared_edits = 0;
 static bool synced = false;
 
@@ -52,7 +56,7 @@ session_xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			open_count = 0;
-			exempt_depth = 0;
+			exemption = no_exemption;
 			shared_edits = 0;
 			synced = false;
 			break;
@@ -99,45 +103,75 @@ trigger_depth(void)
 	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
 }
 
+/* Is a statement open whose triggers fire at this depth? */
+static bool
+is_open_at(int depth)
+{
+	for (int i = open_count - 1; i >= 0; i--)
+	{
+		if (open_statements[i].depth == depth)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Does the trigger that asks fire for a statement of diagsync's own?
  */
 bool
 session_is_exempt(void)
 {
-	return exempt_depth != 0 && exempt_depth == trigger_depth();
+	int			depth = trigger_depth();
+
+	return exemption.depth != 0 && exemption.depth == depth &&
+		(!exemption.entities || (exemption.begun && !is_open_at(depth)));
 }
 
 /*
- * The trigger depth at which a statement run now would fire its triggers.
+ * What is exempt just now.
  */
-int
-session_exempt_depth(void)
+Exemption
+session_exemption(void)
 {
-	return trigger_depth() + 1;
+	return exemption;
 }
 
 /*
- * Exempt the statements whose triggers fire at this depth from the books (0:
- * none).  Returns the depth that was set before, to be set again afterwards,
- * on errors too.
+ * Exempt a statement that is about to run; "entities" says whether it writes
+ * entities, whose tables tell when it begins.
  */
-int
-session_set_exempt(int depth)
+void
+session_exempt(bool entities)
 {
-	int			before = exempt_depth;
-
-	exempt_depth = depth;
-	return before;
+	exemption.depth = trigger_depth() + 1;
+	exemption.entities = entities;
+	exemption.begun = false;
 }
 
 /*
- * A statement that edits an entity table begins (BEFORE STATEMENT).
+ * It has run, or failed: exempt again what was before.
+ */
+void
+session_end_exempt(Exemption before)
+{
+	exemption = before;
+}
+
+/*
+ * A statement that edits an entity table begins (BEFORE STATEMENT); where it is
+ * diagsync's own, that is all that is noted.
  */
 void
 session_open_statement(Oid relid, TriggerEvent event)
 {
-	OpenStatement *statement;
+	OpenStatement *open;
+	int			depth = trigger_depth();
+
+	if (exemption.entities && exemption.depth == depth && !exemption.begun)
+	{
+		exemption.begun = true;
+		return;
+	}
 
 	if (open_count >= open_max)
 	{
@@ -151,35 +185,143 @@ session_open_statement(Oid relid, TriggerEvent event)
 									   size * sizeof(OpenStatement));
 		open_max = size;
 	}
-	statement = &open_statements[open_count++];
-	statement->relid = relid;
-	statement->event = event & TRIGGER_EVENT_OPMASK;
-	statement->cid = GetCurrentCommandId(false);
-	statement->subid = GetCurrentSubTransactionId();
+	open = &open_statements[open_count++];
+	open->relid = relid;
+	open->event = event & TRIGGER_EVENT_OPMASK;
+	open->depth = depth;
+	open->subid = GetCurrentSubTransactionId();
+	memset(&open->statement, 0, sizeof(Statement));
+	open->statement.cid = GetCurrentCommandId(false);
 }
 
 /*
- * It writes its books now (AFTER STATEMENT).  Returns the command that it is;
- * FirstCommandId if its beginning was not noted, as when a trigger is enabled
- * while it runs.
+ * It writes its books now (AFTER STATEMENT), and is open no longer.  Returns
+ * what was noted about it (nothing if its beginning was not noted, as when the
+ * trigger is enabled while it runs).
  */
-CommandId
+Statement
 session_close_statement(Oid relid, TriggerEvent event)
+{
+	Statement	statement = {0};
+
+	for (int i = open_count - 1; i >= 0; i--)
+	{
+		OpenStatement *open = &open_statements[i];
+
+		if (open->relid == relid &&
+			open->event == (event & TRIGGER_EVENT_OPMASK))
+		{
+			statement = open->statement;
+			memmove(open, open + 1,
+					(open_count - i - 1) * sizeof(OpenStatement));
+			open_count--;
+			break;
+		}
+	}
+	return statement;
+}
+
+/*
+ * Was a row of this table, if its transaction is ours and "cid" wrote it,
+ * written within a statement on the table that is still open, around the one
+ * that fires the trigger?  (Its own rows are older than itself.)
+ */
+bool
+session_is_written_within(Oid relid, CommandId cid)
+{
+	for (int i = 0; i < open_count; i++)
+	{
+		if (open_statements[i].relid == relid)
+			return cid >= open_statements[i].statement.cid;
+	}
+	return false;
+}
+
+/* Is there one around it, so that the question makes sense? */
+bool
+session_is_nested(Oid relid)
+{
+	int			n = 0;
+
+	for (int i = 0; i < open_count; i++)
+		n += open_statements[i].relid == relid;
+	return n > 1;
+}
+
+static void
+keys_add(Keys *keys, const char *diagram, const char *id)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+	if (keys->n >= keys->max)
+	{
+		int			size = Max(16, keys->max * 2);
+
+		if (keys->max == 0)
+		{
+			keys->diagrams = palloc(size * sizeof(char *));
+			keys->ids = palloc(size * sizeof(char *));
+		}
+		else
+		{
+			keys->diagrams = repalloc(keys->diagrams, size * sizeof(char *));
+			keys->ids = repalloc(keys->ids, size * sizeof(char *));
+		}
+		keys->max = size;
+	}
+	keys->diagrams[keys->n] = pstrdup(diagram);
+	keys->ids[keys->n] = pstrdup(id);
+	keys->n++;
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Note about the open statement that fires a trigger: this row is left to the
+ * books of a statement around it.
+ */
+void
+session_leave_row(Oid relid, TriggerEvent event, const char *diagram,
+				  const char *id)
 {
 	for (int i = open_count - 1; i >= 0; i--)
 	{
-		OpenStatement statement = open_statements[i];
-
-		if (statement.relid == relid &&
-			statement.event == (event & TRIGGER_EVENT_OPMASK))
+		if (open_statements[i].relid == relid &&
+			open_statements[i].event == (event & TRIGGER_EVENT_OPMASK))
 		{
-			memmove(&open_statements[i], &open_statements[i + 1],
-					(open_count - i - 1) * sizeof(OpenStatement));
-			open_count--;
-			return statement.cid;
+			keys_add(&open_statements[i].statement.left, diagram, id);
+			return;
 		}
 	}
-	return FirstCommandId;
+}
+
+/*
+ * Is a statement open that deletes from this table?
+ */
+bool
+session_is_deleting(Oid relid)
+{
+	for (int i = 0; i < open_count; i++)
+	{
+		if (open_statements[i].relid == relid &&
+			TRIGGER_FIRED_BY_DELETE(open_statements[i].event))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Note about all of those: a base row without a document was made for this id,
+ * which they may have deleted before.
+ */
+void
+session_note_made(Oid relid, const char *diagram, const char *id)
+{
+	for (int i = 0; i < open_count; i++)
+	{
+		if (open_statements[i].relid == relid &&
+			TRIGGER_FIRED_BY_DELETE(open_statements[i].event))
+			keys_add(&open_statements[i].statement.made, diagram, id);
+	}
 }
 
 /*
@@ -190,7 +332,7 @@ session_close_statement(Oid relid, TriggerEvent event)
 void
 session_check_closed(const char *function)
 {
-	if (open_count > 0 || exempt_depth != 0)
+	if (open_count > 0 || exemption.depth != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("diagsync.%s() cannot run inside a statement that is editing diagrams",

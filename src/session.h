@@ -8,14 +8,47 @@
 
 #include "commands/trigger.h"
 
+/* The statement of diagsync's own that runs */
+typedef struct Exemption
+{
+	int			depth;			/* of its triggers; 0: none runs */
+	bool		entities;		/* it writes entities */
+	bool		begun;			/* and has begun to */
+} Exemption;
+
+/* Entities, as arrays in step */
+typedef struct Keys
+{
+	int			n;
+	int			max;
+	char	  **diagrams;
+	char	  **ids;
+} Keys;
+
+/* What is noted about a statement until it writes its books */
+typedef struct Statement
+{
+	CommandId	cid;			/* the command that it is */
+	Keys		left;			/* rows whose books a statement around it keeps */
+	Keys		made;			/* a deleting one: base rows without a document
+								 * made since it began */
+} Statement;
+
 extern void session_init(void);
 
 extern bool session_is_exempt(void);
-extern int	session_set_exempt(int depth);
-extern int	session_exempt_depth(void);
+extern Exemption session_exemption(void);
+extern void session_exempt(bool entities);
+extern void session_end_exempt(Exemption before);
 
 extern void session_open_statement(Oid relid, TriggerEvent event);
-extern CommandId session_close_statement(Oid relid, TriggerEvent event);
+extern Statement session_close_statement(Oid relid, TriggerEvent event);
+extern bool session_is_nested(Oid relid);
+extern bool session_is_written_within(Oid relid, CommandId cid);
+extern void session_leave_row(Oid relid, TriggerEvent event,
+							  const char *diagram, const char *id);
+extern bool session_is_deleting(Oid relid);
+extern void session_note_made(Oid relid, const char *diagram, const char *id);
 extern void session_check_closed(const char *function);
 
 extern void session_note_shared_edit(void);

@@ -94,9 +94,14 @@ form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 	TimestampTz last_synced_at = Max(local->last_pushed_at, local->last_pulled_at);
 
 	values[0] = local->key;
-	if (local->public_copy_id == NULL)
+	values[1] = local->public_copy_id ?
+		CStringGetTextDatum(local->public_copy_id) : (Datum) 0;
+	nulls[1] = local->public_copy_id == NULL;
+
+	/* In the middle of a restore the far end may not be there yet. */
+	if (local->public_copy_id == NULL ||
+		directory_read(local->public_copy_id, snapshot) == NULL)
 	{
-		nulls[1] = true;
 		values[2] = CStringGetTextDatum("unlinked");
 		for (int i = 3; i < STATUS_COLUMNS; i++)
 			nulls[i] = true;
@@ -108,7 +113,6 @@ form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 		bool		diverged = figures.local_changes > 0 ||
 			figures.public_changes > 0;
 
-		values[1] = CStringGetTextDatum(local->public_copy_id);
 		values[2] = CStringGetTextDatum(figures.conflicts > 0 ? "conflict" :
 										diverged ? "pending" : "in_sync");
 		values[3] = BoolGetDatum(diverged);

@@ -67,18 +67,22 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 									 "local");
 	sync->public = PG_ARGISNULL(1) ? NULL : TextDatumGetCString(PG_GETARG_DATUM(1));
-	on_conflict = directory_name_arg(PG_GETARG_DATUM(2), PG_ARGISNULL(2),
-									 "on_conflict");
+	for (int i = 2; i <= 3; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" for diagram \"%s\" must not be null",
+							i == 2 ? "on_conflict" : "dry_run", sync->local)));
+	}
+	on_conflict = TextDatumGetCString(PG_GETARG_DATUM(2));
 	if (!resolution_parse(on_conflict, &sync->on_conflict) ||
 		sync->on_conflict == RESOLUTION_MERGED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown value \"%s\" of on_conflict", on_conflict),
+				 errmsg("unknown value \"%s\" of on_conflict for diagram \"%s\"",
+						on_conflict, sync->local),
 				 errhint("It is abort, skip, local, public, both or newest.")));
-	if (PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "dry_run")));
 	sync->dry_run = PG_GETARG_BOOL(3);
 	sync->expected_plan = PG_ARGISNULL(4) ? NULL :
 		TextDatumGetCString(PG_GETARG_DATUM(4));
@@ -104,6 +108,14 @@ count_write(Sync *sync, const WorkItem *item, int by)
 		sync->updated += by;
 }
 
+static void
+digest_end_of(Digest *digest, const char *end, const Version *target)
+{
+	digest_string(digest, target != NULL ? end : NULL);
+	if (target != NULL)
+		digest_document(digest, target->doc);
+}
+
 /*
  * Count what is intended with an item, and add it to the plan.
  */
@@ -126,6 +138,11 @@ tally(Sync *sync, const WorkItem *item)
 		digest_document(sync->digest, entity->base.doc);
 		digest_document(sync->digest, entity->local.doc);
 		digest_document(sync->digest, entity->public.doc);
+
+		/* What is decided may rest on more, as with "newest". */
+		digest_end_of(sync->digest, "local", item->effect.local);
+		digest_end_of(sync->digest, "public", item->effect.public);
+		digest_string(sync->digest, item->effect.base == BASE_DROP ? "agreed" : NULL);
 	}
 }
 
@@ -137,10 +154,11 @@ tally_missed(Sync *sync, const WorkItem *item)
 {
 	bool		push = sync->direction == DIRECTION_PUSH;
 
-	if ((push ? item->public_outcome : item->local_outcome) == OUTCOME_MISSED)
+	if (item->withheld ||
+		(push ? item->public_outcome : item->local_outcome) == OUTCOME_MISSED)
 		count_write(sync, item, -1);
 	if (item->effect.resolved &&
-		(item->local_outcome == OUTCOME_MISSED ||
+		(item->withheld || item->local_outcome == OUTCOME_MISSED ||
 		 item->public_outcome == OUTCOME_MISSED))
 	{
 		sync->resolved--;

@@ -1,5 +1,5 @@
 -- The triggers that keep the books of the storage tables (books.c,
--- statement.c).
+-- session.c).
 
 CREATE FUNCTION diagsync.open_statement() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_open_statement'
@@ -11,7 +11,7 @@ CREATE FUNCTION diagsync.stamp_entity() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_stamp_entity'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.stamp_entity() IS
-'trigger of the entity tables: stamps an updated row and refuses a change of its key';
+'trigger of the entity tables: stamps an updated row and refuses a change of its key; named so that it fires after triggers of applications';
 
 CREATE FUNCTION diagsync.keep_books() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_keep_books'
@@ -28,8 +28,8 @@ COMMENT ON FUNCTION diagsync.refuse_truncate() IS
 CREATE TRIGGER diagsync_open_statement
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_local.entity FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.open_statement();
-CREATE TRIGGER diagsync_stamp_entity
-	BEFORE UPDATE ON diagsync_local.entity FOR EACH ROW
+CREATE TRIGGER "~diagsync_stamp_entity"
+	BEFORE UPDATE OR DELETE ON diagsync_local.entity FOR EACH ROW
 	EXECUTE FUNCTION diagsync.stamp_entity();
 CREATE TRIGGER diagsync_books_insert
 	AFTER INSERT ON diagsync_local.entity
@@ -53,8 +53,8 @@ CREATE TRIGGER diagsync_refuse_truncate
 CREATE TRIGGER diagsync_open_statement
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_public.entity FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.open_statement();
-CREATE TRIGGER diagsync_stamp_entity
-	BEFORE UPDATE ON diagsync_public.entity FOR EACH ROW
+CREATE TRIGGER "~diagsync_stamp_entity"
+	BEFORE UPDATE OR DELETE ON diagsync_public.entity FOR EACH ROW
 	EXECUTE FUNCTION diagsync.stamp_entity();
 CREATE TRIGGER diagsync_books_insert
 	AFTER INSERT ON diagsync_public.entity
@@ -82,8 +82,8 @@ CREATE TRIGGER diagsync_refuse_truncate
 CREATE TRIGGER diagsync_open_statement
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_private.entity FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.open_statement();
-CREATE TRIGGER diagsync_stamp_entity
-	BEFORE UPDATE ON diagsync_private.entity FOR EACH ROW
+CREATE TRIGGER "~diagsync_stamp_entity"
+	BEFORE UPDATE OR DELETE ON diagsync_private.entity FOR EACH ROW
 	EXECUTE FUNCTION diagsync.stamp_entity();
 CREATE TRIGGER diagsync_books_insert
 	AFTER INSERT ON diagsync_private.entity

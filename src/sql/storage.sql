@@ -11,7 +11,8 @@ CREATE TABLE diagsync_local.entity (
 	modified_by text NOT NULL DEFAULT diagsync.principal(),
 	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
 	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
-	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object')
+	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object'),
+	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
 COMMENT ON TABLE diagsync_local.entity IS
 'the entities of local diagrams; written with plain SQL or diagsync.put(), triggers keep the books';
@@ -58,7 +59,8 @@ CREATE TABLE diagsync_public.entity (
 	modified_by text NOT NULL DEFAULT diagsync.principal(),
 	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
 	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
-	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object')
+	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object'),
+	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
 CREATE INDEX entity_rev ON diagsync_public.entity (diagram_id, rev);
 COMMENT ON TABLE diagsync_public.entity IS
@@ -107,7 +109,8 @@ CREATE TABLE diagsync_private.entity (
 	modified_by text NOT NULL DEFAULT diagsync.principal(),
 	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
 	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
-	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object')
+	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object'),
+	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
 CREATE INDEX entity_rev ON diagsync_private.entity (diagram_id, rev);
 COMMENT ON TABLE diagsync_private.entity IS
