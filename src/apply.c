@@ -221,7 +221,7 @@ lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
 
 /*
  * Lock what the items rest on and decide about them anew, until all of it is
- * locked.  The items come in ascending ids and have been read.  Waits for
+ * locked or work->moved is set.  The items come in ascending ids and have been read.  Waits for
  * writers of these entities.
  */
 void
@@ -274,8 +274,17 @@ apply_lock(Work *work, List *items)
 				(item->effect.public != NULL &&
 				 !same_tid(&item->entity.public.tid, &item->locked_public)))
 				complete = false;
+
+			/*
+			 * It was inserted while we hold its base row.  Its writer may hold
+			 * it and wait for the base row next, so do not wait for him.
+			 */
+			if (ItemPointerIsValid(&item->locked_base) &&
+				ItemPointerIsValid(&item->entity.local.tid) &&
+				!same_tid(&item->entity.local.tid, &item->locked_local))
+				work->moved = true;
 		}
-		if (complete)
+		if (complete || work->moved)
 			return;
 		if (round >= MAX_LOCK_ROUNDS)
 			ereport(ERROR,

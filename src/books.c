@@ -16,9 +16,9 @@
  *					 - shared: adds tombstones, and clears the seen_own that
  *					   this transaction's syncs have recorded for that diagram;
  *					 - deals with replicas, rows that come with a revision of
- *					   another transaction (from a dump): they are no edits, and
- *					   shared ones get this transaction's revision, since a link
- *					   may have seen the one that they came with.
+ *					   another transaction (from a dump): they are no edits, but
+ *					   shared ones get this transaction's revision where a link
+ *					   would miss them otherwise.
  *
  * Statements of diagsync's own keep their books themselves.
  *
@@ -75,11 +75,13 @@ typedef struct Deed
 	int64		own;			/* this transaction's revision */
 	int			ntouched;
 	Touched   **touched;		/* ascending ids */
-	bool		replicas;
 	bool		from_future;	/* a revision that this cluster has not given
 								 * out yet */
 	Datum		linked;			/* text[]: its linked local diagrams */
 	int			nlinked;
+	Datum		seen;			/* text[]: shared diagrams with replicas, of
+								 * which some link has seen something */
+	int			nseen;
 } Deed;
 
 /*
@@ -153,18 +155,20 @@ COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, delet
 	" deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by",
 		3, INT8OID, TIMESTAMPTZOID, TEXTOID);
 
-/* $2: only revisions above it */
+/*
+ * Rows that came with another revision get $1: those of diagrams $3, and those
+ * with revisions above $2, the greatest that was given out.
+ */
+#define STAMP(table) \
+	"UPDATE %1$s." table " AS t SET rev = $1 FROM new_rows n" \
+	" WHERE t.diagram_id" EQ "n.diagram_id AND t.id" EQ "n.id AND n.rev" NE "$1" \
+	" AND (n.rev" GT "$2 OR n.diagram_id" EQ "ANY ($3))"
+
 static Command stamp_entities =
-COMMAND("UPDATE %1$s.entity AS e SET rev = $1 FROM new_rows n"
-	" WHERE e.diagram_id" EQ "n.diagram_id AND e.id" EQ "n.id"
-	" AND n.rev" NE "$1 AND n.rev" GT "$2",
-		2, INT8OID, INT8OID);
+COMMAND(STAMP("entity"), 3, INT8OID, INT8OID, TEXTARRAYOID);
 
 static Command stamp_tombstones =
-COMMAND("UPDATE %1$s.tombstone AS t SET rev = $1 FROM new_rows n"
-	" WHERE t.diagram_id" EQ "n.diagram_id AND t.id" EQ "n.id"
-	" AND n.rev" NE "$1",
-		1, INT8OID);
+COMMAND(STAMP("tombstone"), 3, INT8OID, INT8OID, TEXTARRAYOID);
 
 /*
  * Check that a function was called as the trigger that it is, on a table of
@@ -390,7 +394,7 @@ survey(Deed *deed, TriggerData *trigger)
 			if (own)
 				last->own_rows = true;
 			else
-				last->replicas = deed->replicas = true;
+				last->replicas = true;
 			if (rev >= next)
 				deed->from_future = true;
 		}
@@ -420,12 +424,22 @@ static void
 look_up_diagrams(Deed *deed)
 {
 	Datum	   *linked = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
+	Datum	   *seen = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
 
 	for (int i = 0; i < deed->ntouched; i++)
 	{
 		Touched    *touched = deed->touched[i];
-		Diagram    *diagram = directory_lock(touched->id, LockTupleKeyShare,
-											 LOCK_LATEST);
+		bool		shared_replicas = touched->replicas &&
+			deed->storage != STORAGE_LOCAL;
+		Diagram    *diagram;
+
+		/*
+		 * While a replica is not committed, no link may come to have seen the
+		 * revision that it keeps.
+		 */
+		diagram = directory_lock(touched->id, shared_replicas ?
+								 LockTupleExclusive : LockTupleKeyShare,
+								 LOCK_LATEST);
 
 		if (diagram == NULL)
 		{
@@ -458,7 +472,11 @@ look_up_diagrams(Deed *deed)
 						 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
 			linked[deed->nlinked++] = diagram->key;
 		}
+		if (shared_replicas && directory_is_seen(diagram->id))
+			seen[deed->nseen++] = diagram->key;
 	}
+	deed->seen = PointerGetDatum(construct_array(seen, deed->nseen, TEXTOID,
+												 -1, false, TYPALIGN_INT));
 	deed->linked = PointerGetDatum(construct_array(linked, deed->nlinked,
 												   TEXTOID, -1, false,
 												   TYPALIGN_INT));
@@ -512,13 +530,6 @@ keep_local_books(Deed *deed, Oid relid)
 	Keys	   *made = &deed->statement.made;
 	Datum		values[7];
 
-	if (deed->from_future)
-	{
-		values[0] = Int64GetDatum(deed->own);
-		values[1] = Int64GetDatum((int64) U64FromFullTransactionId(ReadNextFullTransactionId()) - 1);
-		(void) command_run(&stamp_entities, deed->storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES);
-	}
 	if (deed->nlinked == 0)
 		return;
 
@@ -566,16 +577,24 @@ keep_shared_books(Deed *deed)
 		(void) command_run(&tombstone_of_deleted, deed->storage, values, NULL,
 						   BOOKS);
 	}
-	else if (TRIGGER_FIRED_BY_INSERT(deed->event) && deed->replicas)
-	{
-		values[1] = Int64GetDatum(PG_INT64_MIN);
-		if (deed->table == TABLE_ENTITY)
-			(void) command_run(&stamp_entities, deed->storage, values, NULL,
-							   COMMAND_EXEMPT | COMMAND_ENTITIES);
-		else
-			(void) command_run(&stamp_tombstones, deed->storage, values, NULL,
-							   BOOKS);
-	}
+}
+
+/* The books of both: replicas that must not keep their revision */
+static void
+stamp_replicas(Deed *deed)
+{
+	Datum		values[3];
+
+	if (!deed->from_future && deed->nseen == 0)
+		return;
+	values[0] = Int64GetDatum(deed->own);
+	values[1] = Int64GetDatum((int64) U64FromFullTransactionId(ReadNextFullTransactionId()) - 1);
+	values[2] = deed->seen;
+	if (deed->table == TABLE_ENTITY)
+		(void) command_run(&stamp_entities, deed->storage, values, NULL,
+						   COMMAND_EXEMPT | COMMAND_ENTITIES);
+	else
+		(void) command_run(&stamp_tombstones, deed->storage, values, NULL, BOOKS);
 }
 
 /*
@@ -617,6 +636,7 @@ diagsync_keep_books(PG_FUNCTION_ARGS)
 			keep_local_books(&deed, relid);
 		else
 			keep_shared_books(&deed);
+		stamp_replicas(&deed);
 	}
 	SPI_finish();
 	return PointerGetDatum(NULL);

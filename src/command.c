@@ -92,6 +92,7 @@ uint64
 command_run(Command *command, StorageType storage, Datum *values,
 			const char *nulls, int flags)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	Oid			save_userid;
 	int			save_sec_context;
 	char	   *principal = principal_current();
@@ -155,6 +156,8 @@ command_run(Command *command, StorageType storage, Datum *values,
 		AtEOXact_GUC(true, nestlevel);
 
 	SetUserIdAndSecContext(save_userid, save_sec_context);
+	MemoryContextSwitchTo(caller);	/* SPI leaves its own */
+	pfree(principal);
 
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan returned %s for %s",

@@ -82,14 +82,15 @@ COMMAND("INSERT INTO diagsync_public.tombstone (diagram_id, id, rev, deleted_at,
 
 /* The storage type of that name, an error if there is none. */
 static StorageType
-parse_storage_type(const char *name)
+parse_storage_type(const char *name, const char *diagram)
 {
 	StorageType storage = STORAGE_LOCAL;
 
 	if (!storage_parse(name, &storage))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown storage type \"%s\"", name),
+				 errmsg("unknown storage type \"%s\" for diagram \"%s\"",
+						name, diagram),
 				 errhint("It is local, public or private.")));
 	return storage;
 }
@@ -102,8 +103,7 @@ diagsync_create_diagram(PG_FUNCTION_ARGS)
 {
 	char	   *name = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										  "name");
-	char	   *storage = directory_name_arg(PG_GETARG_DATUM(1), PG_ARGISNULL(1),
-											 "storage_type");
+	char	   *storage;
 	char	   *id = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	char	   *description = PG_ARGISNULL(3) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(3));
@@ -111,7 +111,9 @@ diagsync_create_diagram(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext spi;
 
-	(void) parse_storage_type(storage);
+	directory_refuse_null(PG_ARGISNULL(1), "storage_type", name);
+	storage = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	(void) parse_storage_type(storage, name);
 	SPI_connect();
 	id = directory_insert(id, name, description, storage, NULL);
 	spi = MemoryContextSwitchTo(caller);
@@ -185,7 +187,7 @@ diagsync_drop_diagram(PG_FUNCTION_ARGS)
 	Diagram    *diagram;
 	Datum		values[1];
 
-	session_check_closed("drop_diagram");
+	session_check_may_write("drop_diagram", id, NULL);
 	SPI_connect();
 	diagram = lock_with_links(id);
 	values[0] = diagram->key;
@@ -253,13 +255,15 @@ Datum
 diagsync_set_storage_type(PG_FUNCTION_ARGS)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0), "id");
-	char	   *name = directory_name_arg(PG_GETARG_DATUM(1), PG_ARGISNULL(1),
-										  "storage_type");
-	StorageType storage = parse_storage_type(name);
+	char	   *name;
+	StorageType storage;
 	Diagram    *diagram;
 	Datum		values[2];
 
-	session_check_closed("set_storage_type");
+	directory_refuse_null(PG_ARGISNULL(1), "storage_type", id);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	storage = parse_storage_type(name, id);
+	session_check_may_write("set_storage_type", id, NULL);
 	SPI_connect();
 	diagram = directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST),
 							 id);

@@ -78,6 +78,19 @@ directory_name_arg(Datum value, bool isnull, const char *arg)
 	return TextDatumGetCString(value);
 }
 
+/*
+ * An error where an argument about a diagram is null.
+ */
+void
+directory_refuse_null(bool isnull, const char *arg, const char *diagram)
+{
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" for diagram \"%s\" must not be null",
+						arg, diagram)));
+}
+
 static char *
 attr_string(TupleTableSlot *slot, int attno)
 {
@@ -355,6 +368,27 @@ directory_links_of(const char *public, Snapshot snapshot)
 	}
 	SPI_finish();
 	return links;
+}
+
+/*
+ * Has some link seen anything of a shared diagram, as far as is committed?
+ */
+bool
+directory_is_seen(const char *public)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		is_seen = false;
+	ListCell   *lc;
+
+	foreach(lc, directory_links_of(public, snapshot))
+	{
+		Diagram    *local = directory_read(lfirst(lc), snapshot);
+
+		if (local != NULL && seen_is_valid(local->seen, local->seen_on))
+			is_seen = true;
+	}
+	UnregisterSnapshot(snapshot);
+	return is_seen;
 }
 
 /*

@@ -73,6 +73,8 @@ typedef enum SyncKind
 } SyncKind;
 
 extern char *directory_name_arg(Datum value, bool isnull, const char *arg);
+extern void directory_refuse_null(bool isnull, const char *arg,
+								  const char *diagram);
 extern Diagram *directory_read(const char *id, Snapshot snapshot);
 extern Diagram *directory_read_row(TupleTableSlot *slot);
 extern Diagram *directory_lock(const char *id, LockTupleMode mode,
@@ -83,6 +85,7 @@ extern void directory_need_shared(const Diagram *diagram);
 extern Link *directory_read_link(const char *local, const char *public,
 								 Snapshot snapshot);
 extern Link *directory_lock_link(const char *local, const char *public);
+extern bool directory_is_seen(const char *public);
 extern List *directory_links_of(const char *public, Snapshot snapshot);
 extern char *directory_insert(const char *id, const char *name,
 							  const char *description, const char *storage,

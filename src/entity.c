@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -140,10 +141,8 @@ diagsync_put(PG_FUNCTION_ARGS)
 	Datum		values[3];
 	uint64		written = 0;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "entities")));
+	directory_refuse_null(PG_ARGISNULL(1), "entities", id);
+	PreventCommandIfReadOnly("diagsync.put()");
 
 	SPI_connect();
 	entities = parse_entities(id, PG_GETARG_JSONB_P(1), &count);
@@ -180,15 +179,14 @@ diagsync_remove(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	uint64		removed;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "ids")));
+	directory_refuse_null(PG_ARGISNULL(1), "ids", id);
 	if (array_contains_nulls(PG_GETARG_ARRAYTYPE_P(1)))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not contain nulls", "ids")));
+				 errmsg("argument \"%s\" for diagram \"%s\" must not contain nulls",
+						"ids", id)));
 
+	PreventCommandIfReadOnly("diagsync.remove()");
 	SPI_connect();
 	diagram = find_diagram(id);
 	values[0] = diagram->key;

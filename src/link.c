@@ -40,13 +40,13 @@ COMMAND("INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_a
  * what was written in between, and nobody would know.
  */
 static void
-check_isolation(const char *function)
+check_isolation(const char *function, const char *diagram)
 {
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("diagsync.%s() cannot run at isolation level REPEATABLE READ or SERIALIZABLE",
-						function),
+				 errmsg("diagsync.%s() for diagram \"%s\" cannot run at isolation level REPEATABLE READ or SERIALIZABLE",
+						function, diagram),
 				 errhint("Call it in a transaction at READ COMMITTED.")));
 }
 
@@ -124,9 +124,7 @@ diagsync_share(PG_FUNCTION_ARGS)
 											  PG_ARGISNULL(0), "local");
 	char	   *public_id = PG_ARGISNULL(1) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *storage_type = directory_name_arg(PG_GETARG_DATUM(2),
-												  PG_ARGISNULL(2),
-												  "storage_type");
+	char	   *storage_type;
 	StorageType storage;
 	Diagram    *local;
 	Link	   *link;
@@ -136,13 +134,15 @@ diagsync_share(PG_FUNCTION_ARGS)
 	Datum		values[3];
 	MemoryContext caller = CurrentMemoryContext;
 
-	session_check_closed("share");
-	check_isolation("share");
+	session_check_may_write("share", local_id, NULL);
+	check_isolation("share", local_id);
+	directory_refuse_null(PG_ARGISNULL(2), "storage_type", local_id);
+	storage_type = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!storage_parse(storage_type, &storage) || storage == STORAGE_LOCAL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a shared copy cannot have storage type \"%s\"",
-						storage_type),
+				 errmsg("a shared copy of diagram \"%s\" cannot have storage type \"%s\"",
+						local_id, storage_type),
 				 errhint("It is public or private.")));
 
 	SPI_connect();
@@ -193,7 +193,7 @@ diagsync_clone(PG_FUNCTION_ARGS)
 	Datum		values[3];
 	MemoryContext caller = CurrentMemoryContext;
 
-	session_check_closed("clone");
+	session_check_may_write("clone", public_id, NULL);
 	SPI_connect();
 	public = directory_need(directory_lock(public_id, LockTupleKeyShare,
 										   LOCK_AS_TRANSACTION), public_id);
@@ -238,13 +238,14 @@ diagsync_link(PG_FUNCTION_ARGS)
 {
 	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
 											  PG_ARGISNULL(0), "local");
-	char	   *public_id = directory_name_arg(PG_GETARG_DATUM(1),
-											   PG_ARGISNULL(1), "public");
+	char	   *public_id;
 	Link	   *link;
 	Seen	   *seen;
 
-	session_check_closed("link");
-	check_isolation("link");
+	directory_refuse_null(PG_ARGISNULL(1), "public", local_id);
+	public_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	session_check_may_write("link", local_id, NULL);
+	check_isolation("link", local_id);
 	SPI_connect();
 	(void) lock_unlinked(local_id);
 	directory_need_shared(directory_need(directory_lock(public_id,
@@ -272,7 +273,7 @@ diagsync_unlink(PG_FUNCTION_ARGS)
 											  PG_ARGISNULL(0), "local");
 	Diagram    *local;
 
-	session_check_closed("unlink");
+	session_check_may_write("unlink", local_id, NULL);
 	SPI_connect();
 	local = directory_need(directory_lock(local_id, LockTupleExclusive,
 										  LOCK_LATEST), local_id);

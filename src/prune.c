@@ -293,7 +293,7 @@ diagsync_prune(PG_FUNCTION_ARGS)
 					 errmsg("the interval for diagsync.prune() must not be negative")));
 	}
 
-	session_check_closed("prune");
+	session_check_may_write("prune", NULL, NULL);
 	SPI_connect();
 	for (int storage = STORAGE_PUBLIC; storage <= STORAGE_PRIVATE; storage++)
 	{

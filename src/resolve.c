@@ -47,10 +47,14 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 
 	resolving->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										  "local");
-	resolving->entity_id = directory_name_arg(PG_GETARG_DATUM(1),
-											  PG_ARGISNULL(1), "entity_id");
-	resolution = directory_name_arg(PG_GETARG_DATUM(2), PG_ARGISNULL(2),
-									"resolution");
+	directory_refuse_null(PG_ARGISNULL(1), "entity_id", resolving->local);
+	resolving->entity_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" for entity \"%s\" of diagram \"%s\" must not be null",
+						"resolution", resolving->entity_id, resolving->local)));
+	resolution = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!resolution_parse(resolution, &resolving->resolution) ||
 		resolving->resolution == RESOLUTION_ABORT ||
 		resolving->resolution == RESOLUTION_SKIP)
@@ -156,7 +160,7 @@ process(void *arg)
 		effect_decide(&item->effect, &item->entity, work.direction,
 					  work.resolution, work.merged);
 		apply_lock(&work, items);
-		expected = is_as_expected(resolving, &item->entity);
+		expected = !work.moved && is_as_expected(resolving, &item->entity);
 	}
 	if (expected && item->effect.copies)
 	{
@@ -190,7 +194,7 @@ diagsync_resolve(PG_FUNCTION_ARGS)
 	Resolving	resolving = {0};
 
 	parse_arguments(fcinfo, &resolving);
-	session_check_closed("resolve");
+	session_check_may_write("resolve", resolving.local, resolving.entity_id);
 	if (get_call_result_type(fcinfo, NULL, &resolving.tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	resolving.tupdesc = BlessTupleDesc(resolving.tupdesc);

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
@@ -325,20 +326,40 @@ session_note_made(Oid relid, const char *diagram, const char *id)
 }
 
 /*
- * Fail with 55006 where a statement of this session is editing entities, or a
+ * Fail with 55006 ("diagram" and "entity" are for the message,
+ * or NULL) where a statement of this session is editing entities, or a
  * function of diagsync is at work: a sync inside it would come before the
  * books of that statement are written.
  */
 void
-session_check_closed(const char *function)
+session_check_closed(const char *function, const char *diagram,
+					 const char *entity)
 {
 	if (open_count > 0 || exemption.depth != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
+				 entity != NULL ?
+				 errmsg("diagsync.%s() for entity \"%s\" of diagram \"%s\" cannot run inside a statement that is editing diagrams",
+						function, entity, diagram) :
+				 diagram != NULL ?
+				 errmsg("diagsync.%s() for diagram \"%s\" cannot run inside a statement that is editing diagrams",
+						function, diagram) :
 				 errmsg("diagsync.%s() cannot run inside a statement that is editing diagrams",
 						function),
 				 errdetail("What that statement changes is not noted yet, and the sync would overlook it."),
 				 errhint("Call it in a statement of its own, not from RETURNING or from a trigger of an entity table.")));
+}
+
+/*
+ * Check that a function that writes may run: 25006 in a read-only transaction
+ * and on a standby, 55006 inside a statement that edits entities.
+ */
+void
+session_check_may_write(const char *function, const char *diagram,
+						const char *entity)
+{
+	PreventCommandIfReadOnly(psprintf("diagsync.%s()", function));
+	session_check_closed(function, diagram, entity);
 }
 
 /*

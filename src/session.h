@@ -49,7 +49,11 @@ extern void session_leave_row(Oid relid, TriggerEvent event,
 							  const char *diagram, const char *id);
 extern bool session_is_deleting(Oid relid);
 extern void session_note_made(Oid relid, const char *diagram, const char *id);
-extern void session_check_closed(const char *function);
+extern void session_check_closed(const char *function,
+								 const char *diagram, const char *entity);
+
+extern void session_check_may_write(const char *function,
+									const char *diagram, const char *entity);
 
 extern void session_note_shared_edit(void);
 extern uint64 session_shared_edits(void);

@@ -235,7 +235,7 @@ diagsync_refresh(PG_FUNCTION_ARGS)
 	uint64		own;
 	HeapTuple	row;
 
-	session_check_closed("refresh");
+	session_check_may_write("refresh", local_id, NULL);
 	SPI_connect();
 	link = directory_lock_link(local_id, NULL);
 	own = U64FromFullTransactionId(GetTopFullTransactionId());

@@ -67,14 +67,8 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 									 "local");
 	sync->public = PG_ARGISNULL(1) ? NULL : TextDatumGetCString(PG_GETARG_DATUM(1));
-	for (int i = 2; i <= 3; i++)
-	{
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" for diagram \"%s\" must not be null",
-							i == 2 ? "on_conflict" : "dry_run", sync->local)));
-	}
+	directory_refuse_null(PG_ARGISNULL(2), "on_conflict", sync->local);
+	directory_refuse_null(PG_ARGISNULL(3), "dry_run", sync->local);
 	on_conflict = TextDatumGetCString(PG_GETARG_DATUM(2));
 	if (!resolution_parse(on_conflict, &sync->on_conflict) ||
 		sync->on_conflict == RESOLUTION_MERGED)
@@ -142,7 +136,6 @@ tally(Sync *sync, const WorkItem *item)
 		/* What is decided may rest on more, as with "newest". */
 		digest_end_of(sync->digest, "local", item->effect.local);
 		digest_end_of(sync->digest, "public", item->effect.public);
-		digest_string(sync->digest, item->effect.base == BASE_DROP ? "agreed" : NULL);
 	}
 }
 
@@ -252,7 +245,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		/* What is written already is rolled back. */
 		if (is_blocked_by_conflict(sync))
 			write = false;
-		if (write && written != NIL)
+		if (write && written != NIL && !work->moved)
 		{
 			apply_write(work, written);
 			foreach(lc, written)
@@ -416,7 +409,10 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 	sync->function = function;
 	sync->direction = direction;
 	parse_arguments(fcinfo, sync);
-	session_check_closed(function);
+	if (sync->dry_run)
+		session_check_closed(function, sync->local, NULL);
+	else
+		session_check_may_write(function, sync->local, NULL);
 
 	SPI_connect();
 	end = sync->dry_run ? process(sync) :

@@ -63,25 +63,25 @@ COMMENT ON COLUMN diagsync.change.version IS 'a digest of the three versions by 
 CREATE FUNCTION diagsync.status(local text, public text DEFAULT NULL)
 	RETURNS diagsync.sync_status
 	AS 'MODULE_PATHNAME', 'diagsync_status'
-	LANGUAGE C STABLE PARALLEL RESTRICTED;
+	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.status(text, text) IS
 'how a local diagram stands to its shared copy; reads in proportion to what changed, takes no locks, works on a standby';
 
 CREATE FUNCTION diagsync.status_all() RETURNS SETOF diagsync.sync_status
 	AS 'MODULE_PATHNAME', 'diagsync_status_all'
-	LANGUAGE C STABLE PARALLEL RESTRICTED;
+	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.status_all() IS
 'the status of every linked diagram, ordered by id';
 
 CREATE FUNCTION diagsync.changes(local text) RETURNS SETOF diagsync.change
 	AS 'MODULE_PATHNAME', 'diagsync_changes'
-	LANGUAGE C STABLE PARALLEL RESTRICTED;
+	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.changes(text) IS
 'each entity that differs between a local diagram and its shared copy, ordered by id';
 
 CREATE FUNCTION diagsync.conflicts(local text) RETURNS SETOF diagsync.change
 	AS 'MODULE_PATHNAME', 'diagsync_conflicts'
-	LANGUAGE C STABLE PARALLEL RESTRICTED;
+	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.conflicts(text) IS
 'those of diagsync.changes() that both sides changed differently';
 

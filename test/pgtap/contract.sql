@@ -1,0 +1,147 @@
+-- The contract of the SQL interface (DESIGN.md, sections 1, 4 and 7): functions
+-- with their arguments, defaults and volatility, result types with their
+-- columns in order, tables; a COMMENT on everything; nothing for PUBLIC.
+BEGIN;
+SET client_min_messages = warning;
+
+CREATE TEMPORARY TABLE contract (name text, arguments text, result text, volatility text, parallel text);
+INSERT INTO contract VALUES
+	('create_diagram', 'name text, storage_type text DEFAULT ''local''::text, id text DEFAULT NULL::text, description text DEFAULT NULL::text', 'text', 'v', 'u'),
+	('drop_diagram', 'id text', 'void', 'v', 'u'),
+	('set_storage_type', 'id text, storage_type text', 'void', 'v', 'u'),
+	('share', 'local text, public text DEFAULT NULL::text, storage_type text DEFAULT ''public''::text', 'text', 'v', 'u'),
+	('clone', 'public text, local text DEFAULT NULL::text, name text DEFAULT NULL::text', 'text', 'v', 'u'),
+	('link', 'local text, public text', 'void', 'v', 'u'),
+	('unlink', 'local text', 'void', 'v', 'u'),
+	('put', 'diagram text, entities jsonb', 'integer', 'v', 'u'),
+	('remove', 'diagram text, ids text[]', 'integer', 'v', 'u'),
+	('status', 'local text, public text DEFAULT NULL::text', 'diagsync.sync_status', 's', 'r'),
+	('status_all', '', 'SETOF diagsync.sync_status', 's', 'r'),
+	('changes', 'local text', 'SETOF diagsync.change', 's', 'r'),
+	('conflicts', 'local text', 'SETOF diagsync.change', 's', 'r'),
+	('push', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text', 'diagsync.sync_result', 'v', 'u'),
+	('pull', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text', 'diagsync.sync_result', 'v', 'u'),
+	('resolve', 'local text, entity_id text, resolution text, doc jsonb DEFAULT NULL::jsonb, expected text DEFAULT NULL::text', 'diagsync.change', 'v', 'u'),
+	('refresh', 'local text', 'diagsync.sync_status', 'v', 'u'),
+	('merge', 'base jsonb, local jsonb, public jsonb, policy jsonb DEFAULT NULL::jsonb', 'diagsync.merge_result', 'i', 's'),
+	('prune', 'idle interval DEFAULT NULL::interval', 'integer', 'v', 'u');
+
+CREATE TEMPORARY TABLE columns (name text, columns text);
+INSERT INTO columns VALUES
+	('diagsync.sync_result', 'success boolean, documents_updated bigint, inserted bigint, updated bigint, deleted bigint, merged bigint, resolved bigint, conflicts bigint, public_version bigint, plan text'),
+	('diagsync.sync_status', 'local_id text, public_id text, state text, diverged boolean, local_changes bigint, public_changes bigint, conflicts bigint, last_synced_at timestamp with time zone, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint'),
+	('diagsync.change', 'entity_id text, side text, local_change text, public_change text, conflict text, paths text[], base jsonb, local jsonb, public jsonb, local_modified_at timestamp with time zone, local_modified_by text, public_modified_at timestamp with time zone, public_modified_by text, version text'),
+	('diagsync.merge_result', 'merged jsonb, conflict boolean, paths text[], base_values jsonb[], local_values jsonb[], public_values jsonb[]'),
+	('diagsync.directory', 'id text, name text, description text, storage_type text, owner text, created_at timestamp with time zone, public_copy_id text, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint, merge_policy jsonb, seen pg_snapshot, seen_own bigint, seen_on bigint'),
+	('diagsync_local.entity', 'diagram_id text, id text, doc jsonb, rev bigint, modified_at timestamp with time zone, modified_by text'),
+	('diagsync_public.entity', 'diagram_id text, id text, doc jsonb, rev bigint, modified_at timestamp with time zone, modified_by text'),
+	('diagsync_private.entity', 'diagram_id text, id text, doc jsonb, rev bigint, modified_at timestamp with time zone, modified_by text'),
+	('diagsync_local.base', 'diagram_id text, id text, doc jsonb, changed_at timestamp with time zone, changed_by text'),
+	('diagsync_public.tombstone', 'diagram_id text, id text, rev bigint, deleted_at timestamp with time zone, deleted_by text'),
+	('diagsync_private.tombstone', 'diagram_id text, id text, rev bigint, deleted_at timestamp with time zone, deleted_by text');
+
+-- What belongs to the extension, and what is in its schemas.
+CREATE TEMPORARY VIEW member AS
+	SELECT classid, objid FROM pg_depend
+	 WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
+	   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'diagsync');
+
+SELECT plan(5 * (SELECT count(*)::int FROM contract) + (SELECT count(*)::int FROM columns) + 23);
+
+-- ---- Functions ---------------------------------------------------------------
+
+-- merge() belongs to the merge policy (section 6): due once that is there.
+CREATE FUNCTION pg_temp.due(name text) RETURNS text LANGUAGE sql AS $$
+	SELECT CASE WHEN name LIKE '%merge%' AND to_regtype('diagsync.merge_result') IS NULL
+		THEN skip('section 6 is not there yet', CASE name WHEN 'merge' THEN 5 ELSE 1 END) END $$;
+
+SELECT line FROM contract AS c
+  LEFT JOIN pg_proc AS p ON p.proname = c.name AND p.pronamespace = 'diagsync'::regnamespace,
+  LATERAL (SELECT pg_temp.due(c.name) AS skipped) AS d,
+  LATERAL (SELECT skipped AS line WHERE skipped IS NOT NULL
+	UNION ALL SELECT is(pg_get_function_arguments(p.oid), c.arguments, format('arguments of %s()', c.name)) WHERE skipped IS NULL
+	UNION ALL SELECT is(pg_get_function_result(p.oid), c.result, format('result of %s()', c.name)) WHERE skipped IS NULL
+	UNION ALL SELECT is(p.provolatile::text, c.volatility, format('volatility of %s()', c.name)) WHERE skipped IS NULL
+	UNION ALL SELECT is(p.proparallel::text, c.parallel, format('parallel safety of %s()', c.name)) WHERE skipped IS NULL
+	UNION ALL SELECT is((SELECT lanname::text FROM pg_language WHERE oid = p.prolang), 'c', format('%s() is written in C', c.name)) WHERE skipped IS NULL
+  ) AS lines;
+
+SELECT is_empty($$ SELECT proname, count(*) FROM pg_proc WHERE pronamespace = 'diagsync'::regnamespace
+	AND proname IN (SELECT name FROM contract) GROUP BY 1 HAVING count(*) > 1 $$, 'no function of the contract is overloaded');
+SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
+	JOIN pg_language AS l ON l.oid = prolang WHERE lanname NOT IN ('c', 'sql')
+	OR (lanname = 'sql' AND pronamespace <> to_regnamespace('diagsync_api')) $$,
+	'everything is in C, but for the REST schema in SQL');
+SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
+	WHERE prosecdef OR proleakproof $$, 'no function is SECURITY DEFINER or LEAKPROOF');
+SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc AS p WHERE pronamespace = 'diagsync'::regnamespace
+	AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_proc'::regclass AND objid = p.oid) $$,
+	'every function of the schema belongs to the extension');
+
+-- ---- Types and tables --------------------------------------------------------
+
+SELECT coalesce(pg_temp.due(c.name), is((
+	SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+	  FROM pg_attribute WHERE attrelid = to_regclass(c.name) AND attnum > 0 AND NOT attisdropped),
+	c.columns, 'columns of ' || c.name)) FROM columns AS c;
+
+SELECT is((SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = ANY
+	('{diagsync_local.entity,diagsync_public.entity,diagsync_private.entity,diagsync_local.base,
+	 diagsync_public.tombstone,diagsync_private.tombstone}'::regclass[])
+	AND pg_get_constraintdef(oid) = 'PRIMARY KEY (diagram_id, id)'), 6::bigint, 'the key of every storage table is (diagram_id, id)');
+SELECT is_empty($$ SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+	WHERE relkind = 'r' AND relnamespace = ANY ('{diagsync_local,diagsync_public,diagsync_private}'::regnamespace[])
+	AND attname IN ('id', 'diagram_id') AND attcollation <> (SELECT oid FROM pg_collation WHERE collname = 'C') $$,
+	'text keys are collated "C"');
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = ANY ('{diagsync_public.entity,diagsync_private.entity}'::regclass[])
+	AND pg_get_indexdef(indexrelid) LIKE '%(diagram_id, rev)'), 2::bigint, 'shared entities have an index on (diagram_id, rev)');
+SELECT lives_ok($$ SELECT diagsync.put(diagsync.create_diagram(type, type), '[{"id": "e"}]')
+	FROM unnest('{local,public,private}'::text[]) AS type $$, 'there are diagrams of each storage type');
+SELECT is((SELECT jsonb_agg(jsonb_build_array(e.storage_type, name, e.id, doc, modified_by) ORDER BY name) FROM diagsync.entity AS e
+	JOIN diagsync.directory AS d ON d.id = diagram_id),
+	jsonb_build_array(jsonb_build_array('local', 'local', 'e', '{"id": "e"}'::jsonb, 'role:' || current_user),
+		jsonb_build_array('private', 'private', 'e', '{"id": "e"}'::jsonb, 'role:' || current_user),
+		jsonb_build_array('public', 'public', 'e', '{"id": "e"}'::jsonb, 'role:' || current_user)),
+	'the view diagsync.entity shows the entities of all three');
+
+-- ---- Comments ----------------------------------------------------------------
+
+SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
+	WHERE obj_description(p.oid, 'pg_proc') IS NULL $$, 'every function has a comment');
+SELECT is_empty($$ SELECT c.oid::regclass FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid
+	WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'S') AND obj_description(c.oid, 'pg_class') IS NULL $$, 'every table and view has a comment');
+SELECT is_empty($$ SELECT t.oid::regtype FROM pg_type AS t JOIN member ON classid = 'pg_type'::regclass AND objid = t.oid
+	WHERE obj_description(t.oid, 'pg_type') IS NULL
+	AND NOT EXISTS (SELECT FROM pg_class WHERE oid = typrelid AND relkind <> 'c') AND typelem = 0 $$, 'every type has a comment');
+SELECT is_empty($$ SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+	WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'c') AND attnum > 0 AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL
+	AND (EXISTS (SELECT FROM member WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+		OR EXISTS (SELECT FROM member WHERE classid = 'pg_type'::regclass AND objid = c.reltype)) $$,
+	'every column of a table, view or type has a comment');
+SELECT is_empty($$ SELECT nspname FROM pg_namespace AS n JOIN member ON classid = 'pg_namespace'::regclass AND objid = n.oid
+	WHERE obj_description(n.oid, 'pg_namespace') IS NULL $$, 'every schema has a comment');
+SELECT isnt((SELECT obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname = 'diagsync'), NULL, 'so has the extension');
+SELECT ok((SELECT count(*) FROM member WHERE classid = 'pg_namespace'::regclass) >= 4, 'the four schemas belong to the extension');
+
+-- ---- Nothing for PUBLIC --------------------------------------------------------
+
+SELECT is_empty($$ SELECT p.oid::regprocedure, privilege_type FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid,
+	aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0 $$, 'PUBLIC may execute no function');
+SELECT is_empty($$ SELECT c.oid::regclass, privilege_type FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid,
+	aclexplode(relacl) WHERE grantee = 0 $$, 'PUBLIC has no right on a table or view');
+SELECT is_empty($$ SELECT attrelid::regclass, attname FROM pg_attribute JOIN member ON classid = 'pg_class'::regclass AND objid = attrelid,
+	aclexplode(attacl) WHERE grantee = 0 $$, 'nor on a column');
+SELECT is_empty($$ SELECT nspname FROM pg_namespace AS n JOIN member ON classid = 'pg_namespace'::regclass AND objid = n.oid,
+	aclexplode(coalesce(nspacl, acldefault('n', nspowner))) WHERE grantee = 0 $$, 'nor on a schema');
+SELECT is_empty($$ SELECT t.oid::regtype FROM pg_type AS t JOIN member ON classid = 'pg_type'::regclass AND objid = t.oid,
+	aclexplode(coalesce(typacl, acldefault('T', typowner))) WHERE grantee = 0 $$, 'nor on a type');
+
+-- ---- What a dump carries -------------------------------------------------------
+
+SELECT set_eq($$ SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'diagsync' $$,
+	$$ SELECT c.oid::regclass::text FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid WHERE relkind = 'r' $$,
+	'a dump carries every table');
+SELECT is((SELECT extrelocatable FROM pg_extension WHERE extname = 'diagsync'), false, 'the extension is not relocatable');
+
+SELECT * FROM finish();
+ROLLBACK;

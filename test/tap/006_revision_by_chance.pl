@@ -1,0 +1,71 @@
+# A restored revision can equal the restoring transaction's id by chance. It is
+# a replica all the same: "own" means the id and the timestamp.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Diagsync;
+
+my $node = new_node('chance');
+my $new  = new_node('chance_new');
+my $dir  = PostgreSQL::Test::Utils::tempdir;
+my $rev  = 6000;
+
+# On the original, one transaction writes everything, with a chosen id: the
+# local rows, the shared ones, base rows and tombstones.
+new_database($node, 'd');
+$node->safe_psql('d', "SELECT diagsync.create_diagram('$_', 'local', '$_'); SELECT diagsync.share('$_', '$_-p')") foreach qw(a b);
+burn($node, 'd', $rev);
+$node->safe_psql('d',
+	"BEGIN; SELECT diagsync.put(d, " . entities(10) . ") FROM unnest('{a,b}'::text[]) d;"
+	  . " SELECT diagsync.push('a'); SELECT diagsync.push('b');"
+	  . upd('a', 'e1', 'L') . del('a', 'e2') . upd('a-p', 'e3', 'P') . del('a-p', 'e4') . upd('a', 'e5', 'L') . upd('a-p', 'e5', 'P')
+	  . 'COMMIT;');
+is_sql($node, 'd', 'SELECT DISTINCT rev FROM diagsync.entity UNION SELECT rev FROM diagsync_public.tombstone', $rev,
+	'all that was written has the chosen revision');
+is_sql($node, 'd', "SELECT entity_id, side, conflict FROM diagsync.changes('a')",
+	"e1|local|\ne2|local|\ne3|public|\ne4|public|\ne5|both|update_update", 'it is in several states');
+my $before = picture($node, 'd');
+command_ok([ 'pg_dump', '-d', $node->connstr('d'), '-f', "$dir/dump" ], 'dumped');
+
+# On the new cluster, the transaction that restores it has that id.
+$new->safe_psql('postgres', 'CREATE DATABASE whole');
+burn($new, 'whole', $rev);
+open(my $dump, '>>', "$dir/dump") or die $!;
+print $dump "CREATE TABLE public.restorer AS SELECT pg_current_xact_id()::text::bigint AS id;\n";
+close $dump;
+command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-1', '-f', "$dir/dump", '-d', $new->connstr('whole') ], 'restored in one transaction');
+is_sql($new, 'whole', 'SELECT id FROM public.restorer', $rev, '... whose id is the revision of all that it restored');
+same_picture(picture($new, 'whole'), $before, 'restored by that transaction');
+
+# Row by row: what COPY brings into linked diagrams, beside edits of the same
+# transaction.
+new_database($new, 'd');
+$new->safe_psql('d', "SELECT diagsync.create_diagram('a', 'local', 'a'); SELECT diagsync.put('a', " . entities(3) . "); SELECT diagsync.share('a', 'a-p')");
+foreach my $kind (qw(replica own))
+{
+	my $at = $kind eq 'own' ? 'now()' : "'2020-01-01'";
+	$new->safe_psql('d',
+		"BEGIN; CREATE TEMPORARY TABLE t AS SELECT 'a' AS diagram_id, '$kind'::text AS id, '{\"v\": 1}'::jsonb AS doc,"
+		  . " diagsync.revision() AS rev, $at\::timestamptz AS modified_at, 'role:somebody'::text AS modified_by;"
+		  . " COPY t TO '$dir/$kind'; COPY diagsync_local.entity FROM '$dir/$kind'; COMMIT;");
+}
+is_sql($new, 'd', 'SELECT id FROM diagsync_local.base', 'own',
+	'the row with this id and this time is an edit, the one with another time a replica');
+
+# A shared row restored so, where the link's own revision is left out of what it
+# weighs: after a push of the same transaction.
+$new->safe_psql('d', "SELECT diagsync.push('a'); SELECT diagsync.pull('a', on_conflict => 'public')");
+$new->safe_psql('d',
+	'BEGIN; ' . upd('a', 'e1', 'L') . "SELECT diagsync.push('a');"
+	  . "CREATE TEMPORARY TABLE t AS SELECT 'a-p' AS diagram_id, 'shared'::text AS id, '{\"v\": 1}'::jsonb AS doc,"
+	  . " diagsync.revision() AS rev, '2020-01-01'::timestamptz AS modified_at, 'role:somebody'::text AS modified_by;"
+	  . " COPY t TO '$dir/shared'; COPY diagsync_public.entity FROM '$dir/shared'; COMMIT;");
+is_sql($new, 'd', "SELECT entity_id, side FROM diagsync.changes('a') WHERE entity_id IN ('e1', 'shared')", 'shared|public',
+	'a shared row restored by a transaction that has pushed is weighed');
+
+$_->stop foreach ($node, $new);
+done_testing();
