@@ -79,7 +79,8 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 	" SELECT $1, c.id, c.doc, c.changed_at, c.changed_by"
 	" FROM unnest($2, $3, $4, $5) AS c(id, doc, changed_at, changed_by)"
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc,"
-	" changed_at = excluded.changed_at, changed_by = excluded.changed_by",
+	" changed_at = COALESCE(excluded.changed_at, b.changed_at),"
+	" changed_by = COALESCE(excluded.changed_by, b.changed_by)",
 		5, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID);
 
 /* Columns of a batch in the making, for the arrays of a command */
@@ -216,6 +217,41 @@ lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
 			*locked = probe->slot->tts_tid;
 		else
 			ItemPointerSetInvalid(locked);
+	}
+}
+
+/*
+ * Is somebody inserting what the items are about to insert?  He may wait for
+ * what we have locked (the base row of the entity, or for another push an entity
+ * further on), so do not wait for him with the locks held.
+ */
+static void
+check_inserts(Work *work, List *items)
+{
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+		Entity	   *entity = &item->entity;
+		TransactionId inserter = InvalidTransactionId;
+
+		if (item->effect.local != NULL && item->effect.local->doc != NULL &&
+			entity->local.doc == NULL && entity->has_base_row)
+			inserter = probe_insert_in_progress(&work->reader.local,
+												work->link->local->key,
+												entity->key);
+		if (item->effect.public != NULL && item->effect.public->doc != NULL &&
+			entity->public.doc == NULL && !TransactionIdIsValid(inserter))
+			inserter = probe_insert_in_progress(&work->reader.public,
+												work->link->public->key,
+												entity->key);
+		if (TransactionIdIsValid(inserter))
+		{
+			work->moved = true;
+			work->inserter = inserter;
+			return;
+		}
 	}
 }
 
@@ -625,6 +661,10 @@ apply_write(Work *work, List *items)
 	List	   *copies = NIL;
 	List	   *others = NIL;
 	ListCell   *lc;
+
+	check_inserts(work, items);
+	if (work->moved)
+		return;
 
 	/*
 	 * Copies first: where a trigger does not let one be, the conflict stays as

@@ -46,6 +46,7 @@ typedef struct Work
 								 * sent: its own revision must be weighed */
 	bool		moved;			/* somebody else was faster: all of it has to
 								 * be done again */
+	TransactionId inserter;		/* and only after that transaction, if any */
 } Work;
 
 extern WorkItem *apply_item(const char *id);

@@ -7,7 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -52,12 +55,14 @@ attempt_once(AttemptBody body, void *arg)
 
 /*
  * Run a body in a subtransaction that is rolled back unless it returns
- * ATTEMPT_DONE; again as long as it returns ATTEMPT_AGAIN.  Returns DONE or
+ * ATTEMPT_DONE; again as long as it returns ATTEMPT_AGAIN, after the transaction
+ * that it has set *wait_for to (if any) has ended.  Returns DONE or
  * UNDONE.  Errors of the body are rolled back and passed on; 40001 where it
  * comes to no end.  "diagram" is for that message.
  */
 AttemptEnd
-attempt_run(AttemptBody body, void *arg, const char *diagram)
+attempt_run(AttemptBody body, void *arg, const TransactionId *wait_for,
+			const char *diagram)
 {
 	for (int try = 0; try < MAX_TRIES; try++)
 	{
@@ -65,6 +70,9 @@ attempt_run(AttemptBody body, void *arg, const char *diagram)
 
 		if (end != ATTEMPT_AGAIN)
 			return end;
+		CHECK_FOR_INTERRUPTS();
+		if (TransactionIdIsValid(*wait_for))
+			XactLockTableWait(*wait_for, NULL, NULL, XLTW_None);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

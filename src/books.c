@@ -435,7 +435,7 @@ look_up_diagrams(Deed *deed)
 
 		/*
 		 * While a replica is not committed, no link may come to have seen the
-		 * revision that it keeps.
+		 * revision that it keeps; nor afterwards one with an older snapshot.
 		 */
 		diagram = directory_lock(touched->id, shared_replicas ?
 								 LockTupleExclusive : LockTupleKeyShare,
@@ -472,8 +472,13 @@ look_up_diagrams(Deed *deed)
 						 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
 			linked[deed->nlinked++] = diagram->key;
 		}
-		if (shared_replicas && directory_is_seen(diagram->id))
-			seen[deed->nseen++] = diagram->key;
+		if (shared_replicas)
+		{
+			if (directory_is_seen(diagram->id))
+				seen[deed->nseen++] = diagram->key;
+			else
+				directory_touch(diagram->id);
+		}
 	}
 	deed->seen = PointerGetDatum(construct_array(seen, deed->nseen, TEXTOID,
 												 -1, false, TYPALIGN_INT));

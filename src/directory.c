@@ -60,6 +60,10 @@ COMMAND("UPDATE diagsync.directory SET seen_own = NULL"
 	" WHERE public_copy_id" EQ "$1 AND seen_own" EQ "$2 AND id" NE "$3",
 		3, TEXTOID, INT8OID, TEXTOID);
 
+static Command touch =
+COMMAND("UPDATE diagsync.directory SET name = name WHERE id" EQ "$1",
+		1, TEXTOID);
+
 static Command links_of =
 COMMAND("SELECT id FROM diagsync.directory WHERE public_copy_id" EQ "$1 ORDER BY id",
 		1, TEXTOID);
@@ -389,6 +393,20 @@ directory_is_seen(const char *public)
 	}
 	UnregisterSnapshot(snapshot);
 	return is_seen;
+}
+
+/*
+ * Update an entry that is locked FOR UPDATE with what it holds, so that whoever
+ * locks it with an older transaction snapshot gets 40001.  The caller is
+ * connected to SPI.
+ */
+void
+directory_touch(const char *id)
+{
+	Datum		values[1] = {CStringGetTextDatum(id)};
+
+	(void) command_run(&touch, STORAGE_LOCAL, values, NULL,
+					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
 }
 
 /*

@@ -38,6 +38,7 @@ typedef struct Resolving
 	TupleDesc	tupdesc;
 	MemoryContext context;		/* for the row */
 	HeapTuple	row;
+	TransactionId inserter;		/* to be waited for before the next try */
 } Resolving;
 
 static void
@@ -179,6 +180,7 @@ process(void *arg)
 		end_reading(&work);
 	}
 	reader_close(&work.reader);
+	resolving->inserter = work.inserter;
 	return work.moved ? ATTEMPT_AGAIN : expected ? ATTEMPT_DONE : ATTEMPT_UNDONE;
 }
 
@@ -201,7 +203,8 @@ diagsync_resolve(PG_FUNCTION_ARGS)
 	resolving.context = CurrentMemoryContext;
 
 	SPI_connect();
-	(void) attempt_run(process, &resolving, resolving.local);
+	(void) attempt_run(process, &resolving, &resolving.inserter,
+					   resolving.local);
 	SPI_finish();
 	return HeapTupleGetDatum(resolving.row);
 }

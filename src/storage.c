@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "storage.h"
@@ -223,6 +224,24 @@ probe_find(Probe *probe, Datum key1, Datum key2)
 	if (!found)
 		ExecClearTuple(probe->slot);
 	return found;
+}
+
+/*
+ * Is somebody else just inserting a row with these keys?  The transaction that
+ * does, or InvalidTransactionId.  Not between probe_begin() and probe_end().
+ */
+TransactionId
+probe_insert_in_progress(Probe *probe, Datum key1, Datum key2)
+{
+	SnapshotData dirty;
+	TransactionId inserter = InvalidTransactionId;
+
+	InitDirtySnapshot(dirty);
+	probe_begin(probe, &dirty);
+	if (probe_find(probe, key1, key2))
+		inserter = dirty.xmin;
+	probe_end(probe);
+	return inserter;
 }
 
 /*

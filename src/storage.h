@@ -75,6 +75,8 @@ extern void probe_open(Probe *probe, StorageType storage, StorageTable table,
 					   LOCKMODE lockmode);
 extern void probe_begin(Probe *probe, Snapshot snapshot);
 extern bool probe_find(Probe *probe, Datum key1, Datum key2);
+extern TransactionId probe_insert_in_progress(Probe *probe, Datum key1,
+											  Datum key2);
 extern void probe_end(Probe *probe);
 extern bool probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
 					   LockTupleMode mode, bool follow);

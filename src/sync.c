@@ -57,6 +57,8 @@ typedef struct Sync
 	char	   *plan;			/* or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	bool		unpulled;		/* a push leaves public changes for a pull */
+	int64		late_conflicts; /* made by triggers while it wrote */
+	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;
 
 static void
@@ -159,6 +161,42 @@ tally_missed(Sync *sync, const WorkItem *item)
 	}
 }
 
+/*
+ * Look again at what was kept from being stored: a trigger may have edited the
+ * entity meanwhile, and that may be a conflict.
+ */
+static void
+tally_all_missed(Sync *sync, Work *work, List *items)
+{
+	Snapshot	snapshot = NULL;
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+		Entity		now = {0};
+
+		tally_missed(sync, item);
+		if (item->entity.conflict != CONFLICT_NONE ||
+			(item->local_outcome != OUTCOME_MISSED &&
+			 item->public_outcome != OUTCOME_MISSED))
+			continue;
+		if (snapshot == NULL)
+		{
+			snapshot = RegisterSnapshot(GetTransactionSnapshot());
+			reader_begin(&work->reader, snapshot);
+		}
+		now.key = item->entity.key;
+		(void) reader_read(&work->reader, &now);
+		sync->late_conflicts += now.conflict != CONFLICT_NONE;
+	}
+	if (snapshot != NULL)
+	{
+		reader_end(&work->reader);
+		UnregisterSnapshot(snapshot);
+	}
+}
+
 static bool
 is_blocked_by_conflict(const Sync *sync)
 {
@@ -182,6 +220,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	sync->inserted = sync->updated = sync->deleted = 0;
 	sync->resolved = sync->conflicts = 0;
 	sync->unpulled = false;
+	sync->late_conflicts = 0;
 	sync->plan = NULL;
 	if (sync->dry_run || sync->expected_plan != NULL)
 	{
@@ -248,8 +287,8 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		if (write && written != NIL && !work->moved)
 		{
 			apply_write(work, written);
-			foreach(lc, written)
-				tally_missed(sync, lfirst(lc));
+			if (!work->moved)
+				tally_all_missed(sync, work, written);
 		}
 		MemoryContextSwitchTo(caller);
 	}
@@ -270,6 +309,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	if (sync->expected_plan != NULL &&
 		strcmp(sync->expected_plan, sync->plan) != 0)
 		return ATTEMPT_UNDONE;
+	sync->conflicts += sync->late_conflicts;
 	return ATTEMPT_DONE;
 }
 
@@ -368,6 +408,7 @@ process(void *arg)
 	else						/* without what is rolled back */
 		sync->public_version = directory_public_version(link->public, snapshot);
 
+	sync->inserter = work.inserter;
 	candidates_end(candidates);
 	reader_close(&work.reader);
 	UnregisterSnapshot(snapshot);
@@ -416,7 +457,7 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 
 	SPI_connect();
 	end = sync->dry_run ? process(sync) :
-		attempt_run(process, sync, sync->local);
+		attempt_run(process, sync, &sync->inserter, sync->local);
 	if (sync->plan != NULL)
 		sync->plan = MemoryContextStrdup(caller, sync->plan);
 	SPI_finish();
