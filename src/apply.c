@@ -1,22 +1,16 @@
 /*
  * apply.c
- *	  A batch of entities, locked and written.
- *
- * Locking comes in ascending keys: the local entities, their base rows, and
- * where the far end is written its entities.  Then everything is read again
- * under a newer snapshot, and the decisions are made on that; what they rest on
- * must be exactly the row versions that are locked, else the round is repeated.
- * What does not exist cannot be locked: an insert of it by somebody else shows
- * up as a conflict of the unique key when it is written.
+ *	  A batch of locked entities, written.
  *
  * Writing comes in this order: copies that keep a local version, then base rows
- * are dropped or set, then the rest of the local end, then the far one.  An application's trigger that edits an entity
- * meanwhile thus finds the books as they are afterwards, and its edit is noted
- * like any other.  Rows are written by ctid: one that such a trigger has
- * changed since it was locked is passed over.  In the end, the base of what was
- * not stored as intended is put back, so that it stays a change.
+ * are dropped or set, then the rest of the local end, then the far one.  An
+ * application's trigger that edits an entity meanwhile thus finds the books as
+ * they are afterwards, and its edit is noted like any other.  Rows are written
+ * by ctid: one that such a trigger has changed since it was locked is passed
+ * over.  In the end, the base of what was not stored as intended is put back, so
+ * that it stays a change.
  *
- * May call effect.c and weigh.c, and command.c for the writing.
+ * May call work.c, document.c and command.c.
  */
 #include "postgres.h"
 
@@ -32,9 +26,7 @@
 #include "apply.h"
 #include "command.h"
 #include "document.h"
-
-/* How often rows may appear or be replaced under our hands before we give up */
-#define MAX_LOCK_ROUNDS 100
+#include "lock.h"
 
 static Command insert_entities =
 COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
@@ -152,184 +144,6 @@ make_array(Datum *values, bool *nulls, int n, Oid type)
 #define TIMES(c) make_array((c)->times, (c)->no_time, (c)->n, TIMESTAMPTZOID)
 #define PRINCIPALS(c) \
 	make_array((c)->principals, (c)->no_principal, (c)->n, TEXTOID)
-
-/*
- * A new item for the entity with this id, nothing of it read or locked.
- */
-WorkItem *
-apply_item(const char *id)
-{
-	WorkItem	   *item = palloc0(sizeof(WorkItem));
-
-	item->entity.id = pstrdup(id);
-	item->entity.key = CStringGetTextDatum(id);
-	ItemPointerSetInvalid(&item->entity.local.tid);
-	ItemPointerSetInvalid(&item->entity.base.tid);
-	ItemPointerSetInvalid(&item->entity.public.tid);
-	ItemPointerSetInvalid(&item->locked_local);
-	ItemPointerSetInvalid(&item->locked_base);
-	ItemPointerSetInvalid(&item->locked_public);
-	return item;
-}
-
-/*
- * The item for the copy that an item with effect.copies makes: the local
- * version under a new id, inserted locally and by a push at the far end.
- * The reader is between reader_begin() and reader_end().
- */
-WorkItem *
-apply_copy(Work *work, WorkItem *item)
-{
-	char	   *id = effect_copy_id(&work->reader, &item->entity);
-	WorkItem	   *copy = apply_item(id);
-	Version    *version = palloc(sizeof(Version));
-
-	copy->copy_of = item;
-	*version = item->entity.local;
-	version->doc = document_rename(item->entity.local.doc, item->entity.id, id);
-	ItemPointerSetInvalid(&version->tid);
-	copy->effect.local = version;
-	if (work->direction == DIRECTION_PUSH)
-		copy->effect.public = version;
-	else
-		copy->effect.base = BASE_SET;
-	return copy;
-}
-
-static bool
-same_tid(ItemPointer a, ItemPointer b)
-{
-	if (!ItemPointerIsValid(a) || !ItemPointerIsValid(b))
-		return ItemPointerIsValid(a) == ItemPointerIsValid(b);
-	return ItemPointerEquals(a, b);
-}
-
-/* Lock a row that was read, unless that version is locked already. */
-static void
-lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
-		 ItemPointer locked)
-{
-	if (!ItemPointerIsValid(tid))
-		ItemPointerSetInvalid(locked);
-	else if (!same_tid(tid, locked))
-	{
-		if (probe_lock(probe, tid, snapshot, mode, !IsolationUsesXactSnapshot()))
-			*locked = probe->slot->tts_tid;
-		else
-			ItemPointerSetInvalid(locked);
-	}
-}
-
-/*
- * Is somebody inserting what the items are about to insert?  He may wait for
- * what we have locked (the base row of the entity, or for another push an entity
- * further on), so do not wait for him with the locks held.
- */
-static void
-check_inserts(Work *work, List *items)
-{
-	ListCell   *lc;
-
-	foreach(lc, items)
-	{
-		WorkItem   *item = lfirst(lc);
-		Entity	   *entity = &item->entity;
-		TransactionId inserter = InvalidTransactionId;
-
-		if (item->effect.local != NULL && item->effect.local->doc != NULL &&
-			entity->local.doc == NULL && entity->has_base_row)
-			inserter = probe_insert_in_progress(&work->reader.local,
-												work->link->local->key,
-												entity->key);
-		if (item->effect.public != NULL && item->effect.public->doc != NULL &&
-			entity->public.doc == NULL && !TransactionIdIsValid(inserter))
-			inserter = probe_insert_in_progress(&work->reader.public,
-												work->link->public->key,
-												entity->key);
-		if (TransactionIdIsValid(inserter))
-		{
-			work->moved = true;
-			work->inserter = inserter;
-			return;
-		}
-	}
-}
-
-/*
- * Lock what the items rest on and decide about them anew, until all of it is
- * locked or work->moved is set.  The items come in ascending ids and have been read.  Waits for
- * writers of these entities.
- */
-void
-apply_lock(Work *work, List *items)
-{
-	for (int round = 0;; round++)
-	{
-		Snapshot	snapshot = work->reader.snapshot;
-		bool		complete = true;
-		ListCell   *lc;
-
-		foreach(lc, items)
-		{
-			WorkItem	   *item = lfirst(lc);
-
-			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
-					 LockTupleNoKeyExclusive, &item->locked_local);
-		}
-		foreach(lc, items)
-		{
-			WorkItem	   *item = lfirst(lc);
-
-			lock_row(&work->reader.base, snapshot, &item->entity.base.tid,
-					 LockTupleExclusive, &item->locked_base);
-		}
-		foreach(lc, items)
-		{
-			WorkItem	   *item = lfirst(lc);
-
-			if (item->effect.public != NULL)
-				lock_row(&work->reader.public, snapshot,
-						 &item->entity.public.tid,
-						 LockTupleNoKeyExclusive, &item->locked_public);
-		}
-
-		/* What we waited for may have committed: read again. */
-		reader_end(&work->reader);
-		UnregisterSnapshot(snapshot);
-		reader_begin(&work->reader, RegisterSnapshot(GetTransactionSnapshot()));
-		foreach(lc, items)
-		{
-			WorkItem	   *item = lfirst(lc);
-
-			CHECK_FOR_INTERRUPTS();
-			(void) reader_read(&work->reader, &item->entity);
-			effect_decide(&item->effect, &item->entity, work->direction,
-						  work->resolution, work->merged);
-			if (!same_tid(&item->entity.local.tid, &item->locked_local) ||
-				!same_tid(&item->entity.base.tid, &item->locked_base) ||
-				(item->effect.public != NULL &&
-				 !same_tid(&item->entity.public.tid, &item->locked_public)))
-				complete = false;
-
-			/*
-			 * It was inserted while we hold its base row.  Its writer may hold
-			 * it and wait for the base row next, so do not wait for him.
-			 */
-			if (ItemPointerIsValid(&item->locked_base) &&
-				ItemPointerIsValid(&item->entity.local.tid) &&
-				!same_tid(&item->entity.local.tid, &item->locked_local))
-				work->moved = true;
-		}
-		if (complete || work->moved)
-			return;
-		if (round >= MAX_LOCK_ROUNDS)
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not lock the changed entities of diagram \"%s\" because they keep being replaced",
-							work->link->local->id),
-					 errhint("Run the transaction again.")));
-	}
-}
 
 static void
 drop_and_set_bases(Work *work, List *items)
@@ -662,7 +476,7 @@ apply_write(Work *work, List *items)
 	List	   *others = NIL;
 	ListCell   *lc;
 
-	check_inserts(work, items);
+	lock_check_inserts(work, items);
 	if (work->moved)
 		return;
 

@@ -1,28 +1,21 @@
 /*
  * books.c
- *	  Triggers of the storage tables: they keep the books of what plain SQL
- *	  writes.
+ *	  The trigger that keeps the books of what plain SQL writes, AFTER STATEMENT:
+ *	  keep_books().
  *
- * BEFORE STATEMENT	 notes that a statement is open (session.c).
- * BEFORE UPDATE ROW stamps revision, time and principal (an inserted row gets
- *					 them from the columns' defaults) and refuses a new key.
- * BEFORE UPDATE and DELETE ROW  notes rows that the statement around this one
- *					 has written.
- * AFTER STATEMENT	 looks up each diagram that the statement touched, once,
- *					 under FOR KEY SHARE and as it is after the wait, so that no
- *					 share, link, unlink, move or drop can slip between a write
- *					 and its books; then
- *					 - local, linked: adds the base rows;
- *					 - shared: adds tombstones, and clears the seen_own that
- *					   this transaction's syncs have recorded for that diagram;
- *					 - deals with replicas, rows that come with a revision of
- *					   another transaction (from a dump): they are no edits, but
- *					   shared ones get this transaction's revision where a link
- *					   would miss them otherwise.
+ * It looks up each diagram that the statement touched, once, under FOR KEY SHARE
+ * and as it is after the wait, so that no share, link, unlink, move or drop can
+ * slip between a write and its books; then
+ * - local, linked: it adds the base rows;
+ * - shared: it adds tombstones, and clears the seen_own that this transaction's
+ *	 syncs have recorded for that diagram;
+ * - replicas, rows that come with a revision of another transaction (from a
+ *	 dump), are no edits; but shared ones get this transaction's revision where a
+ *	 link would miss them otherwise.
  *
  * Statements of diagsync's own keep their books themselves.
  *
- * May call storage.c, session.c, principal.c, command.c and directory.c.
+ * May call trigger.c and directory.c and what is below them.
  */
 #include "postgres.h"
 
@@ -47,11 +40,9 @@
 #include "principal.h"
 #include "session.h"
 #include "storage.h"
+#include "trigger.h"
 
-PG_FUNCTION_INFO_V1(diagsync_open_statement);
-PG_FUNCTION_INFO_V1(diagsync_stamp_entity);
 PG_FUNCTION_INFO_V1(diagsync_keep_books);
-PG_FUNCTION_INFO_V1(diagsync_refuse_truncate);
 
 #define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
 
@@ -169,144 +160,6 @@ COMMAND(STAMP("entity"), 3, INT8OID, INT8OID, TEXTARRAYOID);
 
 static Command stamp_tombstones =
 COMMAND(STAMP("tombstone"), 3, INT8OID, INT8OID, TEXTARRAYOID);
-
-/*
- * Check that a function was called as the trigger that it is, on a table of
- * ours; returns which.
- */
-static TriggerData *
-check_trigger(FunctionCallInfo fcinfo, const char *function, bool row,
-			  bool before, StorageType *storage, StorageTable *table)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" was not called by trigger manager",
-						function)));
-	if (!storage_identify(trigger->tg_relation, storage, table))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" is for the tables of diagsync only",
-						function),
-				 errdetail("It was called for table \"%s\".",
-						   RelationGetRelationName(trigger->tg_relation))));
-	if ((TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != row ||
-		(TRIGGER_FIRED_BEFORE(trigger->tg_event) != 0) != before)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" must be fired %s, for each %s",
-						function, before ? "BEFORE" : "AFTER",
-						row ? "ROW" : "STATEMENT")));
-	return trigger;
-}
-
-/*
- * diagsync.open_statement(): BEFORE INSERT, UPDATE or DELETE, STATEMENT
- */
-Datum
-diagsync_open_statement(PG_FUNCTION_ARGS)
-{
-	StorageType storage;
-	StorageTable table;
-	TriggerData *trigger = check_trigger(fcinfo, "open_statement", false, true,
-										 &storage, &table);
-
-	session_open_statement(RelationGetRelid(trigger->tg_relation),
-						   trigger->tg_event);
-	return PointerGetDatum(NULL);
-}
-
-static bool
-same_key(TriggerData *trigger, int attno)
-{
-	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
-	bool		isnull;
-	Datum		old = heap_getattr(trigger->tg_trigtuple, attno, tupdesc, &isnull);
-	Datum		new = heap_getattr(trigger->tg_newtuple, attno, tupdesc, &isnull);
-
-	/* Not null any more than the column is: constraints come after triggers. */
-	return !isnull && DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
-														   old, new));
-}
-
-/*
- * A trigger of an application may edit a row again that the statement around it
- * has just written, and its books come first.  The base is the version from
- * before that statement, which keeps the books of this row.
- */
-static void
-leave_row(TriggerData *trigger, StorageType storage)
-{
-	Oid			relid = RelationGetRelid(trigger->tg_relation);
-	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
-	HeapTuple	old = trigger->tg_trigtuple;
-
-	if (storage == STORAGE_LOCAL && session_is_nested(relid) &&
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)) &&
-		session_is_written_within(relid, HeapTupleHeaderGetCmin(old->t_data)))
-		session_leave_row(relid, trigger->tg_event,
-						  SPI_getvalue(old, tupdesc, Anum_entity_diagram_id),
-						  SPI_getvalue(old, tupdesc, Anum_entity_id));
-}
-
-/*
- * diagsync.stamp_entity(): BEFORE UPDATE or DELETE, ROW
- *
- * Its trigger's name makes it fire after those of applications, so that what it
- * stamps and checks is what is stored.
- */
-Datum
-diagsync_stamp_entity(PG_FUNCTION_ARGS)
-{
-	StorageType storage;
-	StorageTable table;
-	TriggerData *trigger = check_trigger(fcinfo, "stamp_entity", true, true,
-										 &storage, &table);
-	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
-	int			columns[3] = {Anum_entity_rev, Anum_entity_modified_at,
-	Anum_entity_modified_by};
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
-	int			ncolumns = 1;
-
-	if (table != TABLE_ENTITY || TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" must be fired for UPDATE or DELETE of entities",
-						"stamp_entity")));
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		if (!session_is_exempt())
-			leave_row(trigger, storage);
-		return PointerGetDatum(trigger->tg_trigtuple);
-	}
-
-	if (!same_key(trigger, Anum_entity_diagram_id) ||
-		!same_key(trigger, Anum_entity_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the key of entity \"%s\" of diagram \"%s\" cannot be changed",
-						SPI_getvalue(trigger->tg_trigtuple, tupdesc,
-									 Anum_entity_id),
-						SPI_getvalue(trigger->tg_trigtuple, tupdesc,
-									 Anum_entity_diagram_id)),
-				 errhint("Insert the entity under its new key and delete the old one.")));
-
-	/* diagsync's own statements carry time and principal along. */
-	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
-	if (!session_is_exempt())
-	{
-		leave_row(trigger, storage);
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		values[2] = CStringGetTextDatum(principal_current());
-		ncolumns = 3;
-	}
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple,
-													 tupdesc, ncolumns, columns,
-													 values, nulls));
-}
 
 static uint32
 hash_id(const void *key, Size keysize)
@@ -610,7 +463,7 @@ Datum
 diagsync_keep_books(PG_FUNCTION_ARGS)
 {
 	Deed		deed = {0};
-	TriggerData *trigger = check_trigger(fcinfo, "keep_books", false, false,
+	TriggerData *trigger = trigger_check(fcinfo, "keep_books", false, false,
 										 &deed.storage, &deed.table);
 	Oid			relid = RelationGetRelid(trigger->tg_relation);
 
@@ -645,25 +498,4 @@ diagsync_keep_books(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	return PointerGetDatum(NULL);
-}
-
-/*
- * diagsync.refuse_truncate(): BEFORE TRUNCATE, STATEMENT
- */
-Datum
-diagsync_refuse_truncate(PG_FUNCTION_ARGS)
-{
-	StorageType storage;
-	StorageTable table;
-	TriggerData *trigger = check_trigger(fcinfo, "refuse_truncate", false, true,
-										 &storage, &table);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("table \"%s.%s\" cannot be truncated",
-					storage_schema(storage),
-					RelationGetRelationName(trigger->tg_relation)),
-			 errdetail("Deletions of many diagrams at once could not be noted."),
-			 errhint("Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
-	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }

@@ -17,7 +17,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "optimizer/cost.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
@@ -163,6 +163,34 @@ command_run(Command *command, StorageType storage, Datum *values,
 		elog(ERROR, "SPI_execute_plan returned %s for %s",
 			 SPI_result_code_string(result), command->sql);
 	return SPI_processed;
+}
+
+/*
+ * Run a command that only reads, under a snapshot, and return the texts of its
+ * first column as a list of palloc'd strings.
+ */
+List *
+command_list(Command *command, StorageType storage, Datum *values,
+			 Snapshot snapshot)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *strings = NIL;
+
+	SPI_connect();
+	PushActiveSnapshot(snapshot);
+	(void) command_run(command, storage, values, NULL, COMMAND_READ);
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[i],
+										  SPI_tuptable->tupdesc, 1, &isnull);
+
+		strings = lappend(strings, TextDatumGetCString(value));
+	}
+	SPI_finish();
+	return strings;
 }
 
 /*

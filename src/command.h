@@ -6,6 +6,7 @@
 #define DIAGSYNC_COMMAND_H
 
 #include "executor/spi.h"
+#include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
 #include "storage.h"
@@ -51,6 +52,8 @@ typedef struct Command
 
 extern uint64 command_run(Command *command, StorageType storage,
 						  Datum *values, const char *nulls, int flags);
+extern List *command_list(Command *command, StorageType storage,
+						  Datum *values, Snapshot snapshot);
 extern Portal command_open(Command *command, StorageType storage,
 						   Datum *values, const char *nulls);
 

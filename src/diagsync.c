@@ -7,26 +7,31 @@
  *
  *	  storage.c    the tables: names, rows found and locked by key
  *	  session.c    what a session remembers between triggers and statements
+ *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
  *	  document.c   documents compared by value, digests
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
+ *	  compare.c    two copies compared in full
  *	  weigh.c      an entity in three versions: what is a change, a conflict
  *	  candidate.c  the entities that have to be weighed
  *	  effect.c     what a sync does with an entity
- *	  apply.c      a batch of entities locked and written
+ *	  work.c       a sync at work, and the entities that it works on
+ *	  lock.c       a batch of entities locked
+ *	  apply.c      a batch of entities written
  *
  * and on top of them the functions that users call:
  *
- *	  books.c      triggers of the storage tables
+ *	  trigger.c    the small triggers of the storage tables
+ *	  books.c      the trigger that keeps the books
  *	  diagram.c    create_diagram, drop_diagram, set_storage_type
  *	  entity.c     put, remove
  *	  link.c       share, clone, link, unlink
  *	  sync.c       push, pull
+ *	  changes.c    changes, conflicts
  *	  resolve.c    resolve
  *	  status.c     status, status_all, refresh
- *	  changes.c    changes, conflicts
  *	  prune.c      prune
  */
 #include "postgres.h"

@@ -350,28 +350,10 @@ directory_lock_link(const char *local, const char *public)
 List *
 directory_links_of(const char *public, Snapshot snapshot)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *links = NIL;
 	Datum		values[1] = {CStringGetTextDatum(public)};
 
-	SPI_connect();
-	if (snapshot != NULL)
-		PushActiveSnapshot(snapshot);
-	else
-		PushActiveSnapshot(GetLatestSnapshot());
-	(void) command_run(&links_of, STORAGE_LOCAL, values, NULL, COMMAND_READ);
-	PopActiveSnapshot();
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *id = SPI_getvalue(SPI_tuptable->vals[i],
-									  SPI_tuptable->tupdesc, 1);
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		links = lappend(links, pstrdup(id));
-		MemoryContextSwitchTo(spi);
-	}
-	SPI_finish();
-	return links;
+	return command_list(&links_of, STORAGE_LOCAL, values,
+						snapshot ? snapshot : GetLatestSnapshot());
 }
 
 /*

@@ -245,29 +245,6 @@ prune_diagram(const char *id, TimestampTz since)
 	return dropped;
 }
 
-/* Ids of the diagrams with tombstones, palloc'd in the caller's context. */
-static List *
-list_diagrams(StorageType storage, MemoryContext context)
-{
-	List	   *ids = NIL;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	(void) command_run(&diagrams_with_tombstones, storage, NULL, NULL,
-					   COMMAND_READ);
-	PopActiveSnapshot();
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *id = SPI_getvalue(SPI_tuptable->vals[i],
-									  SPI_tuptable->tupdesc, 1);
-		MemoryContext caller = MemoryContextSwitchTo(context);
-
-		ids = lappend(ids, pstrdup(id));
-		MemoryContextSwitchTo(caller);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return ids;
-}
-
 /*
  * diagsync.prune(idle)
  *
@@ -278,7 +255,6 @@ list_diagrams(StorageType storage, MemoryContext context)
 Datum
 diagsync_prune(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	TimestampTz since = DT_NOBEGIN;
 	uint64		dropped = 0;
 
@@ -299,7 +275,9 @@ diagsync_prune(PG_FUNCTION_ARGS)
 	{
 		ListCell   *lc;
 
-		foreach(lc, list_diagrams((StorageType) storage, caller))
+		foreach(lc, command_list(&diagrams_with_tombstones,
+								 (StorageType) storage, NULL,
+								 GetLatestSnapshot()))
 		{
 			CHECK_FOR_INTERRUPTS();
 			dropped += prune_diagram(lfirst(lc), since);

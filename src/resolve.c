@@ -5,7 +5,7 @@
  * It writes the local end only; what it leaves as a local change, the next push
  * sends.
  *
- * May call apply.c, attempt.c, changes.c and what is below them.
+ * May call lock.c, apply.c, attempt.c, changes.c and what is below them.
  */
 #include "postgres.h"
 
@@ -22,6 +22,7 @@
 #include "attempt.h"
 #include "changes.h"
 #include "directory.h"
+#include "lock.h"
 #include "principal.h"
 #include "session.h"
 
@@ -141,7 +142,7 @@ process(void *arg)
 {
 	Resolving  *resolving = arg;
 	Work		work = {0};
-	WorkItem	   *item = apply_item(resolving->entity_id);
+	WorkItem	   *item = work_item(resolving->entity_id);
 	WorkItem	   *shown = item;
 	List	   *items = list_make1(item);
 	bool		expected;
@@ -160,12 +161,12 @@ process(void *arg)
 	{
 		effect_decide(&item->effect, &item->entity, work.direction,
 					  work.resolution, work.merged);
-		apply_lock(&work, items);
+		lock_items(&work, items);
 		expected = !work.moved && is_as_expected(resolving, &item->entity);
 	}
 	if (expected && item->effect.copies)
 	{
-		shown = apply_copy(&work, item);
+		shown = work_copy(&work, item);
 		items = lappend(items, shown);
 	}
 	end_reading(&work);

@@ -163,28 +163,6 @@ diagsync_status(PG_FUNCTION_ARGS)
 	return HeapTupleGetDatum(row);
 }
 
-/* The linked local diagrams under the active snapshot, ascending. */
-static List *
-all_linked(void)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *ids = NIL;
-
-	SPI_connect();
-	(void) command_run(&linked_diagrams, STORAGE_LOCAL, NULL, NULL, COMMAND_READ);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *id = SPI_getvalue(SPI_tuptable->vals[i],
-									  SPI_tuptable->tupdesc, 1);
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		ids = lappend(ids, pstrdup(id));
-		MemoryContextSwitchTo(spi);
-	}
-	SPI_finish();
-	return ids;
-}
-
 /*
  * diagsync.status_all()
  */
@@ -200,7 +178,7 @@ diagsync_status_all(PG_FUNCTION_ARGS)
 	row_context = AllocSetContextCreate(CurrentMemoryContext,
 										"diagsync status of a diagram",
 										ALLOCSET_DEFAULT_SIZES);
-	foreach(lc, all_linked())
+	foreach(lc, command_list(&linked_diagrams, STORAGE_LOCAL, NULL, snapshot))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(row_context);
 		Diagram    *local = directory_read(lfirst(lc), snapshot);

@@ -28,6 +28,7 @@
 #include "candidate.h"
 #include "directory.h"
 #include "document.h"
+#include "lock.h"
 #include "session.h"
 #include "settings.h"
 
@@ -245,7 +246,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		while (list_length(items) < settings_batch_size && bytes < BATCH_BYTES &&
 			   (more = candidates_next(candidates, &id)))
 		{
-			WorkItem	   *item = apply_item(TextDatumGetCString(id));
+			WorkItem	   *item = work_item(TextDatumGetCString(id));
 
 			CHECK_FOR_INTERRUPTS();
 			bytes += reader_read(&work->reader, &item->entity);
@@ -257,7 +258,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		}
 
 		if (write && written != NIL)
-			apply_lock(work, written);
+			lock_items(work, written);
 
 		foreach(lc, items)
 		{
@@ -268,7 +269,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 				sync->unpulled = true;
 			if (item->effect.copies)
 			{
-				WorkItem	   *copy = apply_copy(work, item);
+				WorkItem	   *copy = work_copy(work, item);
 
 				tally(sync, copy);
 				written = lappend(written, copy);

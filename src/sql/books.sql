@@ -1,5 +1,5 @@
--- The triggers that keep the books of the storage tables (books.c,
--- session.c).
+-- The triggers that keep the books of the storage tables (trigger.c,
+-- books.c).
 
 CREATE FUNCTION diagsync.open_statement() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_open_statement'

@@ -134,7 +134,8 @@ SELECT is_empty($$ SELECT attrelid::regclass, attname FROM pg_attribute JOIN mem
 SELECT is_empty($$ SELECT nspname FROM pg_namespace AS n JOIN member ON classid = 'pg_namespace'::regclass AND objid = n.oid,
 	aclexplode(coalesce(nspacl, acldefault('n', nspowner))) WHERE grantee = 0 $$, 'nor on a schema');
 SELECT is_empty($$ SELECT t.oid::regtype FROM pg_type AS t JOIN member ON classid = 'pg_type'::regclass AND objid = t.oid,
-	aclexplode(coalesce(typacl, acldefault('T', typowner))) WHERE grantee = 0 $$, 'nor on a type');
+	aclexplode(coalesce(typacl, acldefault('T', typowner)))
+	WHERE grantee = 0 AND typrelid IN (SELECT oid FROM pg_class WHERE relkind = 'c') $$, 'nor on a type of its own (row types go with their tables, arrays with their elements)');
 
 -- ---- What a dump carries -------------------------------------------------------
 

@@ -1,0 +1,53 @@
+/*
+ * work.h
+ *	  A sync or a resolution at work, and the entities that it works on.
+ */
+#ifndef DIAGSYNC_WORK_H
+#define DIAGSYNC_WORK_H
+
+#include "effect.h"
+
+/* What became of a write */
+typedef enum Outcome
+{
+	OUTCOME_WRITTEN,			/* as intended (or not yet tried) */
+	OUTCOME_ALTERED,			/* a trigger stored something else */
+	OUTCOME_MISSED,				/* a trigger kept it from being stored */
+} Outcome;
+
+typedef struct WorkItem
+{
+	Entity		entity;
+	Effect		effect;
+	ItemPointerData locked_local;	/* row versions that are locked; invalid
+									 * where none */
+	ItemPointerData locked_base;
+	ItemPointerData locked_public;
+	Outcome		local_outcome;
+	Outcome		public_outcome;
+	struct WorkItem *copy_of;	/* it keeps the local version of that one */
+	bool		withheld;		/* its copy could not be made, so nothing is
+								 * written */
+} WorkItem;
+
+/* A sync or a resolution at work. */
+typedef struct Work
+{
+	const Link *link;
+	Direction	direction;
+	Resolution	resolution;
+	const Version *merged;		/* for RESOLUTION_MERGED */
+	uint64		own;			/* revision of what it writes */
+	Reader		reader;
+	bool		public_written; /* rows of the far end were written */
+	bool		weigh_own;		/* the far end holds something else than was
+								 * sent: its own revision must be weighed */
+	bool		moved;			/* somebody else was faster: all of it has to
+								 * be done again */
+	TransactionId inserter;		/* and only after that transaction, if any */
+} Work;
+
+extern WorkItem *work_item(const char *id);
+extern WorkItem *work_copy(Work *work, WorkItem *item);
+
+#endif							/* DIAGSYNC_WORK_H */
