@@ -157,7 +157,7 @@ drop_and_set_bases(Work *work, List *items)
 	columns_init(&set, list_length(items));
 	foreach(lc, items)
 	{
-		WorkItem	   *item = lfirst(lc);
+		WorkItem   *item = lfirst(lc);
 		Entity	   *entity = &item->entity;
 
 		if (!entity->has_base_row || item->withheld)
@@ -315,7 +315,7 @@ upsert_deleted(const End *end, Columns *deletes)
 	columns_init(&deleted, deletes->n);
 	for (int i = 0; i < deletes->n; i++)
 	{
-		WorkItem	   *item = deletes->items[i];
+		WorkItem   *item = deletes->items[i];
 		const Version *target = target_of(end, item);
 
 		if (*outcome_of(end, item) != OUTCOME_MISSED)
@@ -350,7 +350,7 @@ write_end(const End *end, List *items)
 	columns_init(&deletes, list_length(items));
 	foreach(lc, items)
 	{
-		WorkItem	   *item = lfirst(lc);
+		WorkItem   *item = lfirst(lc);
 		const Version *target = item->withheld ? NULL : target_of(end, item);
 		Version    *current = current_of(end, item);
 		Columns    *columns;
@@ -420,7 +420,7 @@ put_bases_back(Work *work, List *items)
 	columns_init(&bases, 2 * list_length(items));
 	foreach(lc, items)
 	{
-		WorkItem	   *item = lfirst(lc);
+		WorkItem   *item = lfirst(lc);
 		Entity	   *entity = &item->entity;
 		TimestampTz at = entity->has_base_row ? entity->base.at : DT_NOBEGIN;
 		char	   *by = entity->has_base_row ? entity->base.by : NULL;

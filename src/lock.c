@@ -63,21 +63,21 @@ lock_items(Work *work, List *items)
 
 		foreach(lc, items)
 		{
-			WorkItem	   *item = lfirst(lc);
+			WorkItem   *item = lfirst(lc);
 
 			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
 					 LockTupleNoKeyExclusive, &item->locked_local);
 		}
 		foreach(lc, items)
 		{
-			WorkItem	   *item = lfirst(lc);
+			WorkItem   *item = lfirst(lc);
 
 			lock_row(&work->reader.base, snapshot, &item->entity.base.tid,
 					 LockTupleExclusive, &item->locked_base);
 		}
 		foreach(lc, items)
 		{
-			WorkItem	   *item = lfirst(lc);
+			WorkItem   *item = lfirst(lc);
 
 			if (item->effect.public != NULL)
 				lock_row(&work->reader.public, snapshot,
@@ -87,11 +87,10 @@ lock_items(Work *work, List *items)
 
 		/* What we waited for may have committed: read again. */
 		reader_end(&work->reader);
-		UnregisterSnapshot(snapshot);
-		reader_begin(&work->reader, RegisterSnapshot(GetTransactionSnapshot()));
+		reader_begin(&work->reader, GetTransactionSnapshot());
 		foreach(lc, items)
 		{
-			WorkItem	   *item = lfirst(lc);
+			WorkItem   *item = lfirst(lc);
 
 			CHECK_FOR_INTERRUPTS();
 			(void) reader_read(&work->reader, &item->entity);

@@ -93,21 +93,6 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 		text_to_cstring(PG_GETARG_TEXT_PP(4));
 }
 
-static void
-begin_reading(Work *work)
-{
-	reader_begin(&work->reader, RegisterSnapshot(GetTransactionSnapshot()));
-}
-
-static void
-end_reading(Work *work)
-{
-	Snapshot	snapshot = work->reader.snapshot;
-
-	reader_end(&work->reader);
-	UnregisterSnapshot(snapshot);
-}
-
 /* Keep the row to return, where it survives the subtransaction. */
 static void
 form_row(Resolving *resolving, const Entity *entity)
@@ -142,8 +127,8 @@ process(void *arg)
 {
 	Resolving  *resolving = arg;
 	Work		work = {0};
-	WorkItem	   *item = work_item(resolving->entity_id);
-	WorkItem	   *shown = item;
+	WorkItem   *item = work_item(resolving->entity_id);
+	WorkItem   *shown = item;
 	List	   *items = list_make1(item);
 	bool		expected;
 
@@ -154,7 +139,7 @@ process(void *arg)
 	work.own = U64FromFullTransactionId(GetTopFullTransactionId());
 	reader_open(&work.reader, work.link, RowShareLock);
 
-	begin_reading(&work);
+	reader_begin(&work.reader, GetTransactionSnapshot());
 	(void) reader_read(&work.reader, &item->entity);
 	expected = is_as_expected(resolving, &item->entity);
 	if (expected)
@@ -169,16 +154,16 @@ process(void *arg)
 		shown = work_copy(&work, item);
 		items = lappend(items, shown);
 	}
-	end_reading(&work);
+	reader_end(&work.reader);
 
 	if (expected)
 		apply_write(&work, items);
 	if (!work.moved)
 	{
-		begin_reading(&work);
+		reader_begin(&work.reader, GetTransactionSnapshot());
 		(void) reader_read(&work.reader, &shown->entity);
 		form_row(resolving, &shown->entity);
-		end_reading(&work);
+		reader_end(&work.reader);
 	}
 	reader_close(&work.reader);
 	resolving->inserter = work.inserter;

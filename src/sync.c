@@ -169,7 +169,7 @@ tally_missed(Sync *sync, const WorkItem *item)
 static void
 tally_all_missed(Sync *sync, Work *work, List *items)
 {
-	Snapshot	snapshot = NULL;
+	bool		reading = false;
 	ListCell   *lc;
 
 	foreach(lc, items)
@@ -182,20 +182,15 @@ tally_all_missed(Sync *sync, Work *work, List *items)
 			(item->local_outcome != OUTCOME_MISSED &&
 			 item->public_outcome != OUTCOME_MISSED))
 			continue;
-		if (snapshot == NULL)
-		{
-			snapshot = RegisterSnapshot(GetTransactionSnapshot());
-			reader_begin(&work->reader, snapshot);
-		}
+		if (!reading)
+			reader_begin(&work->reader, GetTransactionSnapshot());
+		reading = true;
 		now.key = item->entity.key;
 		(void) reader_read(&work->reader, &now);
 		sync->late_conflicts += now.conflict != CONFLICT_NONE;
 	}
-	if (snapshot != NULL)
-	{
+	if (reading)
 		reader_end(&work->reader);
-		UnregisterSnapshot(snapshot);
-	}
 }
 
 static bool
@@ -241,12 +236,12 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 
 		MemoryContextReset(batch);
 		MemoryContextSwitchTo(batch);
-		reader_begin(&work->reader, RegisterSnapshot(GetTransactionSnapshot()));
+		reader_begin(&work->reader, GetTransactionSnapshot());
 
 		while (list_length(items) < settings_batch_size && bytes < BATCH_BYTES &&
 			   (more = candidates_next(candidates, &id)))
 		{
-			WorkItem	   *item = work_item(TextDatumGetCString(id));
+			WorkItem   *item = work_item(TextDatumGetCString(id));
 
 			CHECK_FOR_INTERRUPTS();
 			bytes += reader_read(&work->reader, &item->entity);
@@ -262,25 +257,20 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 
 		foreach(lc, items)
 		{
-			WorkItem	   *item = lfirst(lc);
+			WorkItem   *item = lfirst(lc);
 
 			tally(sync, item);
 			if (!item->entity.has_base_row && !item->entity.equal)
 				sync->unpulled = true;
 			if (item->effect.copies)
 			{
-				WorkItem	   *copy = work_copy(work, item);
+				WorkItem   *copy = work_copy(work, item);
 
 				tally(sync, copy);
 				written = lappend(written, copy);
 			}
 		}
-		{
-			Snapshot	snapshot = work->reader.snapshot;
-
-			reader_end(&work->reader);
-			UnregisterSnapshot(snapshot);
-		}
+		reader_end(&work->reader);
 
 		/* What is written already is rolled back. */
 		if (is_blocked_by_conflict(sync))

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "document.h"
@@ -49,12 +50,12 @@ reader_open(Reader *reader, const Link *link, LOCKMODE lockmode)
 }
 
 /*
- * Read under a registered snapshot until reader_end().
+ * Read under a snapshot, which is registered, until reader_end().
  */
 void
 reader_begin(Reader *reader, Snapshot snapshot)
 {
-	reader->snapshot = snapshot;
+	reader->snapshot = snapshot = RegisterSnapshot(snapshot);
 	probe_begin(&reader->local, snapshot);
 	probe_begin(&reader->base, snapshot);
 	probe_begin(&reader->public, snapshot);
@@ -171,6 +172,8 @@ reader_end(Reader *reader)
 	probe_end(&reader->base);
 	probe_end(&reader->public);
 	probe_end(&reader->tombstone);
+	UnregisterSnapshot(reader->snapshot);
+	reader->snapshot = NULL;
 }
 
 /*

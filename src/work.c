@@ -17,7 +17,7 @@
 WorkItem *
 work_item(const char *id)
 {
-	WorkItem	   *item = palloc0(sizeof(WorkItem));
+	WorkItem   *item = palloc0(sizeof(WorkItem));
 
 	item->entity.id = pstrdup(id);
 	item->entity.key = CStringGetTextDatum(id);
@@ -39,7 +39,7 @@ WorkItem *
 work_copy(Work *work, WorkItem *item)
 {
 	char	   *id = effect_copy_id(&work->reader, &item->entity);
-	WorkItem	   *copy = work_item(id);
+	WorkItem   *copy = work_item(id);
 	Version    *version = palloc(sizeof(Version));
 
 	copy->copy_of = item;
