@@ -427,8 +427,11 @@ put_bases_back(Work *work, List *items)
 
 		if (item->withheld)
 			continue;
-		if (item->effect.local != NULL &&
-			item->local_outcome == OUTCOME_MISSED)
+		if (item->copy_of != NULL && item->effect.public != NULL &&
+			item->public_outcome == OUTCOME_MISSED)
+			columns_add(&bases, item, NULL, NULL, at, by);
+		else if (item->effect.local != NULL &&
+				 item->local_outcome == OUTCOME_MISSED)
 			columns_add(&bases, item, NULL, entity->base.doc, at, by);
 		else if (item->effect.local != NULL &&
 				 item->local_outcome == OUTCOME_ALTERED)

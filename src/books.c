@@ -116,10 +116,29 @@ static Command base_of_updated =
 COMMAND(BASE_OF_UPDATED " ON CONFLICT (diagram_id, id) DO NOTHING",
 		1, TEXTARRAYOID);
 
-static Command base_of_updated_but_left =
-COMMAND(BASE_OF_UPDATED NOT_LEFT("$2", "$3")
-		" ON CONFLICT (diagram_id, id) DO NOTHING",
-		3, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID);
+/* Base rows without a document that were made within this statement */
+#define MADE(diagrams, ids) \
+	" b.doc IS NULL AND EXISTS" \
+	"  (SELECT FROM unnest(" diagrams ", " ids ") AS s(diagram_id, id)" \
+	"    WHERE s.diagram_id" EQ "b.diagram_id AND s.id" EQ "b.id)"
+
+/*
+ * The same where triggers have edited within this statement: a row may have
+ * been deleted, or deleted and inserted again, after it was updated.
+ */
+static Command base_of_updated_within =
+COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
+		" SELECT o.diagram_id, o.id, o.doc,"
+		"  CASE WHEN e.id IS NULL THEN $6 END, CASE WHEN e.id IS NULL THEN $7 END"
+		" FROM old_rows o LEFT JOIN diagsync_local.entity e"
+		"  ON e.diagram_id" EQ "o.diagram_id AND e.id" EQ "o.id"
+		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$2", "$3")
+		" ON CONFLICT (diagram_id, id) DO UPDATE SET"
+		"  doc = CASE WHEN" MADE("$4", "$5") " THEN excluded.doc ELSE b.doc END,"
+		"  changed_at = COALESCE(excluded.changed_at, b.changed_at),"
+		"  changed_by = COALESCE(excluded.changed_by, b.changed_by)",
+		7, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		TIMESTAMPTZOID, TEXTOID);
 
 /*
  * Deleted local rows.  Where the id was inserted again within this statement,
@@ -132,10 +151,7 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$4", "$5")
 		" ON CONFLICT (diagram_id, id) DO UPDATE SET"
 		" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
-		" doc = CASE WHEN b.doc IS NULL AND EXISTS"
-		"  (SELECT FROM unnest($6, $7) AS s(diagram_id, id)"
-		"    WHERE s.diagram_id" EQ "b.diagram_id AND s.id" EQ "b.id)"
-		" THEN excluded.doc ELSE b.doc END",
+		" doc = CASE WHEN" MADE("$6", "$7") " THEN excluded.doc ELSE b.doc END",
 		7, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID,
 		TEXTARRAYOID, TEXTARRAYOID);
 
@@ -358,7 +374,7 @@ to_text_array(char **strings, int n)
 static void
 keep_base_of_inserted(Deed *deed, Oid relid)
 {
-	bool		tell = session_is_deleting(relid);
+	bool		tell = session_is_changing(relid);
 	Datum		values[4];
 	uint64		n;
 
@@ -395,14 +411,21 @@ keep_local_books(Deed *deed, Oid relid)
 		keep_base_of_inserted(deed, relid);
 	else if (TRIGGER_FIRED_BY_UPDATE(deed->event))
 	{
+		bool		within = left->n > 0 || made->n > 0 ||
+			deed->statement.deleted_within;
+
 		values[0] = deed->linked;
-		if (left->n > 0)
+		if (within)
 		{
 			values[1] = to_text_array(left->diagrams, left->n);
 			values[2] = to_text_array(left->ids, left->n);
+			values[3] = to_text_array(made->diagrams, made->n);
+			values[4] = to_text_array(made->ids, made->n);
+			values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+			values[6] = CStringGetTextDatum(principal_current());
 		}
-		(void) command_run(left->n > 0 ? &base_of_updated_but_left :
-						   &base_of_updated, STORAGE_LOCAL, values, NULL, BOOKS);
+		(void) command_run(within ? &base_of_updated_within : &base_of_updated,
+						   STORAGE_LOCAL, values, NULL, BOOKS);
 	}
 	else
 	{

@@ -265,8 +265,9 @@ diagsync_set_storage_type(PG_FUNCTION_ARGS)
 	storage = parse_storage_type(name, id);
 	session_check_may_write("set_storage_type", id, NULL);
 	SPI_connect();
-	diagram = directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST),
-							 id);
+	/* Its links are locked first, where they are to compare in full then. */
+	diagram = compare_has_application_triggers(storage) ? lock_with_links(id) :
+		directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST), id);
 	if (!diagram->legacy && diagram->storage != storage &&
 		(diagram->storage == STORAGE_LOCAL || storage == STORAGE_LOCAL))
 		ereport(ERROR,

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/pg_lsn.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -379,16 +380,26 @@ directory_is_seen(const char *public)
 
 /*
  * Update an entry that is locked FOR UPDATE with what it holds, so that whoever
- * locks it with an older transaction snapshot gets 40001.  The caller is
- * connected to SPI.
+ * locks it with an older transaction snapshot gets 40001.  Once is enough in a
+ * transaction, unless that is rolled back.  The caller is connected to SPI.
  */
 void
 directory_touch(const char *id)
 {
+	static char *touched = NULL;
+	static TransactionId touched_by = InvalidTransactionId;
 	Datum		values[1] = {CStringGetTextDatum(id)};
 
+	if (touched != NULL && strcmp(touched, id) == 0 &&
+		TransactionIdIsCurrentTransactionId(touched_by))
+		return;
 	(void) command_run(&touch, STORAGE_LOCAL, values, NULL,
 					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+	if (touched != NULL)
+		pfree(touched);
+	touched = NULL;
+	touched = MemoryContextStrdup(TopMemoryContext, id);
+	touched_by = GetCurrentTransactionId();
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/table.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -176,6 +177,34 @@ read_links(const Diagram *public, TimestampTz since, Links *links, Links *idle)
 }
 
 /*
+ * Of the idle links, keep those that are locked; the others count like any link.
+ */
+static void
+keep_locked(Links *links, Links *idle, const Links *locked)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < idle->n; i++)
+	{
+		Links	   *to = links;
+		int			n;
+
+		for (int j = 0; j < locked->n; j++)
+		{
+			if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
+													 idle->ids[i],
+													 locked->ids[j])))
+				to = idle;
+		}
+		n = to == idle ? kept++ : to->n++;
+		to->ids[n] = idle->ids[i];
+		to->seen[n] = idle->seen[i];
+		to->own[n] = idle->own[i];
+	}
+	idle->n = kept;
+}
+
+/*
  * Drop what only idle links hold back, and let those compare in full.
  */
 static uint64
@@ -212,6 +241,7 @@ prune_diagram(const char *id, TimestampTz since)
 	Diagram    *public = directory_read(id, snapshot);
 	Links		links;
 	Links		idle;
+	Links		idle_before;
 	uint64		droppable;
 	uint64		dropped;
 
@@ -228,6 +258,7 @@ prune_diagram(const char *id, TimestampTz since)
 		return 0;
 
 	/* The links that may be cleared must not sync meanwhile. */
+	idle_before = idle;
 	for (int i = 0; i < idle.n; i++)
 		(void) directory_lock(TextDatumGetCString(idle.ids[i]),
 							  LockTupleNoKeyExclusive, LOCK_LATEST);
@@ -239,9 +270,12 @@ prune_diagram(const char *id, TimestampTz since)
 	read_links(public, DT_NOBEGIN, &links, &idle);
 	dropped = run_droppable(&drop_droppable, public, &links, NULL,
 							COMMAND_EXEMPT | COMMAND_FRESH);
-	read_links(public, since, &links, &idle);
-	if (idle.n > 0)
+	if (idle_before.n > 0)
+	{
+		read_links(public, since, &links, &idle);
+		keep_locked(&links, &idle, &idle_before);
 		dropped += drop_held_back(public, &links, &idle);
+	}
 	return dropped;
 }
 

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "session.h"
 
@@ -192,7 +193,13 @@ session_open_statement(Oid relid, TriggerEvent event)
 	open->depth = depth;
 	open->subid = GetCurrentSubTransactionId();
 	memset(&open->statement, 0, sizeof(Statement));
-	open->statement.cid = GetCurrentCommandId(false);
+
+	/*
+	 * What the executor stamps its rows with: it was fixed when the query
+	 * started, and triggers before this one may have run commands since.
+	 */
+	open->statement.cid = ActiveSnapshotSet() ?
+		GetActiveSnapshot()->curcid : GetCurrentCommandId(false);
 }
 
 /*
@@ -290,21 +297,26 @@ session_leave_row(Oid relid, TriggerEvent event, const char *diagram,
 			open_statements[i].event == (event & TRIGGER_EVENT_OPMASK))
 		{
 			keys_add(&open_statements[i].statement.left, diagram, id);
-			return;
+			break;
 		}
+	}
+	for (int i = 0; i < open_count; i++)
+	{
+		if (open_statements[i].relid == relid && TRIGGER_FIRED_BY_DELETE(event))
+			open_statements[i].statement.deleted_within = true;
 	}
 }
 
 /*
- * Is a statement open that deletes from this table?
+ * Is a statement open that updates this table or deletes from it?
  */
 bool
-session_is_deleting(Oid relid)
+session_is_changing(Oid relid)
 {
 	for (int i = 0; i < open_count; i++)
 	{
 		if (open_statements[i].relid == relid &&
-			TRIGGER_FIRED_BY_DELETE(open_statements[i].event))
+			!TRIGGER_FIRED_BY_INSERT(open_statements[i].event))
 			return true;
 	}
 	return false;
@@ -312,7 +324,7 @@ session_is_deleting(Oid relid)
 
 /*
  * Note about all of those: a base row without a document was made for this id,
- * which they may have deleted before.
+ * which they (or what ran within them) may have deleted before.
  */
 void
 session_note_made(Oid relid, const char *diagram, const char *id)
@@ -320,7 +332,7 @@ session_note_made(Oid relid, const char *diagram, const char *id)
 	for (int i = 0; i < open_count; i++)
 	{
 		if (open_statements[i].relid == relid &&
-			TRIGGER_FIRED_BY_DELETE(open_statements[i].event))
+			!TRIGGER_FIRED_BY_INSERT(open_statements[i].event))
 			keys_add(&open_statements[i].statement.made, diagram, id);
 	}
 }

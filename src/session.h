@@ -30,8 +30,9 @@ typedef struct Statement
 {
 	CommandId	cid;			/* the command that it is */
 	Keys		left;			/* rows whose books a statement around it keeps */
-	Keys		made;			/* a deleting one: base rows without a document
-								 * made since it began */
+	Keys		made;			/* base rows without a document that were made
+								 * since it began, unless it inserts */
+	bool		deleted_within; /* a statement within it has left a deleted row */
 } Statement;
 
 extern void session_init(void);
@@ -47,7 +48,7 @@ extern bool session_is_nested(Oid relid);
 extern bool session_is_written_within(Oid relid, CommandId cid);
 extern void session_leave_row(Oid relid, TriggerEvent event,
 							  const char *diagram, const char *id);
-extern bool session_is_deleting(Oid relid);
+extern bool session_is_changing(Oid relid);
 extern void session_note_made(Oid relid, const char *diagram, const char *id);
 extern void session_check_closed(const char *function,
 								 const char *diagram, const char *entity);

@@ -18,14 +18,19 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "principal.h"
 #include "session.h"
 #include "trigger.h"
+
+/* The trigger of stamp_entity() */
+#define STAMP_TRIGGER "~diagsync_stamp_entity"
 
 PG_FUNCTION_INFO_V1(diagsync_open_statement);
 PG_FUNCTION_INFO_V1(diagsync_stamp_entity);
@@ -64,6 +69,33 @@ trigger_check(FunctionCallInfo fcinfo, const char *function, bool row,
 }
 
 /*
+ * Triggers fire in the order of their names.  One that fires after ours could
+ * undo what it stamps, and the edit would never be seen.
+ */
+static void
+check_stamped_last(Relation rel)
+{
+	for (int i = rel->trigdesc->numtriggers - 1; i >= 0; i--)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (strcmp(trigger->tgname, STAMP_TRIGGER) == 0)
+			return;
+		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_UPDATE(trigger->tgtype))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("trigger \"%s\" of table \"%s.%s\" fires after \"%s\"",
+							trigger->tgname,
+							get_namespace_name(RelationGetNamespace(rel)),
+							RelationGetRelationName(rel), STAMP_TRIGGER),
+					 errdetail("It could undo the stamps by which changes are found."),
+					 errhint("Rename it with ALTER TRIGGER, to a name that begins with an ASCII letter.")));
+	}
+}
+
+/*
  * diagsync.open_statement(): BEFORE INSERT, UPDATE or DELETE, STATEMENT
  */
 Datum
@@ -74,6 +106,8 @@ diagsync_open_statement(PG_FUNCTION_ARGS)
 	TriggerData *trigger = trigger_check(fcinfo, "open_statement", false, true,
 										 &storage, &table);
 
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		check_stamped_last(trigger->tg_relation);
 	session_open_statement(RelationGetRelid(trigger->tg_relation),
 						   trigger->tg_event);
 	return PointerGetDatum(NULL);

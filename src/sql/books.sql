@@ -5,7 +5,7 @@ CREATE FUNCTION diagsync.open_statement() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_open_statement'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.open_statement() IS
-'trigger of the entity tables: notes that a statement has begun whose books are not written yet';
+'trigger of the entity tables: notes that a statement has begun whose books are not written yet; named so that it fires before triggers of applications';
 
 CREATE FUNCTION diagsync.stamp_entity() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_stamp_entity'
@@ -25,7 +25,7 @@ CREATE FUNCTION diagsync.refuse_truncate() RETURNS trigger
 COMMENT ON FUNCTION diagsync.refuse_truncate() IS
 'trigger of the storage tables: refuses TRUNCATE, which would go past the books';
 
-CREATE TRIGGER diagsync_open_statement
+CREATE TRIGGER "!diagsync_open_statement"
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_local.entity FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.open_statement();
 CREATE TRIGGER "~diagsync_stamp_entity"
@@ -50,7 +50,7 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync_local.base FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 
-CREATE TRIGGER diagsync_open_statement
+CREATE TRIGGER "!diagsync_open_statement"
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_public.entity FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.open_statement();
 CREATE TRIGGER "~diagsync_stamp_entity"
@@ -79,7 +79,7 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync_public.tombstone FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 
-CREATE TRIGGER diagsync_open_statement
+CREATE TRIGGER "!diagsync_open_statement"
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_private.entity FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.open_statement();
 CREATE TRIGGER "~diagsync_stamp_entity"
