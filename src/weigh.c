@@ -1,8 +1,8 @@
 /*
  * weigh.c
  *	  One entity in its three versions (base, local, public), read and weighed
- *	  against each other: the table of section "What counts as a change and as a
- *	  conflict" of docs/design.md.
+ *	  against each other: the table "What counts as a change" of
+ *	  docs/how-it-works.md.
  *
  * This is the one place that says what a change and a conflict is.
  *

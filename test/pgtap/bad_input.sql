@@ -1,5 +1,5 @@
--- Bad input (DESIGN.md, section 9): a clear error with an SQLSTATE that names
--- the diagram and the entity, or the defined answer; nothing changes.
+-- Bad input: a clear error with an SQLSTATE that names the diagram and the
+-- entity, or the defined answer; nothing changes.
 BEGIN;
 \ir include/helpers.sql
 

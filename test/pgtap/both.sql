@@ -1,5 +1,5 @@
--- Keeping both versions (DESIGN.md, section 5, "both"): the public one keeps
--- the id, the local one is inserted beside it under a new id.
+-- Keeping both versions: the public one keeps the id, the local one is
+-- inserted beside it under a new id.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(41);

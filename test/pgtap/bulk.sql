@@ -1,5 +1,5 @@
--- Statements of 100,000 rows keep the books, and stay quick (DESIGN.md,
--- sections 2 and 3). Times are printed; the limits are generous.
+-- Statements of 100,000 rows keep the books, and stay quick. Times are
+-- printed; the limits are generous.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(30);

@@ -1,6 +1,6 @@
--- Who edited what and when goes along (DESIGN.md, section 1): share, clone, push
--- and pull carry modified_at, modified_by and the times of deletions, and say
--- nothing of who moved them.
+-- Who edited what and when goes along: share, clone, push and pull carry
+-- modified_at, modified_by and the times of deletions, and say nothing of who
+-- moved them.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(32);

@@ -1,6 +1,6 @@
--- Every cell of what counts as a change and as a conflict (DESIGN.md, section
--- 5), with every direction and rule, all in one transaction, with a private
--- far end. See include/cells.sql for the table of cases.
+-- Every cell of what counts as a change and as a conflict, with every
+-- direction and rule, all in one transaction, with a private far end. See
+-- include/cells.sql for the table of cases.
 BEGIN;
 \ir include/helpers.sql
 \ir include/cells.sql

@@ -1,6 +1,6 @@
--- Every cell of what counts as a change and as a conflict (DESIGN.md, section
--- 5), with every direction and rule, each write and call in a transaction of
--- its own, with a public far end. See include/cells.sql for the table of cases.
+-- Every cell of what counts as a change and as a conflict, with every
+-- direction and rule, each write and call in a transaction of its own, with a
+-- public far end. See include/cells.sql for the table of cases.
 \ir include/helpers.sql
 \ir include/cells.sql
 

@@ -1,6 +1,6 @@
--- The contract of the SQL interface (DESIGN.md, sections 1, 4 and 7): functions
--- with their arguments, defaults and volatility, result types with their
--- columns in order, tables; a COMMENT on everything; nothing for PUBLIC.
+-- The contract of the SQL interface: functions with their arguments, defaults
+-- and volatility, result types with their columns in order, tables; a COMMENT
+-- on everything; nothing for PUBLIC.
 BEGIN;
 SET client_min_messages = warning;
 
@@ -50,10 +50,10 @@ SELECT plan(5 * (SELECT count(*)::int FROM contract) + (SELECT count(*)::int FRO
 
 -- ---- Functions ---------------------------------------------------------------
 
--- merge() belongs to the merge policy (section 6): due once that is there.
+-- merge() belongs to the merge policies: due once they are there.
 CREATE FUNCTION pg_temp.due(name text) RETURNS text LANGUAGE sql AS $$
 	SELECT CASE WHEN name LIKE '%merge%' AND to_regtype('diagsync.merge_result') IS NULL
-		THEN skip('section 6 is not there yet', CASE name WHEN 'merge' THEN 5 ELSE 1 END) END $$;
+		THEN skip('merge policies are not there yet', CASE name WHEN 'merge' THEN 5 ELSE 1 END) END $$;
 
 SELECT line FROM contract AS c
   LEFT JOIN pg_proc AS p ON p.proname = c.name AND p.pronamespace = 'diagsync'::regnamespace,

@@ -1,6 +1,6 @@
--- Cost follows what changed, never the size of the diagram (DESIGN.md, section
--- 2): buffers touched with ten changes in a diagram of 1,000 entities and in
--- one of 200,000, beside other diagrams in the same tables.
+-- Cost follows what changed, never the size of the diagram: buffers touched
+-- with ten changes in a diagram of 1,000 entities and in one of 200,000,
+-- beside other diagrams in the same tables.
 \ir include/helpers.sql
 SELECT plan(27);
 

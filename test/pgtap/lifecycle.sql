@@ -1,5 +1,5 @@
--- Making, linking and dropping copies (DESIGN.md, section 4): create_diagram,
--- share, clone, link, unlink, drop_diagram.
+-- Making, linking and dropping copies: create_diagram, share, clone, link,
+-- unlink, drop_diagram.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(96);

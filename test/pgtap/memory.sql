@@ -1,6 +1,6 @@
--- Memory is bounded by a batch, not by the number of changes (DESIGN.md, section
--- 2): 300,000 of them pulled, pushed, and in conflict, each in a connection of
--- its own whose growth is measured.
+-- Memory is bounded by a batch, not by the number of changes: 300,000 of them
+-- pulled, pushed, and in conflict, each in a connection of its own whose
+-- growth is measured.
 \ir include/helpers.sql
 
 SELECT pg_stat_file('/proc/self/status', true) IS NULL AS no_proc \gset

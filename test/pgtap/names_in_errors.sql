@@ -1,5 +1,5 @@
--- Every error says which diagram and entity, in its message (DESIGN.md, section
--- 9): those where that is easily forgotten, because something else is wrong.
+-- Every error says which diagram and entity, in its message: those where that
+-- is easily forgotten, because something else is wrong.
 \ir include/helpers.sql
 SELECT plan(22);
 

@@ -1,7 +1,7 @@
 -- Triggers of applications that edit the same entities again, at random and
 -- nested: whatever they do, an entity that differs in the end has the version
--- from before as its base. The shared copy is not touched here, so that is what
--- it holds.
+-- from before as its base. The shared copy is not touched here, so that is
+-- what it holds.
 
 BEGIN;
 SELECT plan(9);

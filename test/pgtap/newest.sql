@@ -1,5 +1,5 @@
--- "newest" (DESIGN.md, section 5): the later edit or deletion wins, one without
--- a known time loses, the public one where they are equal.
+-- "newest": the later edit or deletion wins, one without a known time loses,
+-- the public one where they are equal.
 BEGIN;
 \ir include/helpers.sql
 

@@ -1,5 +1,5 @@
--- Plain SQL keeps the books (DESIGN.md, sections 1 and 3): INSERT, UPDATE,
--- DELETE, ON CONFLICT, MERGE, CTEs, COPY, several diagrams at once, savepoints.
+-- Plain SQL keeps the books: INSERT, UPDATE, DELETE, ON CONFLICT, MERGE, CTEs,
+-- COPY, several diagrams at once, savepoints.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(59);

@@ -1,5 +1,5 @@
--- dry_run and expected_plan (DESIGN.md, section 4): what would be done, and
--- then that or nothing. (include/cells.sql compares every single cell.)
+-- dry_run and expected_plan: what would be done, and then that or nothing.
+-- (include/cells.sql compares every single cell.)
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(71);

@@ -1,5 +1,4 @@
--- prune (DESIGN.md, section 3): what goes and what stays. Every step is a
--- transaction of its own.
+-- prune: what goes and what stays. Every step is a transaction of its own.
 \ir include/helpers.sql
 SELECT plan(33);
 

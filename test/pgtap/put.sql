@@ -1,5 +1,4 @@
--- put and remove (DESIGN.md, section 4): many entities in one call, into each
--- storage type.
+-- put and remove: many entities in one call, into each storage type.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(32);

@@ -1,5 +1,5 @@
--- refresh (DESIGN.md, sections 2 and 4): compares in full once and records what
--- was seen; status stays the same, and nothing is lost for the next sync.
+-- refresh: compares in full once and records what was seen; status stays the
+-- same, and nothing is lost for the next sync.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(32);

@@ -1,5 +1,5 @@
--- Replicas (DESIGN.md, section 3): a row that arrives with a revision of another
--- transaction is no edit made here, as when a dump is restored.
+-- Replicas: a row that arrives with a revision of another transaction is no
+-- edit made here, as when a dump is restored.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(42);

@@ -1,5 +1,5 @@
--- resolve (DESIGN.md, sections 4 and 5): one conflict at a time. What each
--- resolution leaves behind is in include/cells.sql; here is the call itself.
+-- resolve: one conflict at a time. What each resolution leaves behind is in
+-- include/cells.sql; here is the call itself.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(44);

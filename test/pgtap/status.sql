@@ -1,4 +1,4 @@
--- status and status_all (DESIGN.md, section 4).
+-- status and status_all.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(44);

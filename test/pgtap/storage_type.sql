@@ -1,6 +1,6 @@
--- set_storage_type (DESIGN.md, sections 1 and 4): a shared diagram moves between
--- public and private with its links; one from before storage types existed
--- behaves as public and gets its type.
+-- set_storage_type: a shared diagram moves between public and private with its
+-- links; one from before storage types existed behaves as public and gets its
+-- type.
 BEGIN;
 \ir include/helpers.sql
 SELECT plan(71);

@@ -1,6 +1,5 @@
--- push and pull (DESIGN.md, sections 1, 2 and 4): what a sync moves, leaves and
--- records. Every step is a transaction of its own. (include/cells.sql has what
--- becomes of each entity.)
+-- push and pull: what a sync moves, leaves and records. Every step is a
+-- transaction of its own. (include/cells.sql has what becomes of each entity.)
 \ir include/helpers.sql
 SELECT plan(58);
 

@@ -1,5 +1,5 @@
--- The trigger functions called by anything but their triggers (DESIGN.md,
--- section 9), and application triggers beside ours (section 3).
+-- The trigger functions called by anything but their triggers, and application
+-- triggers beside ours.
 BEGIN;
 \ir include/helpers.sql
 SET client_min_messages = error;

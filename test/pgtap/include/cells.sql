@@ -1,4 +1,4 @@
--- The table of DESIGN.md, section 5, cell by cell: what each side did to an
+-- The table of docs/how-it-works.md, cell by cell: what each side did to an
 -- entity since both agreed on it, and for each direction and rule what comes
 -- of it. Defines t.run_cells(), which notes what it finds in t.outcome.
 --
