@@ -49,8 +49,9 @@ lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
 
 /*
  * Lock what the items rest on and decide about them anew, until all of it is
- * locked or work->moved is set.  The items come in ascending ids and have been read.  Waits for
- * writers of these entities.
+ * locked or work->moved is set.  The items come in ascending ids and have been
+ * read.  Waits for writers of these entities; 40001 where a row changed since
+ * the snapshot of the transaction, or keeps being replaced.
  */
 void
 lock_items(Work *work, List *items)

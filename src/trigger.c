@@ -19,6 +19,7 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -81,7 +82,8 @@ check_stamped_last(Relation rel)
 
 		if (strcmp(trigger->tgname, STAMP_TRIGGER) == 0)
 			return;
-		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
+		if (trigger->tgenabled != TRIGGER_DISABLED &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
 			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
 			TRIGGER_FOR_UPDATE(trigger->tgtype))
 			ereport(ERROR,

@@ -2,7 +2,7 @@
 -- like any edit, whatever else is going on.
 
 BEGIN;
-SELECT plan(38);
+SELECT plan(39);
 
 -- What differs between a local diagram and its shared copy, in a line each.
 CREATE FUNCTION differs(diagram text) RETURNS SETOF text LANGUAGE sql AS $$
@@ -186,6 +186,19 @@ CREATE TRIGGER app BEFORE UPDATE ON diagsync_local.entity FOR EACH ROW WHEN (NEW
 SELECT diagsync.pull('M');
 SELECT is(base_of('L2', 'z'), '{"x": 1, "id": "z"}', 'what a function in WHEN edits during a sync has its books');
 DROP TRIGGER app ON diagsync_local.entity;
+
+UPDATE diagsync_public.entity SET doc = doc || '{"again": 1}' WHERE diagram_id = 'P' AND id = 'a';
+SELECT diagsync.push('L2');
+CREATE FUNCTION edit_once() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
+	IF coalesce(current_setting('app.once', true), '') = '' THEN
+		PERFORM set_config('app.once', 'done', true);
+		UPDATE diagsync_local.entity SET doc = '{"x": 3}' WHERE diagram_id = 'L2' AND id = 'z';
+	END IF;
+	RETURN false; END$$;
+CREATE TRIGGER a_when BEFORE UPDATE ON diagsync_local.entity FOR EACH STATEMENT WHEN (edit_once()) EXECUTE FUNCTION add_property();
+SELECT diagsync.pull('M');
+SELECT is(base_of('L2', 'z'), '{"x": 2}', 'the same before each statement');
+DROP TRIGGER a_when ON diagsync_local.entity;
 
 CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM diagsync.drop_diagram('P'); RETURN NULL; END$$;
 CREATE TRIGGER app AFTER INSERT ON diagsync_public.entity FOR EACH STATEMENT EXECUTE FUNCTION drop_it();

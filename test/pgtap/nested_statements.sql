@@ -4,7 +4,7 @@
 -- what it holds.
 
 BEGIN;
-SELECT plan(9);
+SELECT plan(10);
 
 SELECT diagsync.create_diagram('d', id => 'L');
 SELECT diagsync.put('L', '[{"id": "e1", "v": 0}, {"id": "e2", "v": 0}, {"id": "e3", "v": 0}, {"id": "e4", "v": 0}]');
@@ -66,6 +66,8 @@ DROP TRIGGER app ON diagsync_local.entity;
 
 CREATE TRIGGER "änderung" BEFORE UPDATE ON diagsync_local.entity FOR EACH ROW EXECUTE FUNCTION touch();
 SELECT throws_ok($$UPDATE diagsync_local.entity SET doc = '{}' WHERE diagram_id = 'L'$$, '55000', NULL, 'a trigger whose name comes after the stamps is refused');
+ALTER TABLE diagsync_local.entity DISABLE TRIGGER "änderung";
+SELECT lives_ok($$UPDATE diagsync_local.entity SET doc = doc WHERE diagram_id = 'L'$$, 'unless it is disabled');
 ALTER TRIGGER "änderung" ON diagsync_local.entity RENAME TO "aenderung";
 DROP TRIGGER aenderung ON diagsync_local.entity;
 SELECT diagsync.push('L');

@@ -2,7 +2,7 @@
 -- edit made here, as when a dump is restored.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(42);
+SELECT plan(45);
 
 SELECT pg_current_xact_id()::text::bigint AS me \gset
 -- Insert a row as a dump does.
@@ -31,6 +31,20 @@ SELECT cmp_ok((SELECT max(rev) FROM diagsync_private.tombstone), '<=', :me::bigi
 SELECT lives_ok(format($$ SELECT diagsync.clone(%L, %L) $$, type, 'of ' || type), 'a restored diagram can be cloned') FROM unnest('{public,private}'::text[]) AS type;
 SELECT is(t.status('of ' || type), 'in_sync 0/0/0', '... and is in sync') FROM unnest('{public,private}'::text[]) AS type;
 SELECT is(diagsync.share('local', 'of local'), 'of local', '... or shared');
+
+-- The directory row is updated once in a transaction, and again where that was rolled back.
+SELECT diagsync.create_diagram('once', 'public', 'once');
+CREATE FUNCTION t.version() RETURNS tid LANGUAGE sql AS $$ SELECT ctid FROM diagsync.directory WHERE id = 'once' $$;
+SELECT t.version() AS made \gset
+SAVEPOINT s;
+SELECT t.restore('once', 'a', '{}', 3);
+SELECT isnt(t.version()::text, :'made'::text, 'a replica updates the entry of its diagram');
+ROLLBACK TO s;
+SELECT t.restore('once', 'a', '{}', 3);
+SELECT isnt(t.version()::text, :'made'::text, '... also after that was rolled back');
+SELECT t.version() AS touched \gset
+SELECT t.restore('once', 'b', '{}', 3);
+SELECT is(t.version()::text, :'touched'::text, '... and only once in a transaction');
 
 -- ---- Into a linked local diagram ------------------------------------------------------------------
 
