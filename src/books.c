@@ -86,7 +86,7 @@ typedef struct Deed
 	" SELECT n.diagram_id, n.id FROM new_rows n" \
 	" WHERE n.rev" EQ "$1 AND (n.modified_at" EQ "$2 OR $4)" \
 	"  AND n.diagram_id" EQ "ANY ($3)" \
-	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc, accepted = NULL"
 
 static Command base_of_inserted =
 COMMAND(BASE_OF_INSERTED,
@@ -151,6 +151,7 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$4", "$5")
 		" ON CONFLICT (diagram_id, id) DO UPDATE SET"
 		" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
+		" accepted = NULL,"
 		" doc = CASE WHEN" MADE("$6", "$7") " THEN excluded.doc ELSE b.doc END",
 		7, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID,
 		TEXTARRAYOID, TEXTARRAYOID);

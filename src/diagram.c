@@ -18,11 +18,13 @@
 #include "command.h"
 #include "compare.h"
 #include "directory.h"
+#include "policy.h"
 #include "session.h"
 
 PG_FUNCTION_INFO_V1(diagsync_create_diagram);
 PG_FUNCTION_INFO_V1(diagsync_drop_diagram);
 PG_FUNCTION_INFO_V1(diagsync_set_storage_type);
+PG_FUNCTION_INFO_V1(diagsync_set_merge_policy);
 PG_FUNCTION_INFO_V1(diagsync_guard_directory);
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
@@ -52,6 +54,11 @@ static Command compare_links_in_full =
 COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
 		" WHERE public_copy_id" EQ "$1",
 		1, TEXTOID);
+
+static Command update_merge_policy =
+COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
+		" seen = NULL, seen_own = NULL, seen_on = NULL WHERE id" EQ "$1",
+		2, TEXTOID, JSONBOID);
 
 /*
  * Rows that are moved keep their revisions, so links keep what they have seen.
@@ -290,6 +297,43 @@ diagsync_set_storage_type(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * diagsync.set_merge_policy(diagram, policy)
+ *
+ * Locks the directory row FOR NO KEY UPDATE: a sync of the link is over, or
+ * goes by the new policy.  What the link had seen is forgotten: a difference that
+ * was ignored may have been passed over for good.
+ */
+Datum
+diagsync_set_merge_policy(PG_FUNCTION_ARGS)
+{
+	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
+										"diagram");
+	Jsonb	   *policy = NULL;
+	Diagram    *diagram;
+	Datum		values[2];
+	char		nulls[2] = {' ', ' '};
+
+	if (!PG_ARGISNULL(1))
+	{
+		policy = policy_expand(PG_GETARG_JSONB_P(1), id);
+		(void) policy_parse(policy, id);
+	}
+	session_check_may_write("set_merge_policy", id, NULL);
+	SPI_connect();
+	diagram = directory_need(directory_lock(id, LockTupleNoKeyExclusive,
+											LOCK_AS_TRANSACTION), id);
+	values[0] = diagram->key;
+	values[1] = PointerGetDatum(policy);
+	nulls[1] = policy != NULL ? ' ' : 'n';
+	(void) command_run(&update_merge_policy, STORAGE_LOCAL, values, nulls,
+					   COMMAND_EXEMPT | COMMAND_BY_KEY);
+	SPI_finish();
+	if (policy == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(policy);
+}
+
 /* Is a column of the updated row another than before? */
 static bool
 is_changed(TriggerData *trigger, int attno)
@@ -343,12 +387,18 @@ diagsync_guard_directory(PG_FUNCTION_ARGS)
 		bool		nulls[3] = {true, true, true};
 		bool		isnull;
 		bool		no_seen_on;
+		bool		no_policy;
+		Datum		policy = heap_getattr(trigger->tg_trigtuple,
+										  Anum_directory_merge_policy, tupdesc,
+										  &no_policy);
 		Datum		seen = heap_getattr(trigger->tg_trigtuple,
 										Anum_directory_seen, tupdesc, &isnull);
 		Datum		seen_on = heap_getattr(trigger->tg_trigtuple,
 										   Anum_directory_seen_on, tupdesc,
 										   &no_seen_on);
 
+		if (!no_policy)
+			(void) policy_parse(DatumGetJsonbP(policy), id);
 		if (isnull ||
 			(!no_seen_on &&
 			 seen_is_valid((Seen *) PG_DETOAST_DATUM(seen), DatumGetInt64(seen_on))))
@@ -363,12 +413,13 @@ diagsync_guard_directory(PG_FUNCTION_ARGS)
 		if (session_is_exempt() ||
 			(!is_changed(trigger, Anum_directory_id) &&
 			 !is_changed(trigger, Anum_directory_storage_type) &&
-			 !is_changed(trigger, Anum_directory_public_copy_id)))
+			 !is_changed(trigger, Anum_directory_public_copy_id) &&
+			 !is_changed(trigger, Anum_directory_merge_policy)))
 			return PointerGetDatum(trigger->tg_newtuple);
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("id, storage type and link of diagram \"%s\" cannot be updated directly", id),
-				 errhint("Use diagsync.set_storage_type(), diagsync.link() or diagsync.unlink().")));
+				 errmsg("id, storage type, link and merge policy of diagram \"%s\" cannot be updated directly", id),
+				 errhint("Use diagsync.set_storage_type(), diagsync.link(), diagsync.unlink() or diagsync.set_merge_policy().")));
 	}
 
 	if (!session_is_exempt())

@@ -33,9 +33,7 @@ CREATE TABLE diagsync.directory (
 	CONSTRAINT directory_storage_type CHECK (storage_type IN ('local', 'public', 'private')),
 	CONSTRAINT directory_link_of_local
 		CHECK (public_copy_id IS NULL OR storage_type IS NOT DISTINCT FROM 'local'),
-	CONSTRAINT directory_link_to_other CHECK (public_copy_id <> id),
-	CONSTRAINT directory_merge_policy
-		CHECK (merge_policy IN ('{}', '{"granularity": "entity"}'))
+	CONSTRAINT directory_link_to_other CHECK (public_copy_id <> id)
 );
 CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id)
 	WHERE public_copy_id IS NOT NULL;
@@ -63,7 +61,7 @@ COMMENT ON COLUMN diagsync.directory.last_pulled_at IS
 COMMENT ON COLUMN diagsync.directory.public_version IS
 'the greatest revision of the shared copy at the last sync; to be shown, not to be relied on as an ETag: a lower one can commit later';
 COMMENT ON COLUMN diagsync.directory.merge_policy IS
-'what counts as a change and as a conflict; null or {"granularity": "entity"}: two edits of the same entity conflict';
+'what counts as a change and as a conflict, and what merges; null is the default: two edits of the same entity conflict. Set with diagsync.set_merge_policy()';
 COMMENT ON COLUMN diagsync.directory.seen IS
 'bookkeeping of the link: the snapshot under which it last read its shared copy; null compares in full';
 COMMENT ON COLUMN diagsync.directory.seen_own IS
@@ -100,7 +98,7 @@ COMMENT ON FUNCTION diagsync.guard_directory() IS
 'trigger of diagsync.directory: refuses what only the functions may change and forgets a "seen" that means nothing here';
 
 CREATE TRIGGER diagsync_guard_row
-	BEFORE INSERT OR DELETE OR UPDATE OF id, storage_type, public_copy_id
+	BEFORE INSERT OR DELETE OR UPDATE OF id, storage_type, public_copy_id, merge_policy
 	ON diagsync.directory FOR EACH ROW
 	EXECUTE FUNCTION diagsync.guard_directory();
 CREATE TRIGGER diagsync_guard_truncate

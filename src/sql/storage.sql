@@ -35,6 +35,7 @@ CREATE TABLE diagsync_local.base (
 	doc jsonb,
 	changed_at timestamptz,
 	changed_by text,
+	accepted text[],
 	CONSTRAINT base_pkey PRIMARY KEY (diagram_id, id)
 );
 COMMENT ON TABLE diagsync_local.base IS
@@ -49,6 +50,8 @@ COMMENT ON COLUMN diagsync_local.base.changed_at IS
 'when the entity was deleted, if it was';
 COMMENT ON COLUMN diagsync_local.base.changed_by IS
 'the principal who deleted it, if it was deleted';
+COMMENT ON COLUMN diagsync_local.base.accepted IS
+'ids of the entities with which it was in conflict over a reference that would dangle, and that a resolution has accepted; null where there are none';
 
 CREATE TABLE diagsync_public.entity (
 	diagram_id text COLLATE "C" NOT NULL,

@@ -1,0 +1,108 @@
+/*
+ * jsonvalue.h
+ *	  Values inside binary jsonb documents, read where they are.
+ */
+#ifndef DIAGSYNC_JSONVALUE_H
+#define DIAGSYNC_JSONVALUE_H
+
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+/* A value inside a document, which must outlive it; nothing is copied. */
+typedef struct JsonValue
+{
+	JEntry		type;			/* one of JENTRY_IS... */
+	const char *data;			/* NULL: there is no value */
+	uint32		len;			/* without padding */
+} JsonValue;
+
+/* A key of an object; not terminated by a zero byte. */
+typedef struct JsonKey
+{
+	const char *name;
+	int			len;
+} JsonKey;
+
+/* The members of an object one after the other, or the elements of an array */
+typedef struct JsonMembers
+{
+	const JsonbContainer *container;
+	const char *base;			/* where the data begin */
+	int			count;
+	int			next;
+	uint32		key_end;		/* offsets of what was read last */
+	uint32		value_end;
+} JsonMembers;
+
+/*
+ * A member of an object in the making: a value of some document, or else an
+ * object in the making.
+ */
+typedef struct JsonPart JsonPart;
+
+typedef struct JsonBuild
+{
+	int			count;
+	int			max;
+	JsonPart   *parts;			/* in the order of their keys, as in jsonb */
+} JsonBuild;
+
+struct JsonPart
+{
+	JsonKey		key;
+	JsonValue	value;
+	JsonBuild  *build;			/* NULL: it is the value */
+};
+
+static inline bool
+json_exists(JsonValue value)
+{
+	return value.data != NULL;
+}
+
+static inline bool
+json_is_container(JsonValue value)
+{
+	return value.data != NULL && value.type == JENTRY_ISCONTAINER;
+}
+
+static inline bool
+json_is_object(JsonValue value)
+{
+	return json_is_container(value) &&
+		JsonContainerIsObject((const JsonbContainer *) value.data);
+}
+
+static inline bool
+json_is_array(JsonValue value)
+{
+	return json_is_container(value) &&
+		JsonContainerIsArray((const JsonbContainer *) value.data);
+}
+
+/* The same bytes?  Then they are equal, else they may be. */
+static inline bool
+json_identical(JsonValue a, JsonValue b)
+{
+	if (a.data == NULL || b.data == NULL)
+		return a.data == b.data;
+	return a.type == b.type && a.len == b.len &&
+		(a.data == b.data || memcmp(a.data, b.data, a.len) == 0);
+}
+
+extern JsonValue json_root(const Jsonb *doc);
+extern void json_members(JsonMembers *members, JsonValue container);
+extern bool json_next_member(JsonMembers *members, JsonKey *key,
+							 JsonValue *value);
+extern bool json_next_element(JsonMembers *members, JsonValue *value);
+extern JsonValue json_member(JsonValue object, JsonKey key);
+extern int	json_compare_keys(JsonKey a, JsonKey b);
+extern bool json_equal(JsonValue a, JsonValue b);
+extern bool json_equal_scalars(JsonValue a, JsonValue b);
+
+extern void json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
+						   JsonBuild *object);
+extern Jsonb *json_build_end(const JsonBuild *build);
+extern Jsonb *json_document(JsonValue value);
+
+#endif							/* DIAGSYNC_JSONVALUE_H */

@@ -1,0 +1,398 @@
+/*
+ * policy.c
+ *	  Merge policies: checked, and brought into a form to merge by.
+ *
+ * What a policy says of properties becomes a tree of their keys.  docs/merging.md
+ * says what it means.
+ *
+ * May call preset.c, pointer.c and jsonvalue.c.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+
+#include "policy.h"
+#include "preset.h"
+
+/* A policy on its way from JSON */
+typedef struct Parsing
+{
+	const char *diagram;		/* whose it is, or NULL; for messages */
+	bool		by_property;
+	Policy	   *policy;
+	int		   *leader;			/* for each group, one that it is one with */
+} Parsing;
+
+/* Keys in the order of jsonb */
+static const char *const policy_keys[] = {
+	"groups", "ignore", "latest", "preset", "tolerance", "references",
+	"granularity",
+};
+
+static void
+refuse(const char *diagram, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 diagram != NULL ?
+			 errmsg("invalid merge policy for diagram \"%s\"", diagram) :
+			 errmsg("invalid merge policy"),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint)));
+}
+
+static char *
+string_of(JsonValue value)
+{
+	return pnstrdup(value.data, value.len);
+}
+
+static bool
+is_string(JsonValue value)
+{
+	return json_exists(value) && value.type == JENTRY_ISSTRING;
+}
+
+static PolicyNode *
+make_node(JsonKey key)
+{
+	PolicyNode *node = palloc0(sizeof(PolicyNode));
+
+	node->key = key;
+	node->group = NO_GROUP;
+	return node;
+}
+
+/* The node that a pointer leads to, made where there is none. */
+static PolicyNode *
+node_at(PolicyNode *node, const JsonPointer *pointer)
+{
+	for (int i = 0; i < pointer->count; i++)
+	{
+		PolicyNode *child = unconstify(PolicyNode *,
+									   policy_child(node, pointer->keys[i]));
+
+		if (child == NULL)
+		{
+			child = make_node(pointer->keys[i]);
+			node->children = node->children == NULL ?
+				palloc(sizeof(PolicyNode *)) :
+				repalloc(node->children,
+						 (node->count + 1) * sizeof(PolicyNode *));
+			node->children[node->count++] = child;
+		}
+		node = child;
+	}
+	return node;
+}
+
+static void
+parse_pointer(const Parsing *parsing, const char *key, JsonValue value,
+			  bool may_be_root, JsonPointer *pointer)
+{
+	if (!is_string(value) || !pointer_parse(pointer, value.data, value.len))
+		refuse(parsing->diagram,
+			   is_string(value) ?
+			   psprintf("\"%s\" in \"%s\" is no JSON Pointer.",
+						string_of(value), key) :
+			   psprintf("\"%s\" holds something else than a JSON Pointer.", key),
+			   "A JSON Pointer is a string such as \"/position/x\", with \"~0\" for \"~\" and \"~1\" for \"/\" in a name.");
+	if (pointer->count == 0 && !may_be_root)
+		refuse(parsing->diagram,
+			   psprintf("The empty pointer in \"%s\" means the whole document.",
+						key),
+			   "Name a property, such as \"/position\".");
+}
+
+/* The elements of an array; an error if it is none. */
+static void
+parse_array(const Parsing *parsing, const char *key, JsonValue value,
+			JsonMembers *elements)
+{
+	if (!json_is_array(value))
+		refuse(parsing->diagram, psprintf("\"%s\" is not an array.", key),
+			   strcmp(key, "groups") == 0 ?
+			   "It is an array of arrays of JSON Pointers, such as [[\"/x\", \"/y\"]]." :
+			   "It is an array of JSON Pointers, such as [\"/x\", \"/y\"].");
+	json_members(elements, value);
+}
+
+static int
+leader_of(const Parsing *parsing, int group)
+{
+	while (parsing->leader[group] != group)
+		group = parsing->leader[group];
+	return group;
+}
+
+static void
+parse_groups(Parsing *parsing, JsonValue value)
+{
+	JsonMembers groups;
+	JsonValue	group;
+
+	parse_array(parsing, "groups", value, &groups);
+	parsing->leader = palloc((groups.count + 1) * sizeof(int));
+	while (json_next_element(&groups, &group))
+	{
+		JsonMembers pointers;
+		JsonValue	pointer;
+		int			number = parsing->policy->groups++;
+
+		parse_array(parsing, "groups", group, &pointers);
+		parsing->leader[number] = number;
+		while (json_next_element(&pointers, &pointer))
+		{
+			JsonPointer 	path;
+			PolicyNode *node;
+
+			parse_pointer(parsing, "groups", pointer, true, &path);
+			node = node_at(&parsing->policy->root, &path);
+			if (node->group == NO_GROUP)
+				node->group = number;
+			else
+				parsing->leader[leader_of(parsing, number)] =
+					leader_of(parsing, node->group);
+		}
+	}
+}
+
+static void
+parse_references(Parsing *parsing, JsonValue value)
+{
+	JsonMembers elements;
+	JsonValue	element;
+
+	parse_array(parsing, "references", value, &elements);
+	parsing->policy->reference = palloc((elements.count + 1) * sizeof(JsonPointer));
+	while (json_next_element(&elements, &element))
+		parse_pointer(parsing, "references", element, false,
+					  &parsing->policy->reference[parsing->policy->references++]);
+}
+
+/* "ignore" and "latest" */
+static void
+parse_places(Parsing *parsing, const char *key, JsonValue value)
+{
+	bool		ignore = strcmp(key, "ignore") == 0;
+	JsonMembers elements;
+	JsonValue	element;
+
+	parse_array(parsing, key, value, &elements);
+	while (json_next_element(&elements, &element))
+	{
+		JsonPointer 	pointer;
+		PolicyNode *node;
+
+		parse_pointer(parsing, key, element, !ignore, &pointer);
+		node = node_at(&parsing->policy->root, &pointer);
+		if (ignore)
+			node->ignore = true;
+		else
+			node->latest = true;
+	}
+}
+
+static void
+parse_granularity(Parsing *parsing, JsonValue value)
+{
+	char	   *name = is_string(value) ? string_of(value) : NULL;
+
+	if (name == NULL ||
+		(strcmp(name, "entity") != 0 && strcmp(name, "property") != 0))
+		refuse(parsing->diagram,
+			   name ? psprintf("\"granularity\" is \"%s\".", name) :
+			   "\"granularity\" is not a string.",
+			   "It is \"entity\" or \"property\".");
+	parsing->by_property = name[0] == 'p';
+}
+
+static void
+parse_tolerance(Parsing *parsing, JsonValue value)
+{
+	Datum		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
+	Datum		number;
+
+	if (!json_exists(value) || value.type != JENTRY_ISNUMERIC)
+		refuse(parsing->diagram, "\"tolerance\" is not a number.",
+			   "It is a number, such as 0.001; 0 compares exactly.");
+	number = datumCopy(PointerGetDatum(value.data), false, -1);
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, number, zero)))
+		refuse(parsing->diagram, "\"tolerance\" is less than 0.",
+			   "It is a number, such as 0.001; 0 compares exactly.");
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, number, zero)))
+		parsing->policy->tolerance = DatumGetNumeric(number);
+}
+
+static void
+parse_member(Parsing *parsing, JsonKey name, JsonValue value)
+{
+	char	   *key = pnstrdup(name.name, name.len);
+
+	if (strcmp(key, "granularity") == 0)
+		parse_granularity(parsing, value);
+	else if (strcmp(key, "tolerance") == 0)
+		parse_tolerance(parsing, value);
+	else if (strcmp(key, "groups") == 0)
+		parse_groups(parsing, value);
+	else if (strcmp(key, "references") == 0)
+		parse_references(parsing, value);
+	else if (strcmp(key, "ignore") == 0 || strcmp(key, "latest") == 0)
+		parse_places(parsing, key, value);
+	else if (strcmp(key, "preset") != 0)
+		refuse(parsing->diagram, psprintf("It has an unknown key \"%s\".", key),
+			   "The keys are granularity, ignore, latest, tolerance, groups, references and preset.");
+}
+
+/*
+ * Let what is deeper, and at one place what is stronger, take precedence;
+ * "around" is the group that the place lies in.
+ */
+static void
+join_groups(Parsing *parsing, PolicyNode *node, int around)
+{
+	if (node->ignore)
+	{
+		node->latest = false;
+		node->group = NO_GROUP;
+		node->count = 0;		/* nothing counts below */
+	}
+	else if (node->latest)
+	{
+		node->group = NO_GROUP;
+		around = NO_GROUP;
+	}
+	else if (node->group != NO_GROUP && around != NO_GROUP)
+	{
+		parsing->leader[leader_of(parsing, node->group)] =
+			leader_of(parsing, around);
+		node->group = NO_GROUP; /* the value around it has it */
+	}
+	else if (node->group != NO_GROUP)
+		around = node->group;
+
+	for (int i = 0; i < node->count; i++)
+		join_groups(parsing, node->children[i], around);
+}
+
+/* Number the groups anew, and note what is below. */
+static void
+finish_node(Parsing *parsing, PolicyNode *node)
+{
+	if (node->group != NO_GROUP)
+		node->group = leader_of(parsing, node->group);
+	for (int i = 0; i < node->count; i++)
+	{
+		PolicyNode *child = node->children[i];
+
+		finish_node(parsing, child);
+		node->ignore_below |= child->ignore || child->ignore_below;
+		node->latest_below |= child->latest || child->latest_below;
+		node->groups_below |= child->group != NO_GROUP || child->groups_below;
+	}
+}
+
+static void
+forget_groups(PolicyNode *node)
+{
+	node->group = NO_GROUP;
+	for (int i = 0; i < node->count; i++)
+		forget_groups(node->children[i]);
+}
+
+/*
+ * Bring a policy (NULL: the default) into the form to merge by.  "diagram" is
+ * named in errors, if it is not NULL.  palloc'd; an error (22023) where it is no
+ * policy.
+ */
+Policy *
+policy_parse(const Jsonb *policy, const char *diagram)
+{
+	Parsing		parsing = {.diagram = diagram};
+	JsonMembers members;
+	JsonKey		key;
+	JsonValue	value;
+
+	parsing.policy = palloc0(sizeof(Policy));
+	parsing.policy->root.group = NO_GROUP;
+	if (policy != NULL)
+	{
+		/* The keys of the tree point into it. */
+		json_members(&members, json_root(policy_expand(policy, diagram)));
+		while (json_next_member(&members, &key, &value))
+			parse_member(&parsing, key, value);
+	}
+
+	if (!parsing.by_property)
+	{
+		/* The whole document is one group. */
+		forget_groups(&parsing.policy->root);
+		parsing.policy->root.group = 0;
+		parsing.policy->groups = 1;
+		parsing.leader = palloc0(sizeof(int));
+	}
+	join_groups(&parsing, &parsing.policy->root, NO_GROUP);
+	finish_node(&parsing, &parsing.policy->root);
+	return parsing.policy;
+}
+
+/*
+ * A policy with its preset written out: what is given beside the preset stays.
+ * palloc'd; an error (22023) where it is no object, or there is no such preset.
+ */
+Jsonb *
+policy_expand(const Jsonb *policy, const char *diagram)
+{
+	JsonValue	root = json_root(policy);
+	JsonKey		preset_key = {"preset", 6};
+	JsonValue	preset;
+	JsonValue	standard;
+	const char *text;
+	JsonBuild	build = {0};
+	JsonMembers members;
+	JsonKey		key;
+	JsonValue	value;
+
+	if (!json_is_object(root))
+		refuse(diagram, "It is not an object.",
+			   "A merge policy is a JSON object such as {\"granularity\": \"property\"}.");
+	preset = json_member(root, preset_key);
+	if (!json_exists(preset))
+		return json_document(root);
+
+	text = is_string(preset) ? preset_policy(string_of(preset)) : NULL;
+	if (text == NULL)
+		refuse(diagram,
+			   is_string(preset) ?
+			   psprintf("There is no preset \"%s\".", string_of(preset)) :
+			   "\"preset\" is not a string.",
+			   psprintf("The presets are %s.", preset_names()));
+	standard = json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+															CStringGetDatum(text))));
+
+	/* A key that is not known is kept: it will be refused. */
+	json_members(&members, root);
+	while (json_next_member(&members, &key, &value))
+	{
+		bool		known = false;
+
+		for (int i = 0; i < (int) lengthof(policy_keys); i++)
+			known |= (int) strlen(policy_keys[i]) == key.len &&
+				memcmp(policy_keys[i], key.name, key.len) == 0;
+		if (!known)
+			return json_document(root);
+	}
+	for (int i = 0; i < (int) lengthof(policy_keys); i++)
+	{
+		key.name = policy_keys[i];
+		key.len = strlen(policy_keys[i]);
+		value = json_member(root, key);
+		if (!json_exists(value))
+			value = json_member(standard, key);
+		if (json_exists(value))
+			json_build_add(&build, key, value, NULL);
+	}
+	return json_build_end(&build);
+}

@@ -1,0 +1,56 @@
+/*
+ * policy.h
+ *	  Merge policies.
+ */
+#ifndef DIAGSYNC_POLICY_H
+#define DIAGSYNC_POLICY_H
+
+#include "pointer.h"
+
+#define NO_GROUP (-1)
+
+/* What a policy says of the value at some place in a document */
+typedef struct PolicyNode
+{
+	JsonKey		key;			/* under which it is found */
+	bool		ignore;
+	bool		latest;
+	int			group;			/* or NO_GROUP */
+	bool		ignore_below;	/* further inside */
+	bool		latest_below;
+	bool		groups_below;
+	int			count;
+	struct PolicyNode **children;
+} PolicyNode;
+
+typedef struct Policy
+{
+	PolicyNode	root;			/* of granularity "entity": one group */
+	int			groups;			/* how many there are */
+	Numeric		tolerance;		/* NULL: numbers are compared exactly */
+	int			references;
+	JsonPointer    *reference;		/* where ids of other entities are */
+} Policy;
+
+extern Policy *policy_parse(const Jsonb *policy, const char *diagram);
+extern Jsonb *policy_expand(const Jsonb *policy, const char *diagram);
+
+/* What the policy says further inside, at a key; NULL: nothing */
+static inline const PolicyNode *
+policy_child(const PolicyNode *node, JsonKey key)
+{
+	if (node != NULL)
+	{
+		for (int i = 0; i < node->count; i++)
+		{
+			const PolicyNode *child = node->children[i];
+
+			if (child->key.len == key.len &&
+				memcmp(child->key.name, key.name, key.len) == 0)
+				return child;
+		}
+	}
+	return NULL;
+}
+
+#endif							/* DIAGSYNC_POLICY_H */

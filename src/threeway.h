@@ -1,0 +1,55 @@
+/*
+ * threeway.h
+ *	  The three-way merge of a document.
+ */
+#ifndef DIAGSYNC_THREEWAY_H
+#define DIAGSYNC_THREEWAY_H
+
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+
+#include "policy.h"
+
+/* A value in the three versions */
+typedef struct Three
+{
+	JsonValue	base;
+	JsonValue	local;
+	JsonValue	public;
+} Three;
+
+/* A place where both sides changed a document differently */
+typedef struct Clash
+{
+	JsonPointer		place;
+	Three		values;
+	struct Unit *unit;			/* what it is in conflict with, or NULL */
+} Clash;
+
+typedef struct Part Part;
+
+/* Three versions of a document, and how they stand to each other */
+typedef struct Threeway
+{
+	/* To be set */
+	const Policy *policy;
+	bool		local_is_newer; /* that version was edited later */
+	const Jsonb *base;			/* NULL: there is none */
+	const Jsonb *local;
+	const Jsonb *public;
+
+	/* Set by threeway_weigh() */
+	bool		local_changed;
+	bool		public_changed;
+	bool		differ;			/* both ends, as the policy sees it */
+	List	   *clashes;		/* of Clash, in the order of the document */
+	Part	   *part;			/* what is to be merged from what */
+} Threeway;
+
+extern bool threeway_same(const Policy *policy, const Jsonb *a,
+						  const Jsonb *b);
+extern void threeway_weigh(Threeway *threeway);
+extern Jsonb *threeway_merged(const Threeway *threeway);
+extern ArrayType *threeway_paths(List *clashes);
+
+#endif							/* DIAGSYNC_THREEWAY_H */

@@ -1,0 +1,476 @@
+"""The merge of one document, a second time: slow, plain, and written from
+docs/merging.md alone, to hold diagsync.merge() against it.
+
+A document is what json.loads makes of it with every number a Decimal, and
+MISSING where there is none.  Documents are never changed in place, so they may
+share parts.
+
+A policy marks properties: those that are ignored, those that are `latest`, and
+the members of groups.  A mark owns what is below it up to the next mark.  The
+ordinary rules hold for what no mark owns (PLAIN).
+
+Where docs/merging.md leaves something open, an answer says so:
+
+    noisy   which of several values that are the same by the policy is taken
+    open    what becomes of a group's value whose container the other side
+            removed, where that container is ignored or `latest`
+"""
+
+import decimal
+
+# Differences of numbers must be exact, or "closer than the tolerance" is not.
+decimal.getcontext().prec = 200
+
+
+class Missing:
+    def __repr__(self):
+        return "MISSING"
+
+
+MISSING = Missing()
+
+
+def equal(x, y):
+    """By value: 1 is 1.0, but not true."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if type(x) is dict:
+        return len(x) == len(y) and all(key in y and equal(x[key], y[key]) for key in x)
+    if type(x) is list:
+        return len(x) == len(y) and all(map(equal, x, y))
+    return x == y
+
+
+def differing(base, local, public):
+    """Of three values that are the same by the policy: the one that differs
+    from the base, the public one where both do."""
+    return public if not equal(public, base) else local
+
+
+def child(value, key):
+    return value.get(key, MISSING) if type(value) is dict else MISSING
+
+
+def at(document, path):
+    for key in path:
+        document = child(document, key)
+    return document
+
+
+def key_order(key):
+    """The order of keys in a jsonb object."""
+    key = key.encode()
+    return len(key), key
+
+
+def pointer(path):
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in path)
+
+
+def parse_pointer(text):
+    return tuple(key.replace("~1", "/").replace("~0", "~") for key in text.split("/")[1:])
+
+
+# ---- The policy ----------------------------------------------------------------
+
+
+class Owner:
+    """One ignored property, one `latest` value, one group, or PLAIN."""
+
+    def __init__(self, kind, paths=()):
+        self.kind = kind
+        self.paths = list(paths)
+
+
+PLAIN = Owner("plain")
+
+
+class Node:
+    """A property that is marked, or leads to one that is."""
+
+    def __init__(self):
+        self.children = {}
+        self.owner = None
+        self.owners_below = set()  # of marks strictly below
+
+
+class Policy:
+    def __init__(self, policy):
+        policy = policy or {}
+        self.tolerance = policy.get("tolerance", 0)
+        self.root = Node()
+        self.special = False
+
+        marks = {}
+        groups = [[parse_pointer(text) for text in group] for group in policy.get("groups", ())]
+        if policy.get("granularity") == "entity" or "granularity" not in policy:
+            groups.append([()])
+        # A later kind beats an earlier one at the same pointer.
+        for group in self.joined(groups):
+            owner = Owner("group")
+            for path in group:
+                marks[path] = owner
+        for kind in ("latest", "ignore"):
+            for text in policy.get(kind, ()):
+                marks[parse_pointer(text)] = Owner(kind)
+                self.special = True
+
+        # What leads into another's value of the same kind says nothing new;
+        # of groups it makes one.
+        changed = True
+        while changed:
+            changed = False
+            for path in sorted(marks, key=len):
+                above = next((marks[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in marks), None)
+                mark = marks[path]
+                if above and above.kind == mark.kind:
+                    del marks[path]
+                    if mark is not above:
+                        for other in [other for other in marks if marks[other] is mark]:
+                            marks[other] = above
+                    changed = True
+                    break
+
+        self.special = self.special or self.tolerance > 0
+        for path, owner in sorted(marks.items()):
+            owner.paths.append(path)
+            node = self.root
+            for key in path:
+                node.owners_below.add(owner)
+                node = node.children.setdefault(key, Node())
+            node.owner = owner
+        self.groups = [owner for owner in dict.fromkeys(marks.values()) if owner.kind == "group"]
+
+    @staticmethod
+    def joined(groups):
+        """Groups that share a pointer are one."""
+        result = []
+        for group in groups:
+            group = set(group)
+            apart = []
+            for other in result:
+                if group & other:
+                    group |= other
+                else:
+                    apart.append(other)
+            result = apart + [group]
+        return result
+
+    def owner_below(self, node, key, owner):
+        """The node of a property, and who owns it."""
+        node = node.children.get(key) if node else None
+        return node, (node.owner if node and node.owner else owner)
+
+
+# ---- The merge -----------------------------------------------------------------
+
+
+class Answer:
+    def __init__(self):
+        self.merged = MISSING
+        self.conflict = False
+        self.paths = []
+        self.values = ([], [], [])  # base, local, public
+        self.noisy = False
+        self.open = False
+        self.seen = set()  # which rules were applied
+
+
+class Merge:
+    """One merge.  `same` is the policy's, not jsonb's."""
+
+    def __init__(self, base, local, public, policy):
+        self.documents = base, local, public
+        self.policy = policy
+        self.tolerance = policy.tolerance
+        self.answer = Answer()
+        self.seen = self.answer.seen
+        self.conflicts = set()
+
+    def run(self):
+        answer, policy = self.answer, self.policy
+        self.decide_groups()
+        owner = policy.root.owner or PLAIN
+        answer.merged = self.property((), *self.documents, policy.root, owner)
+        if self.conflicts:
+            answer.merged = MISSING
+            answer.conflict = True
+            # What is in a value that conflicts as a whole is part of it.
+            paths = [path for path in self.conflicts
+                     if not any(path[:length] in self.conflicts for length in range(len(path)))]
+            paths.sort(key=lambda path: [key_order(key) for key in path])
+            answer.paths = [pointer(path) for path in paths]
+            answer.values = tuple([at(document, path) for path in paths] for document in self.documents)
+            answer.noisy = answer.open = False
+        return answer
+
+    # ---- Which values are the same ---------------------------------------------
+
+    def same(self, x, y, node, owner, counts, below=True, in_array=False):
+        """Whether two values are the same, as far as their owners count.
+        Without `below`, nothing below an owner that does not count counts."""
+        if not counts(owner):
+            if equal(x, y):
+                return True
+            self.seen.add("difference in " + owner.kind + " left out")
+            if not below or not node or in_array:
+                return True
+            for key in node.children:
+                if not self.same(child(x, key), child(y, key),
+                                 *self.policy.owner_below(node, key, owner), counts, below):
+                    return False
+            return True
+        if type(x) is not type(y):
+            return False
+        if type(x) is dict:
+            for key in x.keys() | y.keys():
+                inner, its = node, owner
+                if node:
+                    inner = node.children.get(key)
+                    if inner and inner.owner and (inner.owner.kind == "ignore" or not in_array):
+                        its = inner.owner
+                if not self.same(x.get(key, MISSING), y.get(key, MISSING), inner, its, counts, below, in_array):
+                    return False
+            return True
+        if type(x) is list:
+            if not node or not node.children:
+                return len(x) == len(y) and all(
+                    self.same(a, b, None, owner, counts, below, True) for a, b in zip(x, y))
+            for index in range(max(len(x), len(y))):
+                inner = node.children.get(str(index))
+                its = inner.owner if inner and inner.owner and inner.owner.kind == "ignore" else owner
+                if not self.same(x[index] if index < len(x) else MISSING, y[index] if index < len(y) else MISSING,
+                                 inner, its, counts, below, True):
+                    return False
+            return True
+        if x == y:
+            return True
+        if type(x) is decimal.Decimal and abs(x - y) < self.tolerance:
+            self.seen.add("difference within the tolerance")
+            return True
+        return False
+
+    def same_in_all(self, x, y, node, owner):
+        """With all that counts for somebody."""
+        return self.same(x, y, node, owner, lambda owner: owner.kind != "ignore")
+
+    def same_but_latest(self, x, y, node, owner):
+        return self.same(x, y, node, owner, lambda owner: owner.kind not in ("ignore", "latest"))
+
+    def same_of(self, x, y, node, owner):
+        """Only what belongs to this owner."""
+        return self.same(x, y, node, owner, lambda other: other is owner, below=False)
+
+    # ---- Groups ----------------------------------------------------------------
+
+    def decide_groups(self):
+        """Of each group: whose value it takes, None where nobody changed it."""
+        self.decided = {}
+        for group in self.policy.groups:
+            local_changed = public_changed = False
+            differing_members = []
+            for path in group.paths:
+                base, local, public = (at(document, path) for document in self.documents)
+                node = self.policy.root
+                for key in path:
+                    node = node.children[key]
+                local_changed |= not self.same_of(base, local, node, group)
+                public_changed |= not self.same_of(base, public, node, group)
+                if not self.same_of(local, public, node, group):
+                    differing_members.append(path)
+            if local_changed and public_changed:
+                self.decided[group] = "public"
+                if differing_members:
+                    self.conflicts.update(differing_members)
+                    self.seen.add("group in conflict" if group.paths != [()] else "entity in conflict")
+                    if len(differing_members) > 1:
+                        self.seen.add("group in conflict at several members")
+            else:
+                self.decided[group] = "local" if local_changed else "public" if public_changed else None
+                if self.decided[group] and group.paths != [()]:
+                    self.seen.add("group of one side")
+
+    # ---- A property --------------------------------------------------------------
+
+    def property(self, path, base, local, public, node, owner):
+        """What a property becomes; MISSING where it is not there, or where it
+        conflicts, which is noted."""
+        if owner is PLAIN:
+            return self.plain(path, base, local, public, node)
+        if owner.kind == "ignore":
+            return self.ignored(path, base, local, public, node, owner)
+        return self.unit(path, base, local, public, node, owner)
+
+    def plain(self, path, base, local, public, node):
+        local_changed = not self.same_in_all(base, local, node, PLAIN)
+        public_changed = not self.same_in_all(base, public, node, PLAIN)
+        if not local_changed and not public_changed:
+            return self.whole(path, differing(base, local, public), node)
+        if not public_changed:
+            return self.whole(path, local, node)
+        if not local_changed:
+            return self.whole(path, public, node)
+        if self.same_in_all(local, public, node, PLAIN):
+            self.seen.add("both deleted" if local is MISSING else
+                          "both inserted the same" if base is MISSING else "both changed to the same")
+            if not equal(local, public):
+                self.seen.add("the same, but not quite equal")
+            return self.whole(path, public, node)
+
+        if type(base) is type(local) is type(public) is dict:
+            self.seen.add("objects merged")
+            result = {}
+            for key in base.keys() | local.keys() | public.keys():
+                inner, owner = self.policy.owner_below(node, key, PLAIN)
+                value = self.property(path + (key,), child(base, key), child(local, key), child(public, key),
+                                      inner, owner)
+                if value is not MISSING:
+                    result[key] = value
+            return result
+
+        # Different, and not three objects: only `latest` values in it can make
+        # that no conflict.
+        if type(local) is type(public) is dict and self.same_but_latest(local, public, node, PLAIN):
+            self.seen.add("both inserted, with a latest value")
+            self.answer.noisy = True  # merged, or the same but not quite equal?
+            return self.composed(path, base, local, public, node, PLAIN, "public", True)
+        if type(base) is dict:
+            if type(local) is not dict and type(public) is dict and self.same_but_latest(base, public, node, PLAIN):
+                self.seen.add("latest value taken along")
+                return local
+            if type(public) is not dict and type(local) is dict and self.same_but_latest(base, local, node, PLAIN):
+                self.seen.add("latest value taken along")
+                return public
+        self.conflicts.add(path)
+        self.note_conflict(path, base, local, public)
+        return MISSING
+
+    def note_conflict(self, path, base, local, public):
+        if base is MISSING:
+            kind = "insert/insert"
+        elif local is MISSING:
+            kind = "delete/change"
+        elif public is MISSING:
+            kind = "change/delete"
+        elif list in map(type, (base, local, public)):
+            kind = "array"
+        elif type(base) is dict and (type(local) is not dict) != (type(public) is not dict):
+            kind = "object replaced/changed inside"
+        else:
+            kind = "change/change"
+        self.seen.add("conflict: " + kind)
+        if not path:
+            self.seen.add("conflict of the whole document")
+
+    def whole(self, path, value, node):
+        """A side's value with all that is in it.  Where it holds members of a
+        group that takes the other side's values, these can differ by what the
+        policy does not count, and each rule wants its own."""
+        for group, member in self.members_below(path, node):
+            side = self.decided[group]
+            if side and not equal(at(value, member[len(path):]), at(self.of(side, *self.documents), member)):
+                self.answer.noisy = True
+        return value
+
+    def members_below(self, path, node):
+        for owner in node.owners_below if node else ():
+            if owner.kind == "group":
+                for member in owner.paths:
+                    if member[:len(path)] == path:
+                        yield owner, member
+
+    # ---- A value that is one, whatever is in it ------------------------------------
+
+    def unit(self, path, base, local, public, node, owner):
+        """A `latest` value, or the value of a group at one of its pointers."""
+        if owner.kind == "group":
+            side = self.decided[owner]
+        else:
+            local_changed = not self.same_of(base, local, node, owner)
+            public_changed = not self.same_of(base, public, node, owner)
+            side = "public" if public_changed else "local" if local_changed else None
+            if local_changed and public_changed:
+                if not self.same_of(local, public, node, owner):
+                    self.seen.add("latest: both, the newer")
+            elif side:
+                self.seen.add("latest: one side")
+
+        if not any(below.kind != "ignore" for below in node.owners_below):
+            return self.of(side, base, local, public)
+        local_changed = not self.same_in_all(base, local, node, owner)
+        public_changed = not self.same_in_all(base, public, node, owner)
+        if not (local_changed and side == "public") and not (public_changed and side == "local"):
+            if local_changed != public_changed:
+                return self.whole(path, local if local_changed else public, node)
+            if not local_changed or self.same_in_all(local, public, node, owner):
+                return self.whole(path, self.of(side, base, local, public), node)
+        self.seen.add("a special value with another in it")
+        if side is None:
+            side = self.side_differing(base, local, public, node, owner)
+        return self.composed(path, base, local, public, node, owner, side, True)
+
+    @staticmethod
+    def of(side, base, local, public):
+        return {"local": local, "public": public, None: differing(base, local, public)}[side]
+
+    def side_differing(self, base, local, public, node, owner):
+        """As `differing`, of what belongs to this owner only."""
+        exact = Merge(base, local, public, self.policy)
+        exact.tolerance = 0
+        return "local" if exact.same_of(base, public, node, owner) else "public"
+
+    def ignored(self, path, base, local, public, node, owner):
+        """In an object merged from both: from where it differs from the base."""
+        if not node.owners_below:
+            value = differing(base, local, public)
+            if not (equal(base, local) and equal(base, public)):
+                self.seen.add("ignored value of both" if not equal(base, local) and not equal(base, public)
+                              else "ignored value of one side")
+            return value
+        side = self.side_differing(base, local, public, node, owner)
+        return self.composed(path, base, local, public, node, owner, side, True)
+
+    def composed(self, path, base, local, public, node, owner, side, outermost=False):
+        """The side's value where it belongs to this owner, and what other
+        owners have in it as these say."""
+        mine = local if side == "local" else public
+        if not outermost:
+            # An object that only one side changed comes with what is ignored
+            # in it; here the one side may not be the owner's.
+            if not (equal(base, local) and equal(base, public)):
+                self.answer.noisy = True
+        if type(mine) is not dict:
+            self.look_for_lost(path, node, mine)
+            return mine
+        result = {}
+        for key in mine.keys() | node.children.keys():
+            inner, its = self.policy.owner_below(node, key, owner)
+            values = child(base, key), child(local, key), child(public, key)
+            if its is not owner:
+                value = self.property(path + (key,), *values, inner, its)
+            elif inner and any(below.kind != "ignore" for below in inner.owners_below):
+                value = self.composed(path + (key,), *values, inner, owner, side)
+            else:
+                value = child(mine, key)
+                if inner and not (equal(values[0], values[1]) and equal(values[0], values[2])):
+                    self.answer.noisy = True
+            if value is not MISSING:
+                result[key] = value
+        return result
+
+    def look_for_lost(self, path, node, value):
+        """The value is no object: `latest` values in it went along, members of
+        groups cannot be where they belong."""
+        for group, member in self.members_below(path, node):
+            side = self.decided[group]
+            if side and at(self.of(side, *self.documents), member) is not MISSING:
+                self.answer.open = True
+        if any(owner.kind == "latest" for owner in node.owners_below):
+            self.seen.add("latest value taken along")
+
+
+def merge(base, local, public, policy):
+    """The answer; the policy is a Policy."""
+    return Merge(base, local, public, policy).run()
