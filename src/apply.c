@@ -66,6 +66,11 @@ COMMAND("UPDATE diagsync_local.base AS b SET doc = c.doc"
 	" FROM unnest($1, $2) AS c(tid, doc) WHERE b.ctid" EQ "c.tid",
 		2, TIDARRAYOID, JSONBARRAYOID);
 
+static Command accept_dangling =
+COMMAND("UPDATE diagsync_local.base AS b SET accepted = $3"
+	" WHERE b.diagram_id" EQ "$1 AND b.id" EQ "$2",
+		3, TEXTOID, TEXTOID, TEXTARRAYOID);
+
 static Command upsert_bases =
 COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
 	" SELECT $1, c.id, c.doc, c.changed_at, c.changed_by"
@@ -146,6 +151,21 @@ make_array(Datum *values, bool *nulls, int n, Oid type)
 	make_array((c)->principals, (c)->no_principal, (c)->n, TEXTOID)
 
 static void
+accept(const Work *work, const WorkItem *item)
+{
+	int			n = 0;
+	Datum	   *ids = palloc(list_length(item->effect.accepted) * sizeof(Datum));
+	Datum		values[3] = {work->link->local->key, item->entity.key, 0};
+	ListCell   *lc;
+
+	foreach(lc, item->effect.accepted)
+		ids[n++] = CStringGetTextDatum(lfirst(lc));
+	values[2] = make_array(ids, NULL, n, TEXTOID);
+	(void) command_run(&accept_dangling, STORAGE_LOCAL, values, NULL,
+					   COMMAND_EXEMPT | COMMAND_BY_KEY);
+}
+
+static void
 drop_and_set_bases(Work *work, List *items)
 {
 	Columns		drop;
@@ -184,6 +204,15 @@ drop_and_set_bases(Work *work, List *items)
 						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) set.n)
 			elog(ERROR, "base rows of diagram \"%s\" changed though they are locked",
 				 work->link->local->id);
+	}
+
+	/* Only resolve() does, for one entity. */
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		if (item->effect.accepted != NIL && !item->withheld)
+			accept(work, item);
 	}
 }
 
@@ -407,50 +436,70 @@ write_end(const End *end, List *items)
 }
 
 /*
- * What was not stored as intended stays a change: at the end whose trigger
+ * Where the base of an item must be written once more, the document that it is to
+ * have: what was not stored as intended stays a change, at the end whose trigger
  * made the difference.
  */
+static bool
+is_base_to_be_put(const WorkItem *item, Jsonb **doc)
+{
+	const Entity *entity = &item->entity;
+	const Effect *effect = &item->effect;
+	bool		local_missed = effect->local != NULL &&
+		item->local_outcome == OUTCOME_MISSED;
+	bool		public_missed = effect->public != NULL &&
+		item->public_outcome == OUTCOME_MISSED;
+
+	*doc = NULL;
+	if (item->withheld)
+		return false;
+	if (item->copy_of != NULL && public_missed)
+		return true;
+	if (local_missed)
+	{
+		*doc = entity->base.doc;
+		return true;
+	}
+	if (public_missed)
+	{
+		/* What the local end holds rests on the public version, if on any. */
+		*doc = entity->public_change != CHANGE_NONE ? entity->public.doc :
+			entity->base.doc;
+		return true;
+	}
+	if (effect->base == BASE_SET)
+	{
+		*doc = effect->base_doc;
+		return !entity->has_base_row;
+	}
+	if (effect->local != NULL && item->local_outcome == OUTCOME_ALTERED &&
+		!(effect->base == BASE_KEEP && entity->has_base_row))
+	{
+		*doc = effect->local->doc;
+		return true;
+	}
+	return false;
+}
+
 static void
-put_bases_back(Work *work, List *items)
+put_bases(Work *work, List *items)
 {
 	Columns		bases;
 	ListCell   *lc;
 	Datum		values[5];
 
-	columns_init(&bases, 2 * list_length(items));
+	columns_init(&bases, list_length(items));
 	foreach(lc, items)
 	{
 		WorkItem   *item = lfirst(lc);
 		Entity	   *entity = &item->entity;
-		TimestampTz at = entity->has_base_row ? entity->base.at : DT_NOBEGIN;
-		char	   *by = entity->has_base_row ? entity->base.by : NULL;
+		Jsonb	   *doc;
 
-		if (item->withheld)
-			continue;
-		if (item->copy_of != NULL && item->effect.public != NULL &&
-			item->public_outcome == OUTCOME_MISSED)
-			columns_add(&bases, item, NULL, NULL, at, by);
-		else if (item->effect.local != NULL &&
-				 item->local_outcome == OUTCOME_MISSED)
-			columns_add(&bases, item, NULL, entity->base.doc, at, by);
-		else if (item->effect.local != NULL &&
-				 item->local_outcome == OUTCOME_ALTERED)
-		{
-			if (item->effect.base != BASE_SET)
-				columns_add(&bases, item, NULL, item->effect.local->doc,
-							at, by);
-			else if (!entity->has_base_row)
-				columns_add(&bases, item, NULL, item->effect.base_doc, at, by);
-		}
-		else if (item->effect.public != NULL &&
-				 item->public_outcome == OUTCOME_MISSED)
-			columns_add(&bases, item, NULL,
-						entity->conflict != CONFLICT_NONE ?
-						entity->public.doc : entity->base.doc, at, by);
-		else if (item->effect.base == BASE_SET && !entity->has_base_row)
-			columns_add(&bases, item, NULL, item->effect.base_doc, at, by);
-
-		if (item->effect.public != NULL &&
+		if (is_base_to_be_put(item, &doc))
+			columns_add(&bases, item, NULL, doc,
+						entity->has_base_row ? entity->base.at : DT_NOBEGIN,
+						entity->has_base_row ? entity->base.by : NULL);
+		if (item->effect.public != NULL && !item->withheld &&
 			item->public_outcome == OUTCOME_ALTERED)
 			work->weigh_own = true;
 	}
@@ -502,8 +551,17 @@ apply_write(Work *work, List *items)
 	{
 		WorkItem   *copy = lfirst(lc);
 
-		if (copy->local_outcome == OUTCOME_MISSED)
-			copy->withheld = copy->copy_of->withheld = true;
+		if (copy->local_outcome != OUTCOME_MISSED)
+			continue;
+		copy->withheld = copy->copy_of->withheld = true;
+		if (copy->copy_of->entity.ties != NULL &&
+			copy->copy_of->entity.ties->copy_id != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("the copy of entity \"%s\" of diagram \"%s\" could not be stored, and other entities are to refer to it",
+							copy->copy_of->entity.id, work->link->local->id),
+					 errhint("A trigger on table \"%s.entity\" keeps it out. Resolve the conflict with local, public or merged.",
+							 storage_schema(STORAGE_LOCAL))));
 	}
 
 	drop_and_set_bases(work, others);
@@ -511,5 +569,5 @@ apply_write(Work *work, List *items)
 	if (!work->moved)
 		write_end(&public, items);
 	if (!work->moved)
-		put_bases_back(work, items);
+		put_bases(work, items);
 }

@@ -20,6 +20,7 @@
 #include "candidate.h"
 #include "changes.h"
 #include "directory.h"
+#include "ties.h"
 
 PG_FUNCTION_INFO_V1(diagsync_changes);
 PG_FUNCTION_INFO_V1(diagsync_conflicts);
@@ -69,13 +70,7 @@ changes_form_row(const Entity *entity, TupleDesc tupdesc)
 	values[4] = text_or_null(conflict_name(entity->conflict), &nulls[4]);
 	nulls[5] = entity->conflict == CONFLICT_NONE;
 	if (!nulls[5])
-	{
-		/* The whole entity is in conflict. */
-		Datum		root = CStringGetTextDatum("");
-
-		values[5] = PointerGetDatum(construct_array(&root, 1, TEXTOID, -1,
-													false, TYPALIGN_INT));
-	}
+		values[5] = PointerGetDatum(entity_paths(entity));
 	values[6] = doc_or_null(entity->base.doc, &nulls[6]);
 	values[7] = doc_or_null(entity->local.doc, &nulls[7]);
 	values[8] = doc_or_null(entity->public.doc, &nulls[8]);
@@ -100,12 +95,14 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 	Link	   *link = directory_read_link(local, NULL, snapshot);
 	Candidates *candidates;
 	Reader		reader;
+	TieSet	   *ties;
 	MemoryContext row_context;
 	Datum		id;
 
 	InitMaterializedSRF(fcinfo, 0);
 	candidates = candidates_collect(link, snapshot);
 	reader_open(&reader, link, AccessShareLock);
+	ties = ties_collect(&reader, candidates, snapshot, false);
 	reader_begin(&reader, snapshot);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "diagsync change",
 										ALLOCSET_DEFAULT_SIZES);
@@ -117,6 +114,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 		CHECK_FOR_INTERRUPTS();
 		entity.id = TextDatumGetCString(id);
 		entity.key = id;
+		entity.ties = ties_next(ties, entity.id, false);
 		(void) reader_read(&reader, &entity);
 		if (conflicts_only ? entity.conflict != CONFLICT_NONE :
 			(entity.local_change != CHANGE_NONE ||
@@ -128,6 +126,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 	}
 	MemoryContextDelete(row_context);
 	reader_end(&reader);
+	ties_end(ties);
 	reader_close(&reader);
 	candidates_end(candidates);
 	UnregisterSnapshot(snapshot);

@@ -6,7 +6,7 @@
  * By value means: key order, white space and the way a number is written (1,
  * 1.0, 10e-1) make no difference.
  *
- * Calls nothing else of diagsync.
+ * May call jsonvalue.c.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "utils/numeric.h"
 
 #include "document.h"
+#include "jsonvalue.h"
 
 /*
  * Are two documents equal by value?  NULL is a document that does not exist,
@@ -24,12 +25,14 @@
 bool
 document_equal(const Jsonb *a, const Jsonb *b)
 {
-	if (a == NULL || b == NULL)
-		return a == b;
-	if (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0)
-		return true;
-	return compareJsonbContainers((JsonbContainer *) &a->root,
-								  (JsonbContainer *) &b->root) == 0;
+	return json_equal(json_root(a), json_root(b));
+}
+
+static bool
+is_id(JsonKey key)
+{
+	return (key.len == 2 && memcmp(key.name, "id", 2) == 0) ||
+		(key.len == 3 && memcmp(key.name, "_id", 3) == 0);
 }
 
 /*
@@ -37,37 +40,19 @@ document_equal(const Jsonb *a, const Jsonb *b)
  * old id, it becomes the new one.  palloc'd.
  */
 Jsonb *
-document_rename(Jsonb *doc, const char *from, const char *to)
+document_rename(const Jsonb *doc, const char *from, const char *to)
 {
-	JsonbIterator *it = JsonbIteratorInit(&doc->root);
-	JsonbParseState *state = NULL;
-	JsonbValue *result = NULL;
-	JsonbValue	value;
-	JsonbIteratorToken token;
-	bool		is_id = false;
-	int			from_len = strlen(from);
+	JsonBuild	build = {0};
+	JsonMembers members;
+	JsonKey		key;
+	JsonValue	value;
 
-	/* Nested values are passed on as they are. */
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			is_id = (value.val.string.len == 2 &&
-					 memcmp(value.val.string.val, "id", 2) == 0) ||
-				(value.val.string.len == 3 &&
-				 memcmp(value.val.string.val, "_id", 3) == 0);
-		else if (token == WJB_VALUE && is_id &&
-				 value.type == jbvString &&
-				 value.val.string.len == from_len &&
-				 memcmp(value.val.string.val, from, from_len) == 0)
-		{
-			value.val.string.val = unconstify(char *, to);
-			value.val.string.len = strlen(to);
-		}
-		result = pushJsonbValue(&state, token,
-								(token == WJB_KEY || token == WJB_VALUE ||
-								 token == WJB_ELEM) ? &value : NULL);
-	}
-	return JsonbValueToJsonb(result);
+	json_members(&members, json_root(doc));
+	while (json_next_member(&members, &key, &value))
+		json_build_add(&build, key,
+					   is_id(key) && json_identical(value, json_string(from)) ?
+					   json_string(to) : value, NULL);
+	return json_build_end(&build);
 }
 
 /*

@@ -12,7 +12,7 @@
 typedef pg_cryptohash_ctx Digest;
 
 extern bool document_equal(const Jsonb *a, const Jsonb *b);
-extern Jsonb *document_rename(Jsonb *doc, const char *from, const char *to);
+extern Jsonb *document_rename(const Jsonb *doc, const char *from, const char *to);
 
 extern Digest *digest_begin(void);
 extern void digest_string(Digest *digest, const char *string);

@@ -3,7 +3,7 @@
  *	  What a sync or a resolution does with one entity: pure decisions, nothing
  *	  is read or written here (but for a look whether a new id is free).
  *
- * May call weigh.c and document.c.
+ * May call weigh.c, reference.c and document.c.
  */
 #include "postgres.h"
 
@@ -11,6 +11,7 @@
 
 #include "document.h"
 #include "effect.h"
+#include "reference.h"
 
 /* Digits of the digest that make the id of a copy, and its greatest length */
 #define COPY_DIGITS 8
@@ -53,58 +54,201 @@ resolution_parse(const char *name, Resolution *resolution)
 }
 
 /*
- * Which version a conflict really keeps: "newest" becomes local or public, and
- * "both" the version that is left where one end deleted the entity.
+ * Does the resolution "both" leave the local version of an entity beside the
+ * public one?
+ */
+bool
+effect_copies(const Entity *entity)
+{
+	return entity->conflict != CONFLICT_NONE &&
+		entity->conflict != CONFLICT_DANGLING &&
+		entity->local.doc != NULL && entity->public.doc != NULL;
+}
+
+/*
+ * Which side's version a conflict keeps by "newest".  One over a reference is
+ * settled by the time of the deletion and that of what refers to it: see ties.c.
+ */
+static Resolution
+newest_of(const Entity *entity)
+{
+	bool		dangles = entity->conflict == CONFLICT_DANGLING;
+	const Ties *ties = entity->ties;
+	ListCell   *lc;
+
+	if (ties != NULL && ties->referred_to && entity->local.doc == NULL)
+		return ties->stays_deleted ? RESOLUTION_LOCAL : RESOLUTION_PUBLIC;
+	if (ties != NULL && ties->referred_to && entity->public.doc == NULL)
+		return ties->stays_deleted ? RESOLUTION_PUBLIC : RESOLUTION_LOCAL;
+	if (!dangles)
+		return entity->local.at > entity->public.at ?
+			RESOLUTION_LOCAL : RESOLUTION_PUBLIC;
+
+	foreach(lc, ties->targets)
+	{
+		const Target *target = lfirst(lc);
+
+		if (target->stays_deleted)
+			return target->deleted_locally ? RESOLUTION_LOCAL :
+				RESOLUTION_PUBLIC;
+	}
+	return RESOLUTION_BOTH;
+}
+
+/*
+ * Which version a conflict really keeps: "newest" becomes that of one side, and
+ * "both" the version that is left where one end deleted the entity, or the only
+ * edit where a reference would dangle.  "Both" that remains means two entities,
+ * or for one that refers to others the merge of its edits.
  */
 static Resolution
 resolution_for(const Entity *entity, Resolution resolution)
 {
 	if (resolution == RESOLUTION_NEWEST)
-		return entity->local.at > entity->public.at ?
-			RESOLUTION_LOCAL : RESOLUTION_PUBLIC;
-	if (resolution == RESOLUTION_BOTH && entity->public.doc == NULL)
+		resolution = newest_of(entity);
+	if (resolution != RESOLUTION_BOTH)
+		return resolution;
+	if (entity->public.doc == NULL)
 		return RESOLUTION_LOCAL;
-	if (resolution == RESOLUTION_BOTH && entity->local.doc == NULL)
+	if (entity->local.doc == NULL)
 		return RESOLUTION_PUBLIC;
-	return resolution;
+	if (entity->conflict == CONFLICT_DANGLING && !entity->merges)
+		return entity->local_change != CHANGE_NONE ? RESOLUTION_LOCAL :
+			RESOLUTION_PUBLIC;
+	return RESOLUTION_BOTH;
+}
+
+/*
+ * A version that keeps local edits, with references led to what got a new id.
+ */
+const Version *
+effect_led(const Entity *entity, const Version *version)
+{
+	Jsonb	   *doc = version->doc;
+	Version    *led;
+	ListCell   *lc;
+
+	if (entity->ties == NULL || doc == NULL)
+		return version;
+	foreach(lc, entity->ties->duplicates)
+	{
+		const Duplicate *duplicate = lfirst(lc);
+
+		doc = reference_lead(entity->threeway.policy, doc, duplicate->id,
+							 duplicate->new_id, entity->base.doc,
+							 entity->public.doc);
+	}
+	if (doc == version->doc)
+		return version;
+	led = palloc(sizeof(Version));
+	*led = *version;
+	led->doc = doc;
+	ItemPointerSetInvalid(&led->tid);
+	return led;
 }
 
 static void
-decide_conflict(Effect *effect, const Entity *entity, Direction direction,
-				Resolution resolution, const Version *merged)
+set_base(Effect *effect, const Entity *entity, Jsonb *doc)
 {
+	if (entity->has_base_row && document_equal(entity->base.doc, doc))
+		return;
+	effect->base = BASE_SET;
+	effect->base_doc = doc;
+}
+
+/* Keep a version locally, as a change on top of the public one. */
+static void
+keep_locally(Effect *effect, const Entity *entity, const Version *version)
+{
+	if (!document_equal(version->doc, entity->local.doc))
+		effect->local = version;
+	if (document_equal(version->doc, entity->public.doc))
+		effect->base = BASE_DROP;
+	else
+		set_base(effect, entity, entity->public.doc);
+}
+
+/* Store a version at both ends. */
+static void
+store(Effect *effect, const Entity *entity, const Version *version)
+{
+	if (!document_equal(version->doc, entity->local.doc))
+		effect->local = version;
+	if (!document_equal(version->doc, entity->public.doc))
+		effect->public = version;
+	effect->base = BASE_DROP;
+}
+
+static void
+keep(Effect *effect, const Entity *entity, const Version *version,
+	 Direction direction)
+{
+	if (direction == DIRECTION_PUSH)
+		store(effect, entity, version);
+	else
+		keep_locally(effect, entity, version);
+}
+
+/*
+ * What the resolution of a conflict over a reference is remembered by: the local
+ * change is to be kept though the reference dangles.
+ */
+static List *
+accepted_by(const Entity *entity)
+{
+	List	   *accepted = list_copy(entity->accepted);
+	ListCell   *lc;
+
+	foreach(lc, entity->ties->referrers)
+		accepted = lappend(accepted, lfirst(lc));
+	foreach(lc, entity->ties->targets)
+		accepted = lappend(accepted, ((Target *) lfirst(lc))->id);
+	return accepted;
+}
+
+static void
+decide_conflict(Effect *effect, Entity *entity, Direction direction,
+				Resolution resolution, const Version *given)
+{
+	bool		dangles = entity->conflict == CONFLICT_DANGLING;
+
 	switch (resolution)
 	{
 		case RESOLUTION_ABORT:
 		case RESOLUTION_SKIP:
+
+			/*
+			 * The pull records what it saw, so what it passes over must stay a
+			 * candidate.
+			 */
+			if (direction == DIRECTION_PULL && !entity->has_base_row)
+			{
+				effect->base = BASE_SET;
+				effect->base_doc = entity->base.doc;
+			}
 			return;
 		case RESOLUTION_LOCAL:
-			if (direction == DIRECTION_PUSH)
-			{
-				effect->public = &entity->local;
-				effect->base = BASE_DROP;
-			}
-			else
-			{
-				effect->base = BASE_SET;
-				effect->base_doc = entity->public.doc;
-			}
+			keep(effect, entity, effect_led(entity, &entity->local), direction);
+			if (dangles && direction == DIRECTION_NONE && entity->has_base_row)
+				effect->accepted = accepted_by(entity);
 			break;
 		case RESOLUTION_PUBLIC:
+			store(effect, entity, &entity->public);
+			break;
 		case RESOLUTION_BOTH:
-			effect->local = &entity->public;
-			effect->base = BASE_DROP;
-			effect->copies = resolution == RESOLUTION_BOTH;
+			if (dangles)
+			{
+				keep(effect, entity, effect_led(entity, entity_merged(entity)),
+					 direction);
+				effect->merged = true;
+				break;
+			}
+			store(effect, entity, &entity->public);
+			effect->copies = true;
 			break;
 		case RESOLUTION_MERGED:
-			effect->local = merged;
-			if (document_equal(merged->doc, entity->public.doc))
-				effect->base = BASE_DROP;
-			else
-			{
-				effect->base = BASE_SET;
-				effect->base_doc = entity->public.doc;
-			}
+			keep_locally(effect, entity, given);
+			effect->local = given;	/* by whom and when is new at least */
 			break;
 		case RESOLUTION_NEWEST:
 			Assert(false);
@@ -114,29 +258,40 @@ decide_conflict(Effect *effect, const Entity *entity, Direction direction,
 }
 
 /*
- * Decide what is done with a weighed entity.  "merged" is the caller's document
+ * Decide what is done with a weighed entity.  "given" is the caller's document
  * for RESOLUTION_MERGED.  The effect points into the entity.
  */
 void
-effect_decide(Effect *effect, const Entity *entity, Direction direction,
-			  Resolution resolution, const Version *merged)
+effect_decide(Effect *effect, Entity *entity, Direction direction,
+			  Resolution resolution, const Version *given)
 {
 	memset(effect, 0, sizeof(Effect));
 	effect->base = BASE_KEEP;
 
 	if (entity->conflict != CONFLICT_NONE)
 		decide_conflict(effect, entity, direction,
-						resolution_for(entity, resolution), merged);
+						resolution_for(entity, resolution), given);
+	else if (direction == DIRECTION_NONE)
+		return;
 	else if (entity->equal)
 	{
-		if (entity->has_base_row && direction != DIRECTION_NONE)
+		if (entity->has_base_row)
 			effect->base = BASE_DROP;
 	}
-	else if (direction == DIRECTION_PUSH &&
-			 entity->local_change != CHANGE_NONE)
+	else if (entity->agreed)
+		set_base(effect, entity, entity->public.doc);
+	else if (entity->merges)
 	{
-		effect->public = &entity->local;
-		effect->base = BASE_DROP;
+		keep(effect, entity, effect_led(entity, entity_merged(entity)),
+			 direction);
+		effect->merged = true;
+	}
+	else if (entity->local_change != CHANGE_NONE)
+	{
+		if (direction == DIRECTION_PUSH)
+			store(effect, entity, effect_led(entity, &entity->local));
+		else
+			effect_follow(effect, entity);
 	}
 	else if (direction == DIRECTION_PULL &&
 			 entity->public_change != CHANGE_NONE)
@@ -148,13 +303,28 @@ effect_decide(Effect *effect, const Entity *entity, Direction direction,
 }
 
 /*
+ * Decide only that the references of the local version follow what got a new
+ * id.
+ */
+void
+effect_follow(Effect *effect, Entity *entity)
+{
+	const Version *led = effect_led(entity, &entity->local);
+
+	memset(effect, 0, sizeof(Effect));
+	effect->base = BASE_KEEP;
+	if (led != &entity->local)
+		effect->local = led;
+}
+
+/*
  * Is there nothing to do?
  */
 bool
 effect_is_nothing(const Effect *effect)
 {
 	return effect->local == NULL && effect->public == NULL &&
-		effect->base == BASE_KEEP;
+		effect->base == BASE_KEEP && effect->accepted == NIL;
 }
 
 /*

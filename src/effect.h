@@ -41,15 +41,21 @@ typedef struct Effect
 	BaseEffect	base;
 	Jsonb	   *base_doc;
 	bool		resolved;		/* settles a conflict */
+	bool		merged;			/* writes what both ends' edits merge to */
 	bool		copies;			/* the local version goes beside the public
 								 * one, under a new id */
+	List	   *accepted;		/* what the base row is to say of that; NIL: as
+								 * it is */
 } Effect;
 
 extern const char *resolution_name(Resolution resolution);
 extern bool resolution_parse(const char *name, Resolution *resolution);
-extern void effect_decide(Effect *effect, const Entity *entity,
+extern void effect_decide(Effect *effect, Entity *entity,
 						  Direction direction, Resolution resolution,
-						  const Version *merged);
+						  const Version *given);
+extern void effect_follow(Effect *effect, Entity *entity);
+extern bool effect_copies(const Entity *entity);
+extern const Version *effect_led(const Entity *entity, const Version *version);
 extern bool effect_is_nothing(const Effect *effect);
 extern char *effect_copy_id(Reader *reader, const Entity *entity);
 

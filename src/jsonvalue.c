@@ -223,12 +223,12 @@ json_equal(JsonValue a, JsonValue b)
 }
 
 /*
- * Add a member to an object in the making: an object in the making itself where
- * one is given, else a value.  Keys must come in their order.
+ * Add a member to an object or array in the making: what is in the making itself
+ * where it is given, else a value.  Keys must come in their order.
  */
 void
 json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
-			   JsonBuild *object)
+			   JsonBuild *made)
 {
 	JsonPart   *part;
 
@@ -242,7 +242,7 @@ json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
 	part = &build->parts[build->count++];
 	part->key = key;
 	part->value = value;
-	part->build = object;
+	part->build = made;
 }
 
 /* A document being written, from the beginning of its varlena */
@@ -288,16 +288,16 @@ append_padding(Buffer *buffer)
 	buffer->len += len;
 }
 
-static void append_object(Buffer *buffer, const JsonBuild *build);
+static void append_container(Buffer *buffer, const JsonBuild *build);
 
-/* The values of an object in the making; returns the type of the entry. */
+/* A value; returns the type of its entry. */
 static JEntry
 append_part(Buffer *buffer, const JsonPart *part)
 {
 	if (part->build != NULL)
 	{
 		append_padding(buffer);
-		append_object(buffer, part->build);
+		append_container(buffer, part->build);
 		return JENTRY_ISCONTAINER;
 	}
 	if (part->value.type == JENTRY_ISNUMERIC ||
@@ -322,20 +322,22 @@ set_entry(Buffer *buffer, Size entries, int i, JEntry type, Size data,
 }
 
 static void
-append_object(Buffer *buffer, const JsonBuild *build)
+append_container(Buffer *buffer, const JsonBuild *build)
 {
-	uint32		header = JB_FOBJECT | build->count;
+	uint32		header = (build->is_array ? JB_FARRAY : JB_FOBJECT) | build->count;
+	int			keys = build->is_array ? 0 : build->count;
+	Size		entries_len = ((Size) keys + build->count) * sizeof(JEntry);
 	Size		entries;
 	Size		data;
 
 	check_stack_depth();
 	append(buffer, (char *) &header, sizeof(header));
 	entries = buffer->len;
-	reserve(buffer, 2 * (Size) build->count * sizeof(JEntry));
-	buffer->len += 2 * (Size) build->count * sizeof(JEntry);
+	reserve(buffer, entries_len);
+	buffer->len += entries_len;
 	data = buffer->len;
 
-	for (int i = 0; i < build->count; i++)
+	for (int i = 0; i < keys; i++)
 	{
 		Size		start = buffer->len;
 
@@ -347,7 +349,7 @@ append_object(Buffer *buffer, const JsonBuild *build)
 		Size		start = buffer->len;
 		JEntry		type = append_part(buffer, &build->parts[i]);
 
-		set_entry(buffer, entries, build->count + i, type, data, start);
+		set_entry(buffer, entries, keys + i, type, data, start);
 	}
 }
 
@@ -367,7 +369,7 @@ buffer_end(Buffer *buffer)
 }
 
 /*
- * The document of an object in the making.  palloc'd; an error (54000) where it
+ * The document of an object or array in the making.  palloc'd; an error (54000) where it
  * would be too large, (54001) where it is nested too deep.
  */
 Jsonb *
@@ -376,7 +378,7 @@ json_build_end(const JsonBuild *build)
 	Buffer		buffer;
 
 	buffer_init(&buffer, 512);
-	append_object(&buffer, build);
+	append_container(&buffer, build);
 	return buffer_end(&buffer);
 }
 

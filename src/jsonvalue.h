@@ -35,21 +35,22 @@ typedef struct JsonMembers
 } JsonMembers;
 
 /*
- * A member of an object in the making: a value of some document, or else an
- * object in the making.
+ * An object or array in the making, and what it is to hold: values of some
+ * document, or others in the making.
  */
 typedef struct JsonPart JsonPart;
 
 typedef struct JsonBuild
 {
+	bool		is_array;
 	int			count;
 	int			max;
-	JsonPart   *parts;			/* in the order of their keys, as in jsonb */
+	JsonPart   *parts;			/* of an object in the order of their keys */
 } JsonBuild;
 
 struct JsonPart
 {
-	JsonKey		key;
+	JsonKey		key;			/* not of an array */
 	JsonValue	value;
 	JsonBuild  *build;			/* NULL: it is the value */
 };
@@ -80,6 +81,20 @@ json_is_array(JsonValue value)
 		JsonContainerIsArray((const JsonbContainer *) value.data);
 }
 
+static inline JsonValue
+json_string(const char *string)
+{
+	JsonValue	value = {JENTRY_ISSTRING, string, (uint32) strlen(string)};
+
+	return value;
+}
+
+static inline bool
+json_is_string(JsonValue value)
+{
+	return value.data != NULL && value.type == JENTRY_ISSTRING;
+}
+
 /* The same bytes?  Then they are equal, else they may be. */
 static inline bool
 json_identical(JsonValue a, JsonValue b)
@@ -101,7 +116,7 @@ extern bool json_equal(JsonValue a, JsonValue b);
 extern bool json_equal_scalars(JsonValue a, JsonValue b);
 
 extern void json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
-						   JsonBuild *object);
+						   JsonBuild *made);
 extern Jsonb *json_build_end(const JsonBuild *build);
 extern Jsonb *json_document(JsonValue value);
 

@@ -95,8 +95,7 @@ lock_items(Work *work, List *items)
 
 			CHECK_FOR_INTERRUPTS();
 			(void) reader_read(&work->reader, &item->entity);
-			effect_decide(&item->effect, &item->entity, work->direction,
-						  work->resolution, work->merged);
+			work_decide(work, item);
 			if (!same_tid(&item->entity.local.tid, &item->locked_local) ||
 				!same_tid(&item->entity.base.tid, &item->locked_base) ||
 				(item->effect.public != NULL &&

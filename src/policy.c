@@ -49,12 +49,6 @@ string_of(JsonValue value)
 	return pnstrdup(value.data, value.len);
 }
 
-static bool
-is_string(JsonValue value)
-{
-	return json_exists(value) && value.type == JENTRY_ISSTRING;
-}
-
 static PolicyNode *
 make_node(JsonKey key)
 {
@@ -92,9 +86,9 @@ static void
 parse_pointer(const Parsing *parsing, const char *key, JsonValue value,
 			  bool may_be_root, JsonPointer *pointer)
 {
-	if (!is_string(value) || !pointer_parse(pointer, value.data, value.len))
+	if (!json_is_string(value) || !pointer_parse(pointer, value.data, value.len))
 		refuse(parsing->diagram,
-			   is_string(value) ?
+			   json_is_string(value) ?
 			   psprintf("\"%s\" in \"%s\" is no JSON Pointer.",
 						string_of(value), key) :
 			   psprintf("\"%s\" holds something else than a JSON Pointer.", key),
@@ -198,7 +192,7 @@ parse_places(Parsing *parsing, const char *key, JsonValue value)
 static void
 parse_granularity(Parsing *parsing, JsonValue value)
 {
-	char	   *name = is_string(value) ? string_of(value) : NULL;
+	char	   *name = json_is_string(value) ? string_of(value) : NULL;
 
 	if (name == NULL ||
 		(strcmp(name, "entity") != 0 && strcmp(name, "property") != 0))
@@ -362,10 +356,10 @@ policy_expand(const Jsonb *policy, const char *diagram)
 	if (!json_exists(preset))
 		return json_document(root);
 
-	text = is_string(preset) ? preset_policy(string_of(preset)) : NULL;
+	text = json_is_string(preset) ? preset_policy(string_of(preset)) : NULL;
 	if (text == NULL)
 		refuse(diagram,
-			   is_string(preset) ?
+			   json_is_string(preset) ?
 			   psprintf("There is no preset \"%s\".", string_of(preset)) :
 			   "\"preset\" is not a string.",
 			   psprintf("The presets are %s.", preset_names()));

@@ -20,12 +20,56 @@ typedef struct Preset
 
 static const Preset presets[] = {
 	{"immersive",
-		"{\"granularity\": \"property\","
-		" \"ignore\": [\"/last_seen\"],"
-		" \"latest\": [],"
-		" \"tolerance\": 0.00001,"
-		" \"groups\": [[\"/parent\", \"/position\", \"/rotation\", \"/scale\"]],"
-		" \"references\": [\"/from\", \"/to\", \"/parent\"]}"},
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/last_seen\"], "
+		"\"latest\": [], "
+		"\"tolerance\": 0.0001, "
+		"\"groups\": [[\"/parent\", \"/position\", \"/rotation\"], [\"/scale\"]], "
+		"\"references\": [\"/from\", \"/to\", \"/parent\"]}"},
+	{"excalidraw",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/version\", \"/versionNonce\", \"/updated\", "
+		"\"/lastCommittedPoint\", \"/baseline\"], "
+		"\"latest\": [\"/status\"], "
+		"\"tolerance\": 0.000001, "
+		"\"groups\": [[\"/x\", \"/y\", \"/width\", \"/height\", \"/points\", \"/pressures\", "
+		"\"/fixedSegments\", \"/startIsSpecial\", \"/endIsSpecial\"], "
+		"[\"/startBinding\"], [\"/endBinding\"], [\"/text\", \"/originalText\"], "
+		"[\"/crop\"]], "
+		"\"references\": [\"/containerId\", \"/frameId\", \"/startBinding/elementId\", "
+		"\"/endBinding/elementId\"]}"},
+	{"tldraw",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [], "
+		"\"latest\": [\"/props/growY\", \"/props/fontSizeAdjustment\"], "
+		"\"tolerance\": 0.000001, "
+		"\"groups\": [[\"/x\", \"/y\", \"/rotation\", \"/parentId\"], [\"/props/w\", "
+		"\"/props/h\", \"/props/scale\"], [\"/props/start\"], [\"/props/end\"], "
+		"[\"/props/points\"], [\"/props/handles\"], [\"/props/segments\", "
+		"\"/props/isClosed\", \"/props/isComplete\"], [\"/props/richText\"], "
+		"[\"/props/crop\"], [\"/fromId\", \"/toId\", \"/props/terminal\", "
+		"\"/props/normalizedAnchor\", \"/props/isExact\", \"/props/isPrecise\", "
+		"\"/props/snap\"]], "
+		"\"references\": [\"/parentId\", \"/fromId\", \"/toId\", \"/props/assetId\", "
+		"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"]}"},
+	{"jsoncanvas",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [], "
+		"\"latest\": [], "
+		"\"tolerance\": 0, "
+		"\"groups\": [[\"/x\", \"/y\"], [\"/width\", \"/height\"], [\"/fromNode\", "
+		"\"/fromSide\"], [\"/toNode\", \"/toSide\"]], "
+		"\"references\": [\"/fromNode\", \"/toNode\"]}"},
+	{"reactflow",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/selected\", \"/dragging\", \"/resizing\", "
+		"\"/positionAbsolute\", \"/measured\"], "
+		"\"latest\": [], "
+		"\"tolerance\": 0, "
+		"\"groups\": [[\"/position\", \"/parentId\", \"/parentNode\"], [\"/width\", "
+		"\"/height\"], [\"/style/width\", \"/style/height\"], [\"/source\", "
+		"\"/sourceHandle\"], [\"/target\", \"/targetHandle\"]], "
+		"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"]}"},
 };
 
 /*

@@ -14,17 +14,20 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "apply.h"
 #include "attempt.h"
+#include "candidate.h"
 #include "changes.h"
 #include "directory.h"
 #include "lock.h"
 #include "principal.h"
 #include "session.h"
+#include "ties.h"
 
 PG_FUNCTION_INFO_V1(diagsync_resolve);
 
@@ -34,7 +37,7 @@ typedef struct Resolving
 	char	   *local;
 	char	   *entity_id;
 	Resolution	resolution;
-	Version		merged;
+	Version		given;			/* the document for "merged" */
 	char	   *expected;		/* or NULL */
 	TupleDesc	tupdesc;
 	MemoryContext context;		/* for the row */
@@ -73,15 +76,15 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 					 errmsg("resolution \"merged\" of entity \"%s\" of diagram \"%s\" needs a document",
 							resolving->entity_id, resolving->local),
 					 errhint("Give the merged entity as \"doc\".")));
-		resolving->merged.doc = PG_GETARG_JSONB_P(3);
-		if (!JB_ROOT_IS_OBJECT(resolving->merged.doc))
+		resolving->given.doc = PG_GETARG_JSONB_P(3);
+		if (!JB_ROOT_IS_OBJECT(resolving->given.doc))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("the merged document for entity \"%s\" of diagram \"%s\" is not an object",
 							resolving->entity_id, resolving->local),
 					 errhint("An entity is a JSON object.")));
-		resolving->merged.at = GetCurrentTransactionStartTimestamp();
-		resolving->merged.by = principal_current();
+		resolving->given.at = GetCurrentTransactionStartTimestamp();
+		resolving->given.by = principal_current();
 	}
 	else if (!PG_ARGISNULL(3))
 		ereport(ERROR,
@@ -122,6 +125,109 @@ is_as_expected(const Resolving *resolving, const Entity *entity)
 	return true;
 }
 
+/*
+ * What ties the entity to others, as all candidates show under a snapshot; NULL
+ * if nothing does.  Where others are to be dealt with along with it, adds items
+ * for them: what only follows it to its new id, and what "both" restores because
+ * it refers to that.
+ */
+static Ties *
+find_ties(Work *work, const char *id, Snapshot snapshot, List **others)
+{
+	bool		both = work->resolution == RESOLUTION_BOTH && others != NULL;
+	Candidates *candidates;
+	TieSet	   *set;
+	Ties	   *ties = NULL;
+	Datum		key;
+
+	if (work->reader.policy->references == 0)
+		return NULL;
+	candidates = candidates_collect(work->link, snapshot);
+	set = ties_collect(&work->reader, candidates, snapshot, both);
+	ties = ties_next(set, id, true);
+
+	ties_rewind(set);
+	while (both && ties != NULL && candidates_next(candidates, &key))
+	{
+		char	   *other = TextDatumGetCString(key);
+		Ties	   *its = strcmp(other, id) == 0 ? NULL :
+			ties_next(set, other, false);
+		bool		follows = false;
+		bool		restored = false;
+		ListCell   *lc;
+
+		CHECK_FOR_INTERRUPTS();
+		if (its == NULL)
+			continue;
+		foreach(lc, its->duplicates)
+		{
+			if (strcmp(((Duplicate *) lfirst(lc))->id, id) == 0)
+				follows = true;
+			else
+				its->duplicates = foreach_delete_current(its->duplicates, lc);
+		}
+		foreach(lc, ties->targets)
+			restored |= strcmp(((Target *) lfirst(lc))->id, other) == 0;
+		if (follows || restored)
+		{
+			WorkItem   *item = work_item(other);
+
+			item->entity.ties = its;
+			item->only_follows = follows;
+			*others = lappend(*others, item);
+		}
+	}
+	ties_end(set);
+	candidates_end(candidates);
+	return ties;
+}
+
+/* Put the item among the others, in ascending ids. */
+static List *
+with_others(List *others, WorkItem *item)
+{
+	int			place = 0;
+
+	while (place < list_length(others) &&
+		   strcmp(((WorkItem *) list_nth(others, place))->entity.id,
+				  item->entity.id) < 0)
+		place++;
+	return list_insert_nth(others, place, item);
+}
+
+/* A conflict of its own restores nothing else. */
+static List *
+without_restored(List *items, const WorkItem *item)
+{
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		WorkItem   *other = lfirst(lc);
+
+		if (other != item && !other->only_follows)
+			items = foreach_delete_current(items, lc);
+	}
+	return items;
+}
+
+/*
+ * Read the items and decide about them.
+ */
+static void
+read_items(Work *work, List *items)
+{
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		(void) reader_read(&work->reader, &item->entity);
+		work_decide(work, item);
+	}
+}
+
 static AttemptEnd
 process(void *arg)
 {
@@ -129,23 +235,28 @@ process(void *arg)
 	Work		work = {0};
 	WorkItem   *item = work_item(resolving->entity_id);
 	WorkItem   *shown = item;
-	List	   *items = list_make1(item);
+	List	   *items = NIL;
+	Snapshot	snapshot;
 	bool		expected;
 
 	work.link = directory_lock_link(resolving->local, NULL);
 	work.direction = DIRECTION_NONE;
 	work.resolution = resolving->resolution;
-	work.merged = &resolving->merged;
+	work.given = &resolving->given;
 	work.own = U64FromFullTransactionId(GetTopFullTransactionId());
 	reader_open(&work.reader, work.link, RowShareLock);
 
-	reader_begin(&work.reader, GetTransactionSnapshot());
-	(void) reader_read(&work.reader, &item->entity);
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	item->entity.ties = find_ties(&work, resolving->entity_id, snapshot, &items);
+	items = with_others(items, item);
+	reader_begin(&work.reader, snapshot);
+	UnregisterSnapshot(snapshot);
+	read_items(&work, items);
 	expected = is_as_expected(resolving, &item->entity);
+	if (item->entity.conflict != CONFLICT_DANGLING)
+		items = without_restored(items, item);
 	if (expected)
 	{
-		effect_decide(&item->effect, &item->entity, work.direction,
-					  work.resolution, work.merged);
 		lock_items(&work, items);
 		expected = !work.moved && is_as_expected(resolving, &item->entity);
 	}
@@ -154,13 +265,19 @@ process(void *arg)
 		shown = work_copy(&work, item);
 		items = lappend(items, shown);
 	}
+	if (expected && !work_has_told_id(item, shown == item ? NULL : shown))
+		work.moved = true;
 	reader_end(&work.reader);
 
-	if (expected)
+	if (expected && !work.moved)
 		apply_write(&work, items);
 	if (!work.moved)
 	{
-		reader_begin(&work.reader, GetTransactionSnapshot());
+		/* What comes of it may conflict in another way. */
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+		shown->entity.ties = find_ties(&work, shown->entity.id, snapshot, NULL);
+		reader_begin(&work.reader, snapshot);
+		UnregisterSnapshot(snapshot);
 		(void) reader_read(&work.reader, &shown->entity);
 		form_row(resolving, &shown->entity);
 		reader_end(&work.reader);

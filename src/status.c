@@ -23,6 +23,7 @@
 #include "compare.h"
 #include "directory.h"
 #include "session.h"
+#include "ties.h"
 #include "weigh.h"
 
 PG_FUNCTION_INFO_V1(diagsync_status);
@@ -51,12 +52,14 @@ count_changes(const Link *link, Snapshot snapshot)
 	Figures		figures = {0};
 	Candidates *candidates = candidates_collect(link, snapshot);
 	Reader		reader;
+	TieSet	   *ties;
 	MemoryContext row_context;
 	Datum		id;
 
 	if (candidates->added > 0)
 	{
 		reader_open(&reader, link, AccessShareLock);
+		ties = ties_collect(&reader, candidates, snapshot, false);
 		reader_begin(&reader, snapshot);
 		row_context = AllocSetContextCreate(CurrentMemoryContext,
 											"diagsync status",
@@ -68,6 +71,8 @@ count_changes(const Link *link, Snapshot snapshot)
 
 			CHECK_FOR_INTERRUPTS();
 			entity.key = id;
+			if (ties != NULL)
+				entity.ties = ties_next(ties, TextDatumGetCString(id), false);
 			(void) reader_read(&reader, &entity);
 			figures.local_changes += entity.local_change != CHANGE_NONE;
 			figures.public_changes += entity.public_change != CHANGE_NONE;
@@ -77,6 +82,7 @@ count_changes(const Link *link, Snapshot snapshot)
 		}
 		MemoryContextDelete(row_context);
 		reader_end(&reader);
+		ties_end(ties);
 		reader_close(&reader);
 	}
 	candidates_end(candidates);

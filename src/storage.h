@@ -43,6 +43,7 @@ typedef enum StorageTable
 #define Anum_base_doc 3
 #define Anum_base_changed_at 4
 #define Anum_base_changed_by 5
+#define Anum_base_accepted 6
 
 /* Columns of the tombstone tables */
 #define Anum_tombstone_id 2

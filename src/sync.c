@@ -52,6 +52,7 @@ typedef struct Sync
 	int64		inserted;
 	int64		updated;
 	int64		deleted;
+	int64		merged;
 	int64		resolved;
 	int64		conflicts;
 	int64		public_version;
@@ -122,6 +123,7 @@ tally(Sync *sync, const WorkItem *item)
 	const Entity *entity = &item->entity;
 
 	count_write(sync, item, 1);
+	sync->merged += item->effect.merged;
 	if (item->effect.resolved)
 		sync->resolved++;
 	else if (entity->conflict != CONFLICT_NONE)
@@ -150,12 +152,16 @@ tally_missed(Sync *sync, const WorkItem *item)
 {
 	bool		push = sync->direction == DIRECTION_PUSH;
 
+	bool		missed = item->withheld ||
+		item->local_outcome == OUTCOME_MISSED ||
+		item->public_outcome == OUTCOME_MISSED;
+
 	if (item->withheld ||
 		(push ? item->public_outcome : item->local_outcome) == OUTCOME_MISSED)
 		count_write(sync, item, -1);
-	if (item->effect.resolved &&
-		(item->withheld || item->local_outcome == OUTCOME_MISSED ||
-		 item->public_outcome == OUTCOME_MISSED))
+	if (item->effect.merged && missed)
+		sync->merged--;
+	if (item->effect.resolved && missed)
 	{
 		sync->resolved--;
 		sync->conflicts++;
@@ -199,6 +205,15 @@ is_blocked_by_conflict(const Sync *sync)
 	return sync->on_conflict == RESOLUTION_ABORT && sync->conflicts > 0;
 }
 
+/* Is there a public change that only its revision would show to the next sync? */
+static bool
+is_left_for_a_pull(const WorkItem *item)
+{
+	return !item->entity.has_base_row &&
+		item->entity.public_change != CHANGE_NONE &&
+		item->effect.local == NULL && item->effect.public == NULL;
+}
+
 /*
  * Go through the candidates in batches.  With "write" they are locked and
  * written, until a conflict blocks the sync; without, only counted.  What comes
@@ -213,8 +228,9 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 												ALLOCSET_DEFAULT_SIZES);
 	bool		more = true;
 
+	ties_rewind(work->ties);
 	sync->inserted = sync->updated = sync->deleted = 0;
-	sync->resolved = sync->conflicts = 0;
+	sync->merged = sync->resolved = sync->conflicts = 0;
 	sync->unpulled = false;
 	sync->late_conflicts = 0;
 	sync->plan = NULL;
@@ -244,9 +260,9 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 			WorkItem   *item = work_item(TextDatumGetCString(id));
 
 			CHECK_FOR_INTERRUPTS();
+			item->entity.ties = ties_next(work->ties, item->entity.id, false);
 			bytes += reader_read(&work->reader, &item->entity);
-			effect_decide(&item->effect, &item->entity, work->direction,
-						  work->resolution, NULL);
+			work_decide(work, item);
 			items = lappend(items, item);
 			if (!effect_is_nothing(&item->effect))
 				written = lappend(written, item);
@@ -258,17 +274,19 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		foreach(lc, items)
 		{
 			WorkItem   *item = lfirst(lc);
+			WorkItem   *copy = NULL;
 
 			tally(sync, item);
-			if (!item->entity.has_base_row && !item->entity.equal)
+			if (is_left_for_a_pull(item))
 				sync->unpulled = true;
 			if (item->effect.copies)
 			{
-				WorkItem   *copy = work_copy(work, item);
-
+				copy = work_copy(work, item);
 				tally(sync, copy);
 				written = lappend(written, copy);
 			}
+			if (write && !work_has_told_id(item, copy))
+				work->moved = true;
 		}
 		reader_end(&work->reader);
 
@@ -294,7 +312,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		return ATTEMPT_AGAIN;
 	if (is_blocked_by_conflict(sync))
 	{
-		sync->inserted = sync->updated = sync->deleted = 0;
+		sync->inserted = sync->updated = sync->deleted = sync->merged = 0;
 		return ATTEMPT_UNDONE;
 	}
 	if (sync->expected_plan != NULL &&
@@ -377,6 +395,8 @@ process(void *arg)
 	work.resolution = sync->on_conflict;
 	reader_open(&work.reader, link, write ? RowShareLock : AccessShareLock);
 	candidates = candidates_collect(link, snapshot);
+	work.ties = ties_collect(&work.reader, candidates, snapshot,
+							 sync->on_conflict == RESOLUTION_BOTH);
 
 	/*
 	 * Where the sync may not happen, look before writing more than a batch that
@@ -400,6 +420,7 @@ process(void *arg)
 		sync->public_version = directory_public_version(link->public, snapshot);
 
 	sync->inserter = work.inserter;
+	ties_end(work.ties);
 	candidates_end(candidates);
 	reader_close(&work.reader);
 	UnregisterSnapshot(snapshot);
@@ -420,7 +441,7 @@ result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
 	values[2] = Int64GetDatum(sync->inserted);
 	values[3] = Int64GetDatum(sync->updated);
 	values[4] = Int64GetDatum(sync->deleted);
-	values[5] = Int64GetDatum(0);
+	values[5] = Int64GetDatum(sync->merged);
 	values[6] = Int64GetDatum(sync->resolved);
 	values[7] = Int64GetDatum(sync->conflicts);
 	values[8] = Int64GetDatum(sync->public_version);

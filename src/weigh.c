@@ -4,18 +4,23 @@
  *	  against each other: the table "What counts as a change" of
  *	  docs/how-it-works.md.
  *
- * This is the one place that says what a change and a conflict is.
+ * This is the one place that says what a change and a conflict is.  What is in
+ * the documents is weighed by threeway.c; whether a reference would dangle is
+ * known of an entity's ties, which ties.c has found before.
  *
- * May call storage.c, directory.c and document.c.
+ * May call storage.c, directory.c, document.c, threeway.c and reference.c.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "document.h"
+#include "reference.h"
 #include "weigh.h"
 
 static const char *const change_names[] = {
@@ -31,6 +36,7 @@ static const char *const conflict_names[] = {
 	[CONFLICT_UPDATE_DELETE] = "update_delete",
 	[CONFLICT_DELETE_UPDATE] = "delete_update",
 	[CONFLICT_INSERT_INSERT] = "insert_insert",
+	[CONFLICT_DANGLING] = "dangling",
 };
 
 /*
@@ -41,6 +47,7 @@ void
 reader_open(Reader *reader, const Link *link, LOCKMODE lockmode)
 {
 	reader->link = link;
+	reader->policy = policy_parse(link->local->merge_policy, link->local->id);
 	reader->snapshot = NULL;
 	probe_open(&reader->local, STORAGE_LOCAL, TABLE_ENTITY, lockmode);
 	probe_open(&reader->base, STORAGE_LOCAL, TABLE_BASE, lockmode);
@@ -97,6 +104,26 @@ set_absent(Version *version)
 	ItemPointerSetInvalid(&version->tid);
 }
 
+static List *
+get_accepted(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		array = slot_getattr(slot, Anum_base_accepted, &isnull);
+	List	   *ids = NIL;
+	Datum	   *values;
+	int			n;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
+					  TYPALIGN_INT, &values, NULL, &n);
+	for (int i = 0; i < n; i++)
+		ids = lappend(ids, TextDatumGetCString(values[i]));
+	return ids;
+}
+
+static void weigh_entity(Entity *entity, const Policy *policy);
+
 /*
  * Read the versions of the entity whose id and key are set, and weigh them.
  * What they point to is palloc'd; returns how large the documents are.
@@ -127,6 +154,7 @@ reader_read(Reader *reader, Entity *entity)
 		size += set_version(&entity->base, reader->base.slot,
 							Anum_base_doc, Anum_base_changed_at,
 							Anum_base_changed_by);
+		entity->accepted = get_accepted(reader->base.slot);
 		if (entity->local.doc == NULL)
 		{
 			entity->local.at = entity->base.at;
@@ -137,9 +165,10 @@ reader_read(Reader *reader, Entity *entity)
 	{
 		entity->base = entity->local;
 		ItemPointerSetInvalid(&entity->base.tid);
+		entity->accepted = NIL;
 	}
 
-	entity_weigh(entity);
+	weigh_entity(entity, reader->policy);
 
 	/* When and by whom it was deleted, the tombstone says. */
 	if (entity->public.doc == NULL && entity->base.doc != NULL &&
@@ -147,6 +176,60 @@ reader_read(Reader *reader, Entity *entity)
 		set_time(&entity->public, reader->tombstone.slot,
 				 Anum_tombstone_deleted_at, Anum_tombstone_deleted_by);
 	return size;
+}
+
+/*
+ * Is an entity deleted at one end, while the other has it?
+ */
+bool
+reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
+{
+	Probe	   *gone = locally ? &reader->local : &reader->public;
+	Probe	   *left = locally ? &reader->public : &reader->local;
+	Datum		gone_from = locally ? reader->link->local->key :
+		reader->link->public->key;
+	Datum		left_in = locally ? reader->link->public->key :
+		reader->link->local->key;
+	bool		has_base_row;
+	bool		isnull;
+	Version		version;
+
+	if (probe_find(gone, gone_from, key) || !probe_find(left, left_in, key))
+		return false;
+	deletion->left_at = DatumGetTimestampTz(slot_getattr(left->slot,
+														 Anum_entity_modified_at,
+														 &isnull));
+	deletion->at = DT_NOBEGIN;
+	deletion->accepted = NIL;
+
+	/* Without a base row the local version is the base. */
+	has_base_row = probe_find(&reader->base, reader->link->local->key, key);
+	if (!has_base_row)
+	{
+		if (locally)
+			return false;
+	}
+	else
+	{
+		(void) slot_getattr(reader->base.slot, Anum_base_doc, &isnull);
+		if (isnull)
+			return false;		/* inserted by the other end */
+		deletion->accepted = get_accepted(reader->base.slot);
+	}
+
+	if (locally)
+	{
+		set_time(&version, reader->base.slot, Anum_base_changed_at,
+				 Anum_base_changed_by);
+		deletion->at = version.at;
+	}
+	else if (probe_find(&reader->tombstone, reader->link->public->key, key))
+	{
+		set_time(&version, reader->tombstone.slot, Anum_tombstone_deleted_at,
+				 Anum_tombstone_deleted_by);
+		deletion->at = version.at;
+	}
+	return true;
 }
 
 /*
@@ -207,38 +290,111 @@ conflict_name(ConflictKind conflict)
 }
 
 static ChangeKind
-change_since(const Jsonb *base, const Jsonb *now)
+kind_of_change(const Jsonb *base, const Jsonb *now)
 {
-	if (document_equal(base, now))
-		return CHANGE_NONE;
-	if (base == NULL)
-		return CHANGE_INSERT;
-	if (now == NULL)
-		return CHANGE_DELETE;
-	return CHANGE_UPDATE;
+	return base == NULL ? CHANGE_INSERT :
+		now == NULL ? CHANGE_DELETE : CHANGE_UPDATE;
+}
+
+/* The target of that id that one of these ends deleted, or NULL */
+static const Target *
+find_target(const Ties *ties, JsonValue id, bool locally, bool publicly)
+{
+	ListCell   *lc;
+
+	foreach(lc, ties->targets)
+	{
+		const Target *target = lfirst(lc);
+
+		if ((target->deleted_locally ? locally : publicly) &&
+			json_identical(json_string(target->id), id))
+			return target;
+	}
+	return NULL;
+}
+
+/*
+ * An entity that has no conflict of its own: would a sync leave a reference that
+ * dangles?
+ */
+static void
+weigh_ties(Entity *entity)
+{
+	const Ties *ties = entity->ties;
+	const Policy *policy = entity->threeway.policy;
+	ReferenceScan scan;
+	JsonValue	id;
+
+	if (ties->referred_to &&
+		((entity->local.doc == NULL && entity->local_change == CHANGE_DELETE) ||
+		 (entity->public.doc == NULL && entity->public_change == CHANGE_DELETE)))
+	{
+		entity->conflict = CONFLICT_DANGLING;
+		return;
+	}
+
+	/* What the one end deleted, the change of the other must not refer to. */
+	reference_scan(&scan, policy, entity->merges ? entity_merged(entity)->doc :
+				   entity->local_change != CHANGE_NONE ? entity->local.doc :
+				   entity->public.doc);
+	while (reference_next(&scan, &id))
+	{
+		if (find_target(ties, id, entity->public_change != CHANGE_NONE,
+						entity->local_change != CHANGE_NONE) != NULL &&
+			(entity->dangling == NIL || llast(entity->dangling) != scan.place))
+			entity->dangling = lappend(entity->dangling,
+									   unconstify(JsonPointer *, scan.place));
+	}
+	if (entity->dangling != NIL)
+		entity->conflict = CONFLICT_DANGLING;
 }
 
 /*
  * Weigh the three versions of an entity: sets its verdict.
  */
-void
-entity_weigh(Entity *entity)
+static void
+weigh_entity(Entity *entity, const Policy *policy)
 {
+	Threeway   *threeway = &entity->threeway;
+
 	entity->equal = document_equal(entity->local.doc, entity->public.doc);
 	entity->conflict = CONFLICT_NONE;
 	entity->local_change = CHANGE_NONE;
 	entity->public_change = CHANGE_NONE;
+	entity->agreed = false;
+	entity->merges = false;
+	entity->merged = NULL;
+	entity->dangling = NIL;
 	if (entity->equal)
 		return;
 
-	if (entity->has_base_row)
-		entity->local_change = change_since(entity->base.doc, entity->local.doc);
-	entity->public_change = change_since(entity->base.doc, entity->public.doc);
-	if (entity->local_change == CHANGE_NONE ||
-		entity->public_change == CHANGE_NONE)
+	threeway->policy = policy;
+	threeway->local_is_newer = entity->local.at > entity->public.at;
+	threeway->base = entity->base.doc;
+	threeway->local = entity->local.doc;
+	threeway->public = entity->public.doc;
+	threeway_weigh(threeway);
+	if (threeway->local_changed && threeway->public_changed)
+	{
+		entity->agreed = !threeway->differ;
+		entity->merges = threeway->differ && threeway->clashes == NIL;
+	}
+	if (entity->agreed)
 		return;
+	if (threeway->local_changed)
+		entity->local_change = kind_of_change(entity->base.doc,
+											  entity->local.doc);
+	if (threeway->public_changed)
+		entity->public_change = kind_of_change(entity->base.doc,
+											   entity->public.doc);
 
-	if (entity->base.doc == NULL)
+	if (threeway->clashes == NIL)
+	{
+		if (entity->ties != NULL && (threeway->local_changed ||
+									 threeway->public_changed))
+			weigh_ties(entity);
+	}
+	else if (entity->base.doc == NULL)
 		entity->conflict = CONFLICT_INSERT_INSERT;
 	else if (entity->public.doc == NULL)
 		entity->conflict = CONFLICT_UPDATE_DELETE;
@@ -246,6 +402,52 @@ entity_weigh(Entity *entity)
 		entity->conflict = CONFLICT_DELETE_UPDATE;
 	else
 		entity->conflict = CONFLICT_UPDATE_UPDATE;
+}
+
+/*
+ * What an entity that both ends changed is merged to; it belongs to the entity.
+ */
+const Version *
+entity_merged(Entity *entity)
+{
+	if (entity->merged == NULL)
+	{
+		Version    *merged = palloc0(sizeof(Version));
+		const Version *newer = entity->threeway.local_is_newer ?
+			&entity->local : &entity->public;
+
+		Assert(entity->merges);
+		merged->doc = threeway_merged(&entity->threeway);
+		if (merged->doc == NULL)
+			newer = entity->local.doc == NULL ? &entity->local : &entity->public;
+		merged->at = newer->at;
+		merged->by = newer->by;
+		ItemPointerSetInvalid(&merged->tid);
+		entity->merged = merged;
+	}
+	return entity->merged;
+}
+
+/*
+ * JSON Pointers to what is in conflict.  palloc'd.
+ */
+ArrayType *
+entity_paths(const Entity *entity)
+{
+	JsonPointer root = {0, NULL};
+	List	   *places = entity->dangling;
+	Datum	   *paths;
+	int			n = 0;
+	ListCell   *lc;
+
+	if (entity->conflict != CONFLICT_DANGLING)
+		return threeway_paths(entity->threeway.clashes);
+	if (places == NIL)
+		places = list_make1(&root); /* the deleted entity as a whole */
+	paths = palloc(list_length(places) * sizeof(Datum));
+	foreach(lc, places)
+		paths[n++] = PointerGetDatum(pointer_text(lfirst(lc)));
+	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
 /*

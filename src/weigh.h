@@ -11,6 +11,7 @@
 
 #include "directory.h"
 #include "storage.h"
+#include "threeway.h"
 
 /* What one side did since the base */
 typedef enum ChangeKind
@@ -29,6 +30,7 @@ typedef enum ConflictKind
 	CONFLICT_UPDATE_DELETE,
 	CONFLICT_DELETE_UPDATE,
 	CONFLICT_INSERT_INSERT,
+	CONFLICT_DANGLING,			/* one refers to what the other end deleted */
 } ConflictKind;
 
 /* An entity as one end has it, or the base of both. */
@@ -41,6 +43,33 @@ typedef struct Version
 	ItemPointerData tid;		/* its row; invalid if it has none */
 } Version;
 
+/* Another entity, deleted at one end, that an entity refers to */
+typedef struct Target
+{
+	char	   *id;
+	bool		deleted_locally;	/* else at the far end */
+	bool		stays_deleted;	/* by the rule "newest" */
+} Target;
+
+/* An entity that "both" leaves beside another under a new id */
+typedef struct Duplicate
+{
+	char	   *id;
+	char	   *new_id;
+} Duplicate;
+
+/* What ties an entity to others by references (see ties.c) */
+typedef struct Ties
+{
+	bool		referred_to;	/* it is deleted at one end, and referred to at
+								 * the other */
+	bool		stays_deleted;	/* by the rule "newest" */
+	List	   *referrers;		/* their ids, where they were asked for */
+	List	   *targets;		/* what it refers to that is deleted */
+	List	   *duplicates;		/* what it refers to that gets a new id */
+	char	   *copy_id;		/* the new id that others are told of, or NULL */
+} Ties;
+
 typedef struct Entity
 {
 	char	   *id;
@@ -49,18 +78,37 @@ typedef struct Entity
 	Version		public;
 	Version		base;			/* the local one where there is no base row */
 	bool		has_base_row;
+	List	   *accepted;		/* ids with which a resolution has accepted that
+								 * a reference dangles */
+	Ties	   *ties;			/* or NULL; to be set before it is read */
 
 	/* The verdict */
 	ChangeKind	local_change;	/* NONE for both where they agree */
 	ChangeKind	public_change;
 	ConflictKind conflict;
 	bool		equal;			/* both ends, by plain value */
+	bool		agreed;			/* both changed it to the same as the policy
+								 * sees it, but they are not equal */
+	bool		merges;			/* both changed it, and it can be merged */
+	Threeway	threeway;
+	Version    *merged;			/* see entity_merged() */
+	List	   *dangling;		/* places (JsonPointer) of references that
+								 * would dangle */
 } Entity;
+
+/* A deletion at one end of what the other end has */
+typedef struct Deletion
+{
+	TimestampTz at;				/* DT_NOBEGIN: not known */
+	TimestampTz left_at;		/* when the version that is left was edited */
+	List	   *accepted;		/* as in Entity */
+} Deletion;
 
 /* Reads entities of a link, one after the other. */
 typedef struct Reader
 {
 	const Link *link;
+	const Policy *policy;
 	Snapshot	snapshot;
 	Probe		local;
 	Probe		base;
@@ -71,13 +119,16 @@ typedef struct Reader
 extern void reader_open(Reader *reader, const Link *link, LOCKMODE lockmode);
 extern void reader_begin(Reader *reader, Snapshot snapshot);
 extern Size reader_read(Reader *reader, Entity *entity);
+extern bool reader_is_deleted(Reader *reader, Datum key, bool locally,
+							  Deletion *deletion);
 extern bool reader_id_is_taken(Reader *reader, const char *id);
 extern void reader_end(Reader *reader);
 extern void reader_close(Reader *reader);
 
 extern const char *change_name(ChangeKind change);
 extern const char *conflict_name(ConflictKind conflict);
-extern void entity_weigh(Entity *entity);
+extern const Version *entity_merged(Entity *entity);
+extern ArrayType *entity_paths(const Entity *entity);
 extern char *entity_version(const Entity *entity);
 
 #endif							/* DIAGSYNC_WEIGH_H */

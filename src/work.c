@@ -2,13 +2,14 @@
  * work.c
  *	  A sync or a resolution at work, and the entities that it works on.
  *
- * May call effect.c, weigh.c and document.c.
+ * May call effect.c, weigh.c, reference.c and document.c.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
 
 #include "document.h"
+#include "reference.h"
 #include "work.h"
 
 /*
@@ -31,6 +32,19 @@ work_item(const char *id)
 }
 
 /*
+ * Decide what is done with an item that was read.
+ */
+void
+work_decide(const Work *work, WorkItem *item)
+{
+	if (item->only_follows)
+		effect_follow(&item->effect, &item->entity);
+	else
+		effect_decide(&item->effect, &item->entity, work->direction,
+					  work->resolution, work->given);
+}
+
+/*
  * The item for the copy that an item with effect.copies makes: the local
  * version under a new id, inserted locally and by a push at the far end.
  * The reader is between reader_begin() and reader_end().
@@ -43,8 +57,10 @@ work_copy(Work *work, WorkItem *item)
 	Version    *version = palloc(sizeof(Version));
 
 	copy->copy_of = item;
-	*version = item->entity.local;
-	version->doc = document_rename(item->entity.local.doc, item->entity.id, id);
+	*version = *effect_led(&item->entity, &item->entity.local);
+	version->doc = document_rename(version->doc, item->entity.id, id);
+	version->doc = reference_lead(work->reader.policy, version->doc,
+								  item->entity.id, id, NULL, NULL);
 	ItemPointerSetInvalid(&version->tid);
 	copy->effect.local = version;
 	if (work->direction == DIRECTION_PUSH)
@@ -52,4 +68,18 @@ work_copy(Work *work, WorkItem *item)
 	else
 		copy->effect.base = BASE_SET;
 	return copy;
+}
+
+/*
+ * Is the copy of an item (or NULL) what others were told to refer to, if they
+ * were?
+ */
+bool
+work_has_told_id(const WorkItem *item, const WorkItem *copy)
+{
+	const Ties *ties = item->entity.ties;
+
+	if (ties == NULL || ties->copy_id == NULL)
+		return true;
+	return copy != NULL && strcmp(copy->entity.id, ties->copy_id) == 0;
 }

@@ -6,6 +6,7 @@
 #define DIAGSYNC_WORK_H
 
 #include "effect.h"
+#include "ties.h"
 
 /* What became of a write */
 typedef enum Outcome
@@ -25,6 +26,8 @@ typedef struct WorkItem
 	ItemPointerData locked_public;
 	Outcome		local_outcome;
 	Outcome		public_outcome;
+	bool		only_follows;	/* its references follow what got a new id; that
+								 * is all */
 	struct WorkItem *copy_of;	/* it keeps the local version of that one */
 	bool		withheld;		/* its copy could not be made, so nothing is
 								 * written */
@@ -36,9 +39,10 @@ typedef struct Work
 	const Link *link;
 	Direction	direction;
 	Resolution	resolution;
-	const Version *merged;		/* for RESOLUTION_MERGED */
+	const Version *given;		/* for RESOLUTION_MERGED */
 	uint64		own;			/* revision of what it writes */
 	Reader		reader;
+	TieSet	   *ties;			/* NULL: the policy knows no references */
 	bool		public_written; /* rows of the far end were written */
 	bool		weigh_own;		/* the far end holds something else than was
 								 * sent: its own revision must be weighed */
@@ -48,6 +52,8 @@ typedef struct Work
 } Work;
 
 extern WorkItem *work_item(const char *id);
+extern void work_decide(const Work *work, WorkItem *item);
 extern WorkItem *work_copy(Work *work, WorkItem *item);
+extern bool work_has_told_id(const WorkItem *item, const WorkItem *copy);
 
 #endif							/* DIAGSYNC_WORK_H */

@@ -235,14 +235,12 @@ class Merge:
                     return False
             return True
         if type(x) is list:
-            if not node or not node.children:
-                return len(x) == len(y) and all(
-                    self.same(a, b, None, owner, counts, below, True) for a, b in zip(x, y))
-            for index in range(max(len(x), len(y))):
-                inner = node.children.get(str(index))
+            if len(x) != len(y):
+                return False
+            for index, (a, b) in enumerate(zip(x, y)):
+                inner = node.children.get(str(index)) if node else None
                 its = inner.owner if inner and inner.owner and inner.owner.kind == "ignore" else owner
-                if not self.same(x[index] if index < len(x) else MISSING, y[index] if index < len(y) else MISSING,
-                                 inner, its, counts, below, True):
+                if not self.same(a, b, inner, its, counts, below, True):
                     return False
             return True
         if x == y:
@@ -257,7 +255,9 @@ class Merge:
         return self.same(x, y, node, owner, lambda owner: owner.kind != "ignore")
 
     def same_but_latest(self, x, y, node, owner):
-        return self.same(x, y, node, owner, lambda owner: owner.kind not in ("ignore", "latest"))
+        """Without `latest` values and all that is in them, which goes along
+        with what they are in.  (A group in them conflicts by itself.)"""
+        return self.same(x, y, node, owner, lambda owner: owner.kind not in ("ignore", "latest"), below=False)
 
     def same_of(self, x, y, node, owner):
         """Only what belongs to this owner."""
@@ -283,7 +283,7 @@ class Merge:
             if local_changed and public_changed:
                 self.decided[group] = "public"
                 if differing_members:
-                    self.conflicts.update(differing_members)
+                    self.conflicts.update(map(self.settable, differing_members))
                     self.seen.add("group in conflict" if group.paths != [()] else "entity in conflict")
                     if len(differing_members) > 1:
                         self.seen.add("group in conflict at several members")
@@ -291,6 +291,15 @@ class Merge:
                 self.decided[group] = "local" if local_changed else "public" if public_changed else None
                 if self.decided[group] and group.paths != [()]:
                     self.seen.add("group of one side")
+
+    def settable(self, path):
+        """Where a value can be chosen: at the pointer, or at what has it in it
+        where that is no object in all three."""
+        for length in range(len(path)):
+            if any(type(at(document, path[:length])) is not dict for document in self.documents):
+                self.seen.add("group in conflict where one side has no place for it")
+                return path[:length]
+        return path
 
     # ---- A property --------------------------------------------------------------
 
@@ -401,11 +410,14 @@ class Merge:
             return self.of(side, base, local, public)
         local_changed = not self.same_in_all(base, local, node, owner)
         public_changed = not self.same_in_all(base, public, node, owner)
-        if not (local_changed and side == "public") and not (public_changed and side == "local"):
-            if local_changed != public_changed:
-                return self.whole(path, local if local_changed else public, node)
-            if not local_changed or self.same_in_all(local, public, node, owner):
-                return self.whole(path, self.of(side, base, local, public), node)
+        if not local_changed and not public_changed:
+            return self.whole(path, self.of(side, base, local, public), node)
+        if not public_changed and side != "public":
+            return self.whole(path, local, node)
+        if not local_changed and side != "local":
+            return self.whole(path, public, node)
+        if local_changed and public_changed and self.same_in_all(local, public, node, owner):
+            return self.whole(path, public, node)
         self.seen.add("a special value with another in it")
         if side is None:
             side = self.side_differing(base, local, public, node, owner)
@@ -425,12 +437,19 @@ class Merge:
         """In an object merged from both: from where it differs from the base."""
         if not node.owners_below:
             value = differing(base, local, public)
+            # Is a difference within the tolerance one?
+            if not equal(value, self.differing_more(base, local, public)):
+                self.answer.noisy = True
             if not (equal(base, local) and equal(base, public)):
                 self.seen.add("ignored value of both" if not equal(base, local) and not equal(base, public)
                               else "ignored value of one side")
             return value
+        self.answer.noisy = True  # does what is in it and counts make a difference?
         side = self.side_differing(base, local, public, node, owner)
         return self.composed(path, base, local, public, node, owner, side, True)
+
+    def differing_more(self, base, local, public):
+        return public if not self.same_in_all(base, public, None, PLAIN) else local
 
     def composed(self, path, base, local, public, node, owner, side, outermost=False):
         """The side's value where it belongs to this owner, and what other
@@ -442,13 +461,18 @@ class Merge:
             if not (equal(base, local) and equal(base, public)):
                 self.answer.noisy = True
         if type(mine) is not dict:
-            self.look_for_lost(path, node, mine)
+            self.look_for_lost(path, node, owner)
             return mine
         result = {}
         for key in mine.keys() | node.children.keys():
             inner, its = self.policy.owner_below(node, key, owner)
             values = child(base, key), child(local, key), child(public, key)
             if its is not owner:
+                if its.kind == "group" and owner.kind != "group":
+                    # Is the member to go with a container that lost?
+                    decided = self.decided[its]
+                    if decided and type(self.of(decided, base, local, public)) is not dict:
+                        self.answer.open = True
                 value = self.property(path + (key,), *values, inner, its)
             elif inner and any(below.kind != "ignore" for below in inner.owners_below):
                 value = self.composed(path + (key,), *values, inner, owner, side)
@@ -460,15 +484,17 @@ class Merge:
                 result[key] = value
         return result
 
-    def look_for_lost(self, path, node, value):
+    def look_for_lost(self, path, node, owner):
         """The value is no object: `latest` values in it went along, members of
         groups cannot be where they belong."""
         for group, member in self.members_below(path, node):
             side = self.decided[group]
             if side and at(self.of(side, *self.documents), member) is not MISSING:
                 self.answer.open = True
-        if any(owner.kind == "latest" for owner in node.owners_below):
+        if any(below.kind == "latest" for below in node.owners_below):
             self.seen.add("latest value taken along")
+            if owner.kind == "ignore":
+                self.answer.open = True
 
 
 def merge(base, local, public, policy):

@@ -1,0 +1,30 @@
+/*
+ * reference.h
+ *	  References to other entities in a document.
+ */
+#ifndef DIAGSYNC_REFERENCE_H
+#define DIAGSYNC_REFERENCE_H
+
+#include "policy.h"
+
+/* The references of a document, one after the other */
+typedef struct ReferenceScan
+{
+	const Policy *policy;
+	JsonValue	document;
+	int			next;			/* number of the pointer to be followed */
+	const JsonPointer *place;	/* the one that was followed last */
+	bool		in_array;
+	JsonMembers elements;
+} ReferenceScan;
+
+extern void reference_scan(ReferenceScan *scan, const Policy *policy,
+						   const Jsonb *doc);
+extern bool reference_next(ReferenceScan *scan, JsonValue *id);
+extern bool reference_is_at(const JsonPointer *place, const Jsonb *doc,
+							JsonValue id);
+extern Jsonb *reference_lead(const Policy *policy, Jsonb *doc,
+							 const char *from, const char *to,
+							 const Jsonb *base, const Jsonb *other);
+
+#endif							/* DIAGSYNC_REFERENCE_H */
