@@ -240,23 +240,31 @@ parse_member(Parsing *parsing, JsonKey name, JsonValue value)
 			   "The keys are granularity, ignore, latest, tolerance, groups, references and preset.");
 }
 
+static void
+forget_units(PolicyNode *node)
+{
+	node->latest = false;
+	node->group = NO_GROUP;
+	for (int i = 0; i < node->count; i++)
+		forget_units(node->children[i]);
+}
+
 /*
- * Let what is deeper, and at one place what is stronger, take precedence;
- * "around" is the group that the place lies in.
+ * Let what is ignored be so with all that is inside, and what is "latest" but for
+ * that; join groups that meet.  "around" is the group that the place lies in.
  */
 static void
 join_groups(Parsing *parsing, PolicyNode *node, int around)
 {
 	if (node->ignore)
 	{
-		node->latest = false;
-		node->group = NO_GROUP;
-		node->count = 0;		/* nothing counts below */
+		forget_units(node);
+		node->count = 0;
 	}
 	else if (node->latest)
 	{
-		node->group = NO_GROUP;
-		around = NO_GROUP;
+		forget_units(node);
+		node->latest = true;
 	}
 	else if (node->group != NO_GROUP && around != NO_GROUP)
 	{

@@ -10,8 +10,8 @@
  *
  * Values that merge only together (a group; what is "latest"; for granularity
  * "entity" all of the document) are a unit: what becomes of each of them is
- * known when all are weighed.  What lies deeper and is another unit, or is
- * ignored, is left out of it.
+ * known when all are weighed.  What is "latest" inside a group is another unit;
+ * what is ignored goes along with what it is in.
  *
  * May call policy.c, pointer.c and jsonvalue.c.
  */
@@ -32,10 +32,6 @@
 #define BOTH_CHANGED	(LOCAL_CHANGED | PUBLIC_CHANGED)
 #define DIFFER			0x04	/* the two sides */
 #define CONFLICT		(BOTH_CHANGED | DIFFER)
-
-/* Units that a comparison leaves out */
-#define WITHOUT_LATEST	0x01
-#define WITHOUT_GROUPS	0x02
 
 /* Values that merge only together */
 typedef struct Unit
@@ -105,19 +101,16 @@ same_numbers(const Policy *policy, JsonValue a, JsonValue b)
 
 /* Are differences at this place left out? */
 static bool
-is_left_out(const PolicyNode *node, int without)
+is_left_out(const PolicyNode *node, bool without_latest)
 {
-	return node != NULL &&
-		(node->ignore ||
-		 (node->latest && (without & WITHOUT_LATEST)) ||
-		 (node->group != NO_GROUP && (without & WITHOUT_GROUPS)));
+	return node != NULL && (node->ignore || (node->latest && without_latest));
 }
 
-static bool same(const Policy *policy, const PolicyNode *node, int without,
+static bool same(const Policy *policy, const PolicyNode *node, bool without_latest,
 				 JsonValue a, JsonValue b);
 
 static bool
-same_objects(const Policy *policy, const PolicyNode *node, int without,
+same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
 			 JsonValue a, JsonValue b)
 {
 	JsonMembers in_a;
@@ -139,8 +132,8 @@ same_objects(const Policy *policy, const PolicyNode *node, int without,
 			json_compare_keys(key_a, key_b);
 		const PolicyNode *child = policy_child(node, order <= 0 ? key_a : key_b);
 
-		if (!is_left_out(child, without) &&
-			(order != 0 || !same(policy, child, without, value_a, value_b)))
+		if (!is_left_out(child, without_latest) &&
+			(order != 0 || !same(policy, child, without_latest, value_a, value_b)))
 			return false;
 		if (order <= 0)
 			more_a = json_next_member(&in_a, &key_a, &value_a);
@@ -164,8 +157,8 @@ policy_element(const PolicyNode *node, int number)
 }
 
 static bool
-same_arrays(const Policy *policy, const PolicyNode *node, int without,
-			JsonValue a, JsonValue b)
+same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
+			JsonValue b)
 {
 	JsonMembers in_a;
 	JsonMembers in_b;
@@ -183,9 +176,9 @@ same_arrays(const Policy *policy, const PolicyNode *node, int without,
 	{
 		const PolicyNode *element = policy_element(node, i);
 
-		/* An array is one value: no part of it is another unit. */
+		/* An array is one value: no part of it is "latest". */
 		if (!(element != NULL && element->ignore) &&
-			!same(policy, element, 0, value_a, value_b))
+			!same(policy, element, false, value_a, value_b))
 			return false;
 	}
 	return true;
@@ -195,7 +188,7 @@ same_arrays(const Policy *policy, const PolicyNode *node, int without,
  * Are two values the same?
  */
 static bool
-same(const Policy *policy, const PolicyNode *node, int without,
+same(const Policy *policy, const PolicyNode *node, bool without_latest,
 	 JsonValue a, JsonValue b)
 {
 	if (json_identical(a, b))
@@ -207,29 +200,29 @@ same(const Policy *policy, const PolicyNode *node, int without,
 
 	check_stack_depth();
 	if (json_is_object(a) && json_is_object(b))
-		return same_objects(policy, node, without, a, b);
+		return same_objects(policy, node, without_latest, a, b);
 	if (json_is_array(a) && json_is_array(b))
-		return same_arrays(policy, node, without, a, b);
+		return same_arrays(policy, node, a, b);
 	if (a.type == JENTRY_ISNUMERIC && b.type == JENTRY_ISNUMERIC)
 		return same_numbers(policy, a, b);
 	return json_equal_scalars(a, b);
 }
 
 static int
-compare(const Weighing *weighing, const PolicyNode *node, int without,
+compare(const Weighing *weighing, const PolicyNode *node, bool without_latest,
 		const Three *values)
 {
 	const Policy *policy = weighing->threeway->policy;
 	int			state = 0;
 
-	if (!same(policy, node, without, values->base, values->local))
+	if (!same(policy, node, without_latest, values->base, values->local))
 		state |= LOCAL_CHANGED;
-	if (!same(policy, node, without, values->base, values->public))
+	if (!same(policy, node, without_latest, values->base, values->public))
 		state |= PUBLIC_CHANGED;
 
 	/* Where only one side is unlike the base, the two may still be the same. */
 	if (state != 0 &&
-		!same(policy, node, without, values->local, values->public))
+		!same(policy, node, without_latest, values->local, values->public))
 		state |= DIFFER;
 	return state;
 }
@@ -348,9 +341,7 @@ weigh_groups_inside(Weighing *weighing, const PolicyNode *node,
 		if (child->group != NO_GROUP)
 		{
 			Unit	   *unit = &weighing->groups[child->group];
-			int			state = compare(weighing, child,
-										WITHOUT_LATEST | WITHOUT_GROUPS,
-										&three);
+			int			state = compare(weighing, child, true, &three);
 
 			unit->state |= state;
 			if ((state & DIFFER) && !in_conflict)
@@ -369,13 +360,12 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 			const Three *values, Part *part)
 {
 	const Threeway *threeway = weighing->threeway;
-	int			state = compare(weighing, node, 0, values);
+	int			state = compare(weighing, node, false, values);
 	int			firm = state;	/* what is "latest" inside left out */
 	bool		in_conflict;
 
-	if (node != NULL && (node->latest_below || (member && node->groups_below)))
-		firm = compare(weighing, node,
-					   WITHOUT_LATEST | (member ? WITHOUT_GROUPS : 0), values);
+	if (node != NULL && node->latest_below)
+		firm = compare(weighing, node, true, values);
 
 	if (member != NULL)
 	{
@@ -544,19 +534,19 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 		if (as_base_local)
 		{
 			set_value(part, values->public);
-			return same(policy, node, 0, values->base, values->public) ? 0 :
+			return same(policy, node, false, values->base, values->public) ? 0 :
 				PUBLIC_CHANGED | DIFFER;
 		}
 		if (as_base_public)
 		{
 			set_value(part, values->local);
-			return same(policy, node, 0, values->base, values->local) ? 0 :
+			return same(policy, node, false, values->base, values->local) ? 0 :
 				LOCAL_CHANGED | DIFFER;
 		}
 		if (json_identical(values->local, values->public))
 		{
 			set_value(part, values->local);
-			return same(policy, node, 0, values->base, values->local) ? 0 :
+			return same(policy, node, false, values->base, values->local) ? 0 :
 				BOTH_CHANGED;
 		}
 	}
@@ -599,8 +589,7 @@ weigh(Weighing *weighing, const PolicyNode *node, Member *member,
 
 	if (member == NULL)
 		return weigh_property(weighing, node, values, part);
-	if (node != NULL && (node->latest_below || node->groups_below) &&
-		are_objects(values))
+	if (node != NULL && node->latest_below && are_objects(values))
 		state = weigh_objects(weighing, node, member, values, part);
 	else
 		state = weigh_whole(weighing, node, member, values, part);
@@ -648,7 +637,7 @@ keep_conflicts(Threeway *threeway)
 bool
 threeway_same(const Policy *policy, const Jsonb *a, const Jsonb *b)
 {
-	return same(policy, &policy->root, 0, json_root(a), json_root(b));
+	return same(policy, &policy->root, false, json_root(a), json_root(b));
 }
 
 /*

@@ -361,7 +361,7 @@ def weigh(policy, base, ours, theirs, newer):
                 # The end that refers may have deleted it as well: then it is agreed.
                 if aim is not None and aim.change[OTHER[side]] == "delete":
                     dangling.setdefault(entity, set()).add(path)
-                    dangling.setdefault(target, set())
+                    dangling.setdefault(target, {""})
     for entity, paths in dangling.items():
         if verdicts[entity].conflict is None:
             verdicts[entity].conflict = "dangling"

@@ -59,6 +59,10 @@ def at(document, path):
     return document
 
 
+def replaced(document, path, value):
+    return {**document, path[0]: replaced(document[path[0]], path[1:], value)} if path else value
+
+
 def key_order(key):
     """The order of keys in a jsonb object."""
     key = key.encode()
@@ -117,15 +121,15 @@ class Policy:
                 marks[parse_pointer(text)] = Owner(kind)
                 self.special = True
 
-        # What leads into another's value of the same kind says nothing new;
-        # of groups it makes one.
+        # What leads into what is ignored anyway says nothing new; a group that
+        # leads into another's value is one with it.
         changed = True
         while changed:
             changed = False
             for path in sorted(marks, key=len):
                 above = next((marks[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in marks), None)
                 mark = marks[path]
-                if above and above.kind == mark.kind:
+                if above and above.kind == mark.kind and mark.kind != "latest":
                     del marks[path]
                     if mark is not above:
                         for other in [other for other in marks if marks[other] is mark]:
@@ -273,9 +277,7 @@ class Merge:
             differing_members = []
             for path in group.paths:
                 base, local, public = (at(document, path) for document in self.documents)
-                node = self.policy.root
-                for key in path:
-                    node = node.children[key]
+                node = self.node_of(path)
                 local_changed |= not self.same_of(base, local, node, group)
                 public_changed |= not self.same_of(base, public, node, group)
                 if not self.same_of(local, public, node, group):
@@ -374,14 +376,26 @@ class Merge:
             self.seen.add("conflict of the whole document")
 
     def whole(self, path, value, node):
-        """A side's value with all that is in it.  Where it holds members of a
-        group that takes the other side's values, these can differ by what the
-        policy does not count, and each rule wants its own."""
+        """A side's value with all that is in it, but for members of a group
+        that takes the other side's values.  These differ only by what the
+        policy does not count, but a group is not to be mixed from both."""
         for group, member in self.members_below(path, node):
             side = self.decided[group]
-            if side and not equal(at(value, member[len(path):]), at(self.of(side, *self.documents), member)):
-                self.answer.noisy = True
+            wanted = at(self.of(side, *self.documents), member)
+            its = at(value, member[len(path):])
+            if side and not equal(its, wanted):
+                self.seen.add("group in what the other side changed")
+                if wanted is MISSING or its is MISSING or self.node_of(member).owners_below:
+                    self.answer.noisy = True
+                else:
+                    value = replaced(value, member[len(path):], wanted)
         return value
+
+    def node_of(self, path):
+        node = self.policy.root
+        for key in path:
+            node = node.children[key]
+        return node
 
     def members_below(self, path, node):
         for owner in node.owners_below if node else ():
@@ -468,10 +482,9 @@ class Merge:
             inner, its = self.policy.owner_below(node, key, owner)
             values = child(base, key), child(local, key), child(public, key)
             if its is not owner:
-                if its.kind == "group" and owner.kind != "group":
-                    # Is the member to go with a container that lost?
-                    decided = self.decided[its]
-                    if decided and type(self.of(decided, base, local, public)) is not dict:
+                if its.kind != "ignore" and owner.kind != "group":
+                    # Is it to go with a container that lost?
+                    if type(base) is dict and (type(local) is not dict or type(public) is not dict):
                         self.answer.open = True
                 value = self.property(path + (key,), *values, inner, its)
             elif inner and any(below.kind != "ignore" for below in inner.owners_below):

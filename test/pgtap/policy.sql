@@ -36,7 +36,7 @@ CREATE FUNCTION t.both_ends(local text, public text) RETURNS text LANGUAGE sql A
 
 SELECT t.make('l', '{"a": {"v": 1, "w": 1}}');
 SELECT is(t.policy_of('l'), NULL, 'a diagram has no policy');
-SELECT is(diagsync.set_merge_policy('l', policy), policy, 'returned as stored: ' || policy)
+SELECT is(diagsync.set_merge_policy('l', policy), policy, 'returned as stored: ' || policy::text)
   FROM unnest(ARRAY['{}', '{"granularity": "entity"}', '{"granularity": "property"}', '{"ignore": []}', '{"ignore": ["/a", "/b/c", "/d~0~1e", "/", "/x/0"]}',
 	'{"latest": ["", "/a"]}', '{"tolerance": 0}', '{"tolerance": 0.0001}', '{"tolerance": 1e3}', '{"groups": []}', '{"groups": [[""], ["/a", "/b"]]}', '{"references": ["/from", "/to/id"]}',
 	'{"granularity": "property", "ignore": ["/last_seen"], "latest": ["/viewport"], "tolerance": 0.0001, "groups": [["/position"], ["/size", "/anchor"]], "references": ["/from", "/to", "/parent"]}']::jsonb[])
@@ -44,7 +44,6 @@ SELECT is(diagsync.set_merge_policy('l', policy), policy, 'returned as stored: '
 SELECT is(t.policy_of('l') ->> 'tolerance', '0.0001', 'and the directory has it');
 SELECT is(diagsync.set_merge_policy('l', NULL), NULL, 'a null resets it');
 SELECT is(t.policy_of('l'), NULL, '... in the directory, too');
-SELECT is(diagsync.set_merge_policy('l', 'null'::jsonb::text::jsonb) IS NULL, false, 'not reached') WHERE false;
 
 -- Presets are written out, and mean the same when set once more.
 CREATE TABLE t.preset (name text, policy jsonb);
@@ -118,7 +117,7 @@ INSERT INTO t.bad (policy) SELECT jsonb_build_object(key, value)
 	'["a"]', '["a/b"]', '["#/a"]', '[" /a"]', '["/a", "b"]', '["~1a"]', '["/a~"]', '["/~2"]', '["/a/b~"]', '["/~~0"]', '["/a~b"]']::jsonb[]) WITH ORDINALITY AS v (value, n) ORDER BY key, n;
 INSERT INTO t.bad (policy) VALUES ('{"ignore": [""]}'), ('{"ignore": ["/a", ""]}'), ('{"references": [""]}'), ('{"references": ["/from", ""]}');
 UPDATE t.bad SET command = format('SELECT diagsync.set_merge_policy(''l'', %L)', policy);
-SELECT t.refuses(command, '22023', '"l"', 'refused: ' || policy) FROM t.bad ORDER BY n;
+SELECT t.refuses(command, '22023', '"l"', 'refused: ' || policy::text) FROM t.bad ORDER BY n;
 SELECT is_empty($$ SELECT policy, t.error(command) FROM t.bad WHERE t.hint(command) IS NULL $$, 'all of them with a hint');
 SELECT t.refuses($$ SELECT diagsync.set_merge_policy('nix', '{}') $$, '42704', '"nix"');
 SELECT t.refuses($$ SELECT diagsync.set_merge_policy('nix', NULL) $$, '42704', '"nix"');
@@ -129,7 +128,7 @@ SELECT t.refuses(format('UPDATE diagsync.directory SET merge_policy = %L WHERE i
   FROM unnest(ARRAY['{"granularity": "entity"}', '{"granularity": "nonsense"}', NULL]) AS policy;
 SELECT isnt(t.hint($$ UPDATE diagsync.directory SET merge_policy = '{}' WHERE id = 'l' $$), NULL, 'but a hint');
 SELECT lives_ok($$ UPDATE diagsync.directory SET name = 'Another name', description = 'or two' WHERE id = 'l' $$, 'names may be updated');
-SELECT is(left(t.error(format('INSERT INTO diagsync.directory (id, name, storage_type, merge_policy) VALUES (''x'', ''X'', ''local'', %L)', policy)), 3) IN ('220', '235'), true, 'no plain insert of ' || policy)
+SELECT is(left(t.error(format('INSERT INTO diagsync.directory (id, name, storage_type, merge_policy) VALUES (''x'', ''X'', ''local'', %L)', policy)), 3) IN ('220', '235'), true, 'no plain insert of ' || policy::text)
   FROM (SELECT policy FROM t.bad WHERE policy <> 'null' ORDER BY n LIMIT 12) AS b;
 SELECT lives_ok($$ INSERT INTO diagsync.directory (id, name, storage_type, merge_policy) VALUES ('x', 'X', 'local', '{"granularity": "property", "ignore": ["/t"]}') $$, 'one of a good policy, as in a dump');
 SELECT is(t.policy_of('x'), '{"granularity": "property", "ignore": ["/t"]}', '... is as it was');
@@ -181,8 +180,8 @@ SELECT is(t.both_ends('m', 'q'), '{"v": 2, "w": 1} | {"v": 1, "w": 2}', '... wri
 SELECT is(t.with_policy('m', policy), shown, 'after a pull and a push: ' || coalesce(policy::text, 'none')) FROM t.shown ORDER BY n;
 SELECT is(t.with_policy('m', '{"ignore": ["/v", "/w"]}') || t.show(diagsync.refresh('m')), 'in_sync 0/0/0 in_sync 0/0/0', 'a refresh that ignores the difference');
 SELECT is(t.with_policy('m', policy), shown, 'after the refresh: ' || coalesce(policy::text, 'none')) FROM t.shown ORDER BY n DESC;
-SELECT is(to_jsonb(ARRAY[base, local, public]), '[{"v": 1, "w": 1}, {"v": 2, "w": 1}, {"v": 1, "w": 2}]', 'and the three versions are what they were') FROM diagsync.conflicts('m') WHERE t.with_policy('m', NULL) <> '';
-SELECT is(to_jsonb(ARRAY[base, local, public]), '[{"v": 1, "w": 1}, {"v": 2, "w": 1}, {"v": 1, "w": 2}]', '(asked again)') FROM diagsync.conflicts('m');
+SELECT diagsync.set_merge_policy('m', NULL);
+SELECT is(to_jsonb(ARRAY[base, local, public]), '[{"v": 1, "w": 1}, {"v": 2, "w": 1}, {"v": 1, "w": 2}]', 'and the three versions are what they were') FROM diagsync.conflicts('m');
 
 -- One side alone.
 SELECT t.edit('m2', 'q2', '{"v": 1, "t": 1}', '{"v": 1, "t": 1}', '{"v": 1, "t": 2}', '{"ignore": ["/t"]}');
