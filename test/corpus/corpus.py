@@ -89,12 +89,9 @@ def document_order(place):
     return [(len(token.encode()), token.encode()) for token in place]
 
 
-def member(value, key):
-    if isinstance(value, dict):
-        return value.get(key, ABSENT)
-    if isinstance(value, list) and key.isdigit() and int(key) < len(value):
-        return value[int(key)]
-    return ABSENT
+def inside(place, others):
+    """Is a place one of the others, or inside of one?"""
+    return any(place[:len(other)] == other for other in others)
 
 
 def value_at(document, place):
@@ -153,15 +150,20 @@ class Policy:
         self.root = Node()
         self.regions = []
 
-        groups = [{parse(pointer) for pointer in group} for group in stored.get("groups") or []]
-        if self.granularity == "entity":
+        # What is inside the ignored is ignored, and what is inside `latest` is part of it.
+        ignored = [parse(pointer) for pointer in stored.get("ignore") or []]
+        latest = [parse(pointer) for pointer in stored.get("latest") or []]
+        latest = [place for place in latest if not inside(place, ignored + [p for p in latest if p != place])]
+        groups = [{place for place in map(parse, group) if not inside(place, ignored + latest)}
+                  for group in stored.get("groups") or []]
+        if self.granularity == "entity" and () not in ignored + latest:
             groups.append({()})
-        for group in self.joined(groups):
+        for group in self.joined(group for group in groups if group):
             self.add(Region("group", group), group)
-        for pointer in stored.get("latest") or []:
-            self.add(Region("latest", [parse(pointer)]), [parse(pointer)])
-        for pointer in stored.get("ignore") or []:
-            self.at(parse(pointer)).region = IGNORED
+        for place in latest:
+            self.add(Region("latest", [place]), [place])
+        for place in ignored:
+            self.at(place).region = IGNORED
 
     @staticmethod
     def joined(groups):
@@ -190,13 +192,10 @@ class Policy:
 
     # ---- The same ----
 
-    def alike(self, a, b, node, left_out, out=False):
-        """Are two values the same, but for the regions that are left out?"""
-        if node is not None and node.region is not None:
-            out = left_out(node.region)
-        if out:
-            return node is None or all(
-                self.alike(member(a, key), member(b, key), below, left_out, True) for key, below in node.below.items())
+    def alike(self, a, b, node, left_out):
+        """Are two values the same, but for what is left out?"""
+        if node is not None and node.region is not None and left_out(node.region):
+            return True
         if node is not None and node.below:
             if isinstance(a, dict) and isinstance(b, dict):
                 return all(self.alike(a.get(key, ABSENT), b.get(key, ABSENT), node.below.get(key), left_out)
@@ -215,8 +214,6 @@ class Policy:
         versions = {"base": base, "local": local, "public": public}
         taken, paths = {}, set()
         for region in self.regions:
-            if not any(self.at(place).region is region for place in region.places):
-                continue  # a stronger kind has the same pointer
             taken[region] = self.whose(region, versions, newer, paths)
         merged = self.build(base, local, public, self.root, (), taken, newer, paths)
         outermost = [p for p in paths if not any(p != q and p[:len(q)] == q for q in paths)]
@@ -234,7 +231,13 @@ class Policy:
             return changed[0] if changed else None
         if region.kind == "latest":
             return newer
-        paths.update(place for place in region.places if not alike("local", "public", place))
+        for place in region.places:
+            if not alike("local", "public", place):
+                # Where a side deleted or replaced what is above, that is where it conflicts.
+                gone = [place[:depth] for depth in range(len(place))
+                        if isinstance(value_at(versions["base"], place[:depth]), dict)
+                        and not all(isinstance(value_at(versions[side], place[:depth]), dict) for side in OTHER)]
+                paths.add((gone + [place])[0])
         return None
 
     @staticmethod
@@ -246,49 +249,38 @@ class Policy:
             return local
         return {"local": local, "public": public}[newer]
 
-    def build(self, base, local, public, node, place, taken, newer, paths):
-        if node is not None and node.region is IGNORED:
-            return self.pick(base, local, public, newer)
+    def build(self, base, local, public, node, place, taken, newer, paths, region=None):
+        """The value at a place, which is in a region; adds to the paths where no region has it and it conflicts."""
         here = node or Node()
-        changed_local, changed_public = not self.same(base, local, here), not self.same(base, public, here)
-        if not changed_local and not changed_public:
+        if here.region is IGNORED:
             return self.pick(base, local, public, newer)
-        if not changed_public:
-            return local
-        if not changed_local:
-            return public
-        if self.same(local, public, here):
-            return self.pick(base, local, public, newer)
+        if region is None or here.region is not None:
+            region = here.region
+            changed_local, changed_public = not self.same(base, local, here), not self.same(base, public, here)
+            if not changed_local and not changed_public:
+                return self.pick(base, local, public, newer)
+            if not changed_public:
+                return local
+            if not changed_local:
+                return public
+            if self.same(local, public, here):
+                return self.pick(base, local, public, newer)
 
         objects = all(isinstance(value, dict) for value in (base, local, public))
-        if isinstance(here.region, Region):
-            side = {"local": local, "public": public}.get(taken[here.region], public)
-            if not objects or not here.below:
-                return side
-            # All of that side, but for what is a region of its own below.
-            result = {}
-            for key in local.keys() | public.keys():
-                below = here.below.get(key)
-                if below is None or below.region is None:
-                    value = side.get(key, ABSENT)
-                else:
-                    value = self.build(base.get(key, ABSENT), local.get(key, ABSENT), public.get(key, ABSENT), below,
-                                       place + (key,), taken, newer, paths)
-                if value is not ABSENT:
-                    result[key] = value
-            return result
+        if region is not None and not (objects and here.below):
+            return {"local": local, "public": public, None: base}[taken[region]]
         if objects:
             result = {}
             for key in local.keys() | public.keys():
                 value = self.build(base.get(key, ABSENT), local.get(key, ABSENT), public.get(key, ABSENT),
-                                   here.below.get(key), place + (key,), taken, newer, paths)
+                                   here.below.get(key), place + (key,), taken, newer, paths, region)
                 if value is not ABSENT:
                     result[key] = value
             return result
 
         # Inserted by both, or deleted or replaced by one: that takes along what is `latest` below.
         def kept(a, b):
-            return self.alike(a, b, here, lambda region: region is IGNORED or region.kind == "latest")
+            return self.alike(a, b, here, lambda found: found is IGNORED or found.kind == "latest")
         if kept(base, public):
             return local
         if kept(base, local):
@@ -847,6 +839,17 @@ def fit_ids(entities, too_long):
             for entity, value in entities.items()}
 
 
+def crossed(history):
+    """Merges that nobody did: of versions of a history that were made one after the other."""
+    versions = history["versions"]
+    for n in range(1, len(versions) - 1):
+        # One side goes back, the other goes on; and one falls behind, which meets more changes equally made.
+        picks = [(n, n - 1, n + 1), (n - 1, n + 1, n + 2)]
+        for base, ours, theirs in picks[:1 + (n + 2 < len(versions))]:
+            yield {"id": f"{history['id']}-{base}-{ours}-{theirs}", "format": history["format"], "column": "crossed",
+                   "base": versions[base], "ours": versions[ours], "theirs": versions[theirs]}
+
+
 def saved_again(entities, clock):
     """What the application of the demo does at each save: a new time, and floats computed anew."""
     entities = copy.deepcopy(entities)
@@ -882,7 +885,7 @@ def demo_merge():
     for entity in connections:
         if shapes[3] in (base[entity]["from"], base[entity]["to"]):
             theirs.pop(entity, None)
-    return {"id": "demo", "format": "immersive", "base": base, "ours": ours, "theirs": theirs}
+    return {"id": "demo", "format": "immersive", "column": "demo", "base": base, "ours": ours, "theirs": theirs}
 
 
 def policies_of(kind):
@@ -898,12 +901,12 @@ def policies_of(kind):
 # ---- The report --------------------------------------------------------------------
 
 class Report:
-    """Figures for each kind of file."""
+    """Figures for each kind of file; those of merges that nobody did do not count in the total."""
 
     def __init__(self):
         self.figures = collections.defaultdict(collections.Counter)
 
-    def add(self, kind, name, case):
+    def add(self, column, name, case):
         merge, verdicts = case.merge, case.verdicts.values()
         count = collections.Counter()
         if name == "entity":
@@ -926,18 +929,18 @@ class Report:
                     count[name, "all"] += 1
                     count[name, "all, as committed"] += good
                     if v.both:
+                        count[name, "merged, all"] += 1
                         count[name, "merged, as committed"] += good
-        self.figures[kind] += count
+        self.figures[column] += count
 
     def show(self):
-        kinds = sorted(kind for kind in self.figures if kind != "immersive")
-        kinds.sort(key=lambda kind: kind != "reactflow")
+        kinds = [kind for kind in self.figures if kind not in ("demo", "crossed")]
+        kinds.sort(key=lambda kind: (kind != "reactflow", kind))
         total = collections.Counter()
         for kind in kinds:
             total += self.figures[kind]
         columns = [(kind, self.figures[kind]) for kind in kinds] + [("total", total)]
-        if "immersive" in self.figures:
-            columns.append(("demo", self.figures["immersive"]))
+        columns += [(kind, self.figures[kind]) for kind in ("demo", "crossed") if kind in self.figures]
 
         def line(label, *cells):
             print(f"{label:40}" + "".join(f"{cell:>20}" for cell in cells))
@@ -954,7 +957,7 @@ class Report:
             def figures(label, wanted, of=None):
                 cells = []
                 for _, counts in columns:
-                    if not counts[name, "merges"]:
+                    if not counts[name, of or "merges"]:
                         cells.append("–")
                     elif of is None:
                         cells.append(str(counts[name, wanted]))
@@ -971,12 +974,13 @@ class Report:
             figures("  because a reference would dangle", "dangling")
             figures("merges without any conflict", "clean", "merges")
             figures("without conflict: as was committed", "all, as committed", "all")
-            figures("  those merged by property", "merged, as committed", "merged")
+            figures("  those merged by property", "merged, as committed", "merged, all")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("only", nargs="*", help="ids of merges and histories (m0025, h0011, demo), instead of all")
+    parser.add_argument("--crossed", action="store_true", help="merge versions of the histories, too; takes a minute more")
     parser.add_argument("--show", type=int, default=20, help="how many failures to print (default 20)")
     options = parser.parse_args()
     if not (FOLDER / "merges.jsonl.gz").is_file():
@@ -1000,20 +1004,24 @@ def main():
             return None
 
     turn = 0
-    for merge in [demo_merge()] + read_lines("merges.jsonl.gz"):
+    histories = read_lines("histories.jsonl.gz")
+    merges = [demo_merge()] + read_lines("merges.jsonl.gz")
+    if options.crossed:
+        merges += [merge for history in histories for merge in crossed(history)]
+    for merge in merges:
         if options.only and merge["id"] not in options.only:
             continue
         for version in ("base", "ours", "theirs", "merged"):
             if version in merge:
                 merge[version] = fit_ids(merge[version], too_long)
-        kind = merge["format"] + (", renumbered" if merge.get("id_unstable") else "")
+        column = merge.get("column") or merge["format"] + (", renumbered" if merge["id_unstable"] else "")
         for name, policy in policies_of(merge["format"]).items():
             check.where = f"{merge['id']} ({merge['format']}), {name}"
             case = guarded(Case(database, check, merge, policy, turn).run)
             if case is not None:
-                report.add(kind, name, case)
+                report.add(column, name, case)
             turn += 1
-    for history in read_lines("histories.jsonl.gz"):
+    for history in histories:
         if options.only and history["id"] not in options.only:
             continue
         history["versions"] = [fit_ids(version, too_long) for version in history["versions"]]

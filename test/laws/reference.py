@@ -9,11 +9,8 @@ A policy marks properties: those that are ignored, those that are `latest`, and
 the members of groups.  A mark owns what is below it up to the next mark.  The
 ordinary rules hold for what no mark owns (PLAIN).
 
-Where docs/merging.md leaves something open, an answer says so:
-
-    noisy   which of several values that are the same by the policy is taken
-    open    what becomes of a group's value whose container the other side
-            removed, where that container is ignored or `latest`
+Where docs/merging.md leaves open which of several values that are the same by
+the policy is taken, the answer is `noisy`.
 """
 
 import decimal
@@ -83,9 +80,9 @@ def parse_pointer(text):
 class Owner:
     """One ignored property, one `latest` value, one group, or PLAIN."""
 
-    def __init__(self, kind, paths=()):
+    def __init__(self, kind):
         self.kind = kind
-        self.paths = list(paths)
+        self.paths = []
 
 
 PLAIN = Owner("plain")
@@ -107,36 +104,25 @@ class Policy:
         self.root = Node()
         self.special = False
 
-        marks = {}
         groups = [[parse_pointer(text) for text in group] for group in policy.get("groups", ())]
         if policy.get("granularity") == "entity" or "granularity" not in policy:
             groups.append([()])
-        # A later kind beats an earlier one at the same pointer.
-        for group in self.joined(groups):
-            owner = Owner("group")
-            for path in group:
-                marks[path] = owner
-        for kind in ("latest", "ignore"):
-            for text in policy.get(kind, ()):
-                marks[parse_pointer(text)] = Owner(kind)
+        # What is ignored is so with all that is in it; what is `latest` with
+        # all but what is ignored; a group's value is what is left.
+        marks = {}
+        for kind, within in (("ignore", ("ignore",)), ("latest", ("ignore", "latest"))):
+            for path in sorted(map(parse_pointer, policy.get(kind, ())), key=len):
                 self.special = True
-
-        # What leads into what is ignored anyway says nothing new; a group that
-        # leads into another's value is one with it.
-        changed = True
-        while changed:
-            changed = False
-            for path in sorted(marks, key=len):
-                above = next((marks[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in marks), None)
-                mark = marks[path]
-                if above and above.kind == mark.kind and mark.kind != "latest":
-                    del marks[path]
-                    if mark is not above:
-                        for other in [other for other in marks if marks[other] is mark]:
-                            marks[other] = above
-                    changed = True
-                    break
-
+                if not self.covered(path, marks, within):
+                    marks[path] = Owner(kind)
+        # A shared pointer joins groups even where its value belongs to neither.
+        groups = self.joined(groups, lambda mine, its: mine == its)
+        groups = [[path for path in group if not self.covered(path, marks, ("ignore", "latest"))] for group in groups]
+        for group in self.joined(groups, lambda mine, its: mine[:len(its)] == its or its[:len(mine)] == mine):
+            owner = Owner("group")
+            for path in sorted(group, key=len):
+                if not self.covered(path, marks, ("group",)):
+                    marks[path] = owner
         self.special = self.special or self.tolerance > 0
         for path, owner in sorted(marks.items()):
             owner.paths.append(path)
@@ -148,14 +134,17 @@ class Policy:
         self.groups = [owner for owner in dict.fromkeys(marks.values()) if owner.kind == "group"]
 
     @staticmethod
-    def joined(groups):
-        """Groups that share a pointer are one."""
+    def covered(path, marks, kinds):
+        return any(marks[path[:length]].kind in kinds for length in range(len(path) + 1) if path[:length] in marks)
+
+    @staticmethod
+    def joined(groups, touching):
+        """Groups with pointers that touch are one."""
         result = []
-        for group in groups:
-            group = set(group)
+        for group in map(set, groups):
             apart = []
             for other in result:
-                if group & other:
+                if any(touching(mine, its) for mine in group for its in other):
                     group |= other
                 else:
                     apart.append(other)
@@ -178,7 +167,6 @@ class Answer:
         self.paths = []
         self.values = ([], [], [])  # base, local, public
         self.noisy = False
-        self.open = False
         self.seen = set()  # which rules were applied
 
 
@@ -207,24 +195,16 @@ class Merge:
             paths.sort(key=lambda path: [key_order(key) for key in path])
             answer.paths = [pointer(path) for path in paths]
             answer.values = tuple([at(document, path) for path in paths] for document in self.documents)
-            answer.noisy = answer.open = False
+            answer.noisy = False
         return answer
 
     # ---- Which values are the same ---------------------------------------------
 
-    def same(self, x, y, node, owner, counts, below=True, in_array=False):
-        """Whether two values are the same, as far as their owners count.
-        Without `below`, nothing below an owner that does not count counts."""
+    def same(self, x, y, node, owner, counts, in_array=False):
+        """Whether two values are the same, as far as their owners count."""
         if not counts(owner):
-            if equal(x, y):
-                return True
-            self.seen.add("difference in " + owner.kind + " left out")
-            if not below or not node or in_array:
-                return True
-            for key in node.children:
-                if not self.same(child(x, key), child(y, key),
-                                 *self.policy.owner_below(node, key, owner), counts, below):
-                    return False
+            if not equal(x, y):
+                self.seen.add("difference in " + owner.kind + " left out")
             return True
         if type(x) is not type(y):
             return False
@@ -235,7 +215,7 @@ class Merge:
                     inner = node.children.get(key)
                     if inner and inner.owner and (inner.owner.kind == "ignore" or not in_array):
                         its = inner.owner
-                if not self.same(x.get(key, MISSING), y.get(key, MISSING), inner, its, counts, below, in_array):
+                if not self.same(x.get(key, MISSING), y.get(key, MISSING), inner, its, counts, in_array):
                     return False
             return True
         if type(x) is list:
@@ -244,7 +224,7 @@ class Merge:
             for index, (a, b) in enumerate(zip(x, y)):
                 inner = node.children.get(str(index)) if node else None
                 its = inner.owner if inner and inner.owner and inner.owner.kind == "ignore" else owner
-                if not self.same(a, b, inner, its, counts, below, True):
+                if not self.same(a, b, inner, its, counts, True):
                     return False
             return True
         if x == y:
@@ -259,13 +239,12 @@ class Merge:
         return self.same(x, y, node, owner, lambda owner: owner.kind != "ignore")
 
     def same_but_latest(self, x, y, node, owner):
-        """Without `latest` values and all that is in them, which goes along
-        with what they are in.  (A group in them conflicts by itself.)"""
-        return self.same(x, y, node, owner, lambda owner: owner.kind not in ("ignore", "latest"), below=False)
+        """Without `latest` values, which go along with what they are in."""
+        return self.same(x, y, node, owner, lambda owner: owner.kind not in ("ignore", "latest"))
 
     def same_of(self, x, y, node, owner):
         """Only what belongs to this owner."""
-        return self.same(x, y, node, owner, lambda other: other is owner, below=False)
+        return self.same(x, y, node, owner, lambda other: other is owner)
 
     # ---- Groups ----------------------------------------------------------------
 
@@ -295,8 +274,8 @@ class Merge:
                     self.seen.add("group of one side")
 
     def settable(self, path):
-        """Where a value can be chosen: at the pointer, or at what has it in it
-        where that is no object in all three."""
+        """Where a member of a group is in conflict: at its pointer, or at what
+        it is in where that is not an object in all three."""
         for length in range(len(path)):
             if any(type(at(document, path[:length])) is not dict for document in self.documents):
                 self.seen.add("group in conflict where one side has no place for it")
@@ -311,7 +290,7 @@ class Merge:
         if owner is PLAIN:
             return self.plain(path, base, local, public, node)
         if owner.kind == "ignore":
-            return self.ignored(path, base, local, public, node, owner)
+            return self.ignored(base, local, public)
         return self.unit(path, base, local, public, node, owner)
 
     def plain(self, path, base, local, public, node):
@@ -346,7 +325,7 @@ class Merge:
         if type(local) is type(public) is dict and self.same_but_latest(local, public, node, PLAIN):
             self.seen.add("both inserted, with a latest value")
             self.answer.noisy = True  # merged, or the same but not quite equal?
-            return self.composed(path, base, local, public, node, PLAIN, "public", True)
+            return self.composed(path, base, local, public, node, PLAIN, "public")
         if type(base) is dict:
             if type(local) is not dict and type(public) is dict and self.same_but_latest(base, public, node, PLAIN):
                 self.seen.add("latest value taken along")
@@ -434,61 +413,48 @@ class Merge:
             return self.whole(path, public, node)
         self.seen.add("a special value with another in it")
         if side is None:
-            side = self.side_differing(base, local, public, node, owner)
-        return self.composed(path, base, local, public, node, owner, side, True)
+            side = self.side_differing(base, public, node, owner)
+        return self.composed(path, base, local, public, node, owner, side)
 
     @staticmethod
     def of(side, base, local, public):
         return {"local": local, "public": public, None: differing(base, local, public)}[side]
 
-    def side_differing(self, base, local, public, node, owner):
+    def side_differing(self, base, public, node, owner):
         """As `differing`, of what belongs to this owner only."""
-        exact = Merge(base, local, public, self.policy)
+        exact = Merge(base, public, public, self.policy)
         exact.tolerance = 0
         return "local" if exact.same_of(base, public, node, owner) else "public"
 
-    def ignored(self, path, base, local, public, node, owner):
+    def ignored(self, base, local, public):
         """In an object merged from both: from where it differs from the base."""
-        if not node.owners_below:
-            value = differing(base, local, public)
-            # Is a difference within the tolerance one?
-            if not equal(value, self.differing_more(base, local, public)):
-                self.answer.noisy = True
-            if not (equal(base, local) and equal(base, public)):
-                self.seen.add("ignored value of both" if not equal(base, local) and not equal(base, public)
-                              else "ignored value of one side")
-            return value
-        self.answer.noisy = True  # does what is in it and counts make a difference?
-        side = self.side_differing(base, local, public, node, owner)
-        return self.composed(path, base, local, public, node, owner, side, True)
+        sides = (not equal(base, local)) + (not equal(base, public))
+        if sides:
+            self.seen.add("ignored value of both" if sides == 2 else "ignored value of one side")
+        if sides == 2 and self.same_in_all(base, public, None, PLAIN):
+            # Does a value differ that is within the tolerance?
+            self.answer.noisy = True
+        return differing(base, local, public)
 
-    def differing_more(self, base, local, public):
-        return public if not self.same_in_all(base, public, None, PLAIN) else local
-
-    def composed(self, path, base, local, public, node, owner, side, outermost=False):
+    def composed(self, path, base, local, public, node, owner, side, inside=False):
         """The side's value where it belongs to this owner, and what other
         owners have in it as these say."""
         mine = local if side == "local" else public
-        if not outermost:
+        if inside and not (equal(base, local) and equal(base, public)):
             # An object that only one side changed comes with what is ignored
             # in it; here the one side may not be the owner's.
-            if not (equal(base, local) and equal(base, public)):
-                self.answer.noisy = True
+            self.answer.noisy = True
         if type(mine) is not dict:
-            self.look_for_lost(path, node, owner)
+            self.seen.add("latest value taken along")
             return mine
         result = {}
         for key in mine.keys() | node.children.keys():
             inner, its = self.policy.owner_below(node, key, owner)
             values = child(base, key), child(local, key), child(public, key)
             if its is not owner:
-                if its.kind != "ignore" and owner.kind != "group":
-                    # Is it to go with a container that lost?
-                    if type(base) is dict and (type(local) is not dict or type(public) is not dict):
-                        self.answer.open = True
                 value = self.property(path + (key,), *values, inner, its)
             elif inner and any(below.kind != "ignore" for below in inner.owners_below):
-                value = self.composed(path + (key,), *values, inner, owner, side)
+                value = self.composed(path + (key,), *values, inner, owner, side, True)
             else:
                 value = child(mine, key)
                 if inner and not (equal(values[0], values[1]) and equal(values[0], values[2])):
@@ -496,18 +462,6 @@ class Merge:
             if value is not MISSING:
                 result[key] = value
         return result
-
-    def look_for_lost(self, path, node, owner):
-        """The value is no object: `latest` values in it went along, members of
-        groups cannot be where they belong."""
-        for group, member in self.members_below(path, node):
-            side = self.decided[group]
-            if side and at(self.of(side, *self.documents), member) is not MISSING:
-                self.answer.open = True
-        if any(below.kind == "latest" for below in node.owners_below):
-            self.seen.add("latest value taken along")
-            if owner.kind == "ignore":
-                self.answer.open = True
 
 
 def merge(base, local, public, policy):

@@ -170,7 +170,7 @@ INSERT INTO t.bad (command, errcode, says) VALUES
 	($$ INSERT INTO diagsync.directory (id, name) VALUES ('', 'X') $$, '23514', 'id_length'),
 	($$ INSERT INTO diagsync.directory (id, name, storage_type, public_copy_id) VALUES ('x', 'X', 'public', 'p') $$, '23514', 'link'),
 	($$ INSERT INTO diagsync.directory (id, name, storage_type, public_copy_id) VALUES ('x', 'X', 'local', 'x') $$, '23514', 'link'),
-	($$ UPDATE diagsync.directory SET merge_policy = '{"granularity": "nonsense"}' WHERE id = 'l' $$, '23514', 'merge_policy');
+	($$ UPDATE diagsync.directory SET merge_policy = '{"granularity": "property"}' WHERE id = 'l' $$, '0A000', 'l');
 
 SELECT plan((SELECT count(*)::int FROM t.bad) + 24);
 SELECT t.refuses(command, errcode, says) FROM t.bad ORDER BY n;

@@ -3,7 +3,13 @@
 -- references.sql and both_policy.sql what "references" does.)
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(315);
+SELECT plan(442);
+
+-- As of now, also after a sync in the same statement.
+CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN t.show(diagsync.status(local));
+END $$;
 
 -- The HINT of a command that fails.
 CREATE FUNCTION t.hint(command text) RETURNS text LANGUAGE plpgsql AS $$
@@ -45,7 +51,7 @@ SELECT is(t.policy_of('l') ->> 'tolerance', '0.0001', 'and the directory has it'
 SELECT is(diagsync.set_merge_policy('l', NULL), NULL, 'a null resets it');
 SELECT is(t.policy_of('l'), NULL, '... in the directory, too');
 
--- Presets are written out, and mean the same when set once more.
+-- Presets are written out beside their name, and mean the same when set once more.
 CREATE TABLE t.preset (name text, policy jsonb);
 INSERT INTO t.preset VALUES
 	('immersive', '{"granularity": "property", "ignore": ["/last_seen"], "latest": [], "tolerance": 0.0001,
@@ -64,9 +70,9 @@ INSERT INTO t.preset VALUES
 	('reactflow', '{"granularity": "property", "ignore": ["/selected", "/dragging", "/resizing", "/positionAbsolute", "/measured"], "latest": [], "tolerance": 0,
 		"groups": [["/position", "/parentId", "/parentNode"], ["/width", "/height"], ["/style/width", "/style/height"], ["/source", "/sourceHandle"], ["/target", "/targetHandle"]],
 		"references": ["/source", "/target", "/parentId", "/parentNode"]}');
-SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name)), policy, name || ': written out as docs/presets.md has it') FROM t.preset;
+SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name)), policy || jsonb_build_object('preset', name), name || ': written out as docs/presets.md has it') FROM t.preset;
 SELECT is(diagsync.set_merge_policy('l', policy), policy, name || ': written out, it can be set again') FROM t.preset;
-SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name) || own), policy || own, format('%s: a key beside it replaces the preset''s: %s', name, own))
+SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name) || own), policy || jsonb_build_object('preset', name) || own, format('%s: a key beside it replaces the preset''s: %s', name, own))
   FROM t.preset, unnest(ARRAY['{"tolerance": 5}', '{"granularity": "entity"}', '{"ignore": ["/mine"], "groups": []}', '{"references": []}', '{"latest": [""]}']::jsonb[]) AS own;
 
 -- What each of them does.
