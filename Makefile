@@ -11,7 +11,7 @@ EXTENSION  = diagsync
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.control)
 
 .DEFAULT_GOAL := all
-.PHONY: help setup demo playground test test-stress
+.PHONY: help setup demo playground test test-laws test-stress corpus-report
 
 help:
 	@echo 'make                  build'
@@ -20,10 +20,13 @@ help:
 	@echo 'make demo             play examples/demo.sql on a throwaway server'
 	@echo 'make playground       keep a throwaway server with the examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
-	@echo '                        STAGES="regress pgtap isolation tap stress"  only these stages'
+	@echo '                        STAGES="regress pgtap ..."  only these stages of'
+	@echo '                          regress pgtap isolation tap laws corpus stress'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
+	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
+	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make setup            only install what the tests need'
 	@echo 'make clean            remove what was built'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
@@ -36,10 +39,19 @@ test-stress: export STRESS ?= --seconds 600
 test-stress:
 	@tools/test
 
+test-laws: export STAGES = laws
+test-laws: export LAWS ?= --triples 1000000
+test-laws:
+	@tools/test
+
+corpus-report: export STAGES = corpus
+corpus-report:
+	@tools/test
+
 export PG_CONFIG
 
 # Everything below is for the targets that build or install.
-ifneq (,$(filter-out help setup demo playground test test-stress,$(or $(MAKECMDGOALS),all)))
+ifneq (,$(filter-out help setup demo playground test test-laws test-stress corpus-report,$(or $(MAKECMDGOALS),all)))
 
 MODULE_big   = diagsync
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))

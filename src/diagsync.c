@@ -9,7 +9,13 @@
  *	  session.c    what a session remembers between triggers and statements
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
+ *	  jsonvalue.c  values inside binary jsonb, and objects made of them
  *	  document.c   documents compared by value, digests
+ *	  pointer.c    JSON Pointers
+ *	  preset.c     merge policies for known formats
+ *	  policy.c     merge policies, checked and parsed
+ *	  threeway.c   the three-way merge of a document
+ *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
@@ -17,6 +23,7 @@
  *	  weigh.c      an entity in three versions: what is a change, a conflict
  *	  candidate.c  the entities that have to be weighed
  *	  effect.c     what a sync does with an entity
+ *	  ties.c       what ties changed entities to each other by references
  *	  work.c       a sync at work, and the entities that it works on
  *	  lock.c       a batch of entities locked
  *	  apply.c      a batch of entities written
@@ -25,12 +32,14 @@
  *
  *	  trigger.c    the small triggers of the storage tables
  *	  books.c      the trigger that keeps the books
- *	  diagram.c    create_diagram, drop_diagram, set_storage_type
+ *	  diagram.c    create_diagram, drop_diagram, set_storage_type,
+ *				   set_merge_policy
  *	  entity.c     put, remove
  *	  link.c       share, clone, link, unlink
  *	  sync.c       push, pull
  *	  changes.c    changes, conflicts
  *	  resolve.c    resolve
+ *	  merge.c      merge
  *	  status.c     status, status_all, refresh
  *	  prune.c      prune
  */

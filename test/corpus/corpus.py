@@ -233,11 +233,10 @@ class Policy:
             return newer
         for place in region.places:
             if not alike("local", "public", place):
-                # Where a side deleted or replaced what is above, that is where it conflicts.
-                gone = [place[:depth] for depth in range(len(place))
-                        if isinstance(value_at(versions["base"], place[:depth]), dict)
-                        and not all(isinstance(value_at(versions[side], place[:depth]), dict) for side in OTHER)]
-                paths.add((gone + [place])[0])
+                # Where a side inserted, deleted or replaced it with what is above, it conflicts there.
+                above = [place[:depth] for depth in range(len(place))
+                         if not all(isinstance(value_at(version, place[:depth]), dict) for version in versions.values())]
+                paths.add((above + [place])[0])
         return None
 
     @staticmethod
@@ -303,10 +302,10 @@ class Verdict:
         if self.agreed:
             self.change = {side: None for side in OTHER}
         self.both = all(self.change.values())
-        self.conflict, self.paths, self.merged = None, [], ABSENT
+        self.conflict, self.paths, self.merged, self.merges = None, [], ABSENT, False
         if self.both:
             merge = policy.merge(base, local, public, newer)
-            self.merged, self.paths = merge.merged, merge.paths
+            self.merged, self.paths, self.merges = merge.merged, merge.paths, not merge.conflict
             if merge.conflict:
                 self.conflict = ("insert_insert" if base is ABSENT else "update_delete" if public is ABSENT
                                  else "delete_update" if local is ABSENT else "update_update")
@@ -326,7 +325,7 @@ class Verdict:
 
     def left_at(self, side):
         """What a sync that skips conflicts leaves there, of an entity that this side changed."""
-        return self.merged if self.both and self.merged is not ABSENT else getattr(self, side)
+        return self.merged if self.merges else getattr(self, side)
 
 
 def references_of(policy, document):
@@ -747,9 +746,8 @@ class Case:
             rule = self.newer
         if rule != "both":
             return getattr(v, rule)
-        if v.conflict == "dangling":
-            side = "local" if v.side == "both" else v.side
-            return getattr(v, OTHER[side]) if v.change[side] == "delete" else v.left_at(side)
+        if v.conflict == "dangling" and v.public is not ABSENT and v.local is not ABSENT:
+            return v.left_at(v.side)
         return v.local if v.public is ABSENT else v.public
 
     def check_copies(self, copies, before, found, expected):

@@ -66,11 +66,11 @@ CREATE FUNCTION t.dangling(diagram text) RETURNS text LANGUAGE sql AS $$
 		 WHERE diagram_id = diagram) AS r
 	 WHERE NOT EXISTS (SELECT FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND e.id = target) $$;
 
--- The conflicts as "arrow:local_change>public_change:kind:paths". (What the paths
--- of a deleted entity are nobody said.)
+-- The conflicts as "arrow:local_change>public_change:kind:paths", without those
+-- of a deleted entity.
 CREATE FUNCTION t.conflicts(l text) RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(format('%s:%s>%s:%s%s', entity_id, local_change, public_change, conflict,
-		CASE WHEN 'delete' IN (local_change, public_change) THEN '' ELSE ':' || array_to_string(paths, ',') END), ' ' ORDER BY entity_id), '') FROM diagsync.conflicts(l) $$;
+		CASE WHEN 'delete' IN (local_change, public_change) THEN '' ELSE ':' || (SELECT string_agg(path, ',' ORDER BY path) FROM unnest(paths) AS path) END), ' ' ORDER BY entity_id), '') FROM diagsync.conflicts(l) $$;
 
 -- A push or pull after a dry run, and what the dry run said where that was
 -- something else.
@@ -212,7 +212,7 @@ SELECT is(replace(t.try(deleter, how, direction, rule, batch, arrow), 'wire', 'a
 -- The pairs that are noted as accepted.
 CREATE FUNCTION t.accepted(l text) RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(DISTINCT least(id, a) || '-' || greatest(id, a), ' '), 'none') FROM diagsync_local.base, unnest(accepted) AS a WHERE diagram_id = l $$;
-CREATE FUNCTION t.settle(deleter text, how text, entity text, resolution text, doc jsonb, first text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION t.settle(deleter text, how text, entity text, resolution text, doc jsonb, first text, accepts boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	l text := concat_ws(' ', 'r', deleter, how, entity, resolution, first);
 	r diagsync.change;
@@ -228,7 +228,17 @@ BEGIN
 	SELECT * INTO c FROM diagsync.conflicts(l) WHERE entity_id = entity;
 	r := diagsync.resolve(l, entity, split_part(resolution, ' ', 1), doc, c.version);
 	IF r.conflict IS NOT NULL OR r.entity_id <> entity THEN RETURN 'returned: ' || r; END IF;
-	have := concat_ws('; ', t.status(l), t.see(l), t.accepted(l));
+	have := concat_ws('; ', t.status(l), t.see(l));
+	-- Edited once more, a reference that was kept in spite of the deletion is no
+	-- new conflict.
+	IF accepts THEN
+		BEGIN
+			PERFORM t.write(CASE deleter WHEN 'local' THEN 'far ' || l ELSE l END, 'arrow', '{"from": "box", "v": 3}');
+			RAISE SQLSTATE 'TT000' USING MESSAGE = t.status(l);
+		EXCEPTION WHEN SQLSTATE 'TT000' THEN
+			IF sqlerrm LIKE 'conflict%' THEN have := have || ', but edited again ' || sqlerrm; END IF;
+		END;
+	END IF;
 	-- A full comparison says the same, and no other sync is in the way.
 	IF t.show(diagsync.refresh(l)) <> t.status(l) THEN RETURN have || ', but refreshed ' || t.status(l); END IF;
 	have := have || '; ' || t.together(l, first);
@@ -238,47 +248,50 @@ BEGIN
 END $$;
 CREATE TABLE t.settled (deleter text, how text, entity text, resolution text, doc jsonb, want text);
 INSERT INTO t.settled VALUES
-	('local', 'insert', 'box', 'local', NULL, 'pending 1/1/0; x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('local', 'insert', 'box', 'public', NULL, 'pending 0/1/0; box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('local', 'insert', 'box', 'both', NULL, 'pending 0/1/0; box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('local', 'insert', 'box', 'merged', '{"v": 9}', 'pending 1/1/0; box9 x1 y1; none; arrow>box2 box9 x1 y1'),
-	('local', 'insert', 'box', 'newest local', NULL, 'pending 1/1/0; x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('local', 'insert', 'box', 'newest public', NULL, 'pending 0/1/0; box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('local', 'insert', 'arrow', 'local', NULL, 'pending 2/0/0; x1 y1; none; x1 y1'),
-	('local', 'insert', 'arrow', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('local', 'insert', 'arrow', 'both', NULL, 'in_sync 0/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('local', 'insert', 'arrow', 'merged', '{"from": "y", "v": 9}', 'pending 2/0/0; arrow>y9 x1 y1; none; arrow>y9 x1 y1'),
-	('local', 'insert', 'arrow', 'newest local', NULL, 'pending 2/0/0; x1 y1; none; x1 y1'),
-	('public', 'insert', 'box', 'local', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('public', 'insert', 'box', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('public', 'insert', 'box', 'both', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('public', 'insert', 'box', 'merged', '{"v": 9}', 'pending 2/0/0; arrow>box2 box9 x1 y1; none; arrow>box2 box9 x1 y1'),
-	('public', 'insert', 'box', 'newest public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('public', 'insert', 'box', 'newest local', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('public', 'insert', 'arrow', 'local', NULL, 'pending 1/1/0; arrow>box2 box1 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('public', 'insert', 'arrow', 'public', NULL, 'pending 0/1/0; box1 x1 y1; none; x1 y1'),
-	('public', 'insert', 'arrow', 'both', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('public', 'insert', 'arrow', 'merged', '{"from": "y", "v": 9}', 'pending 1/1/0; arrow>y9 box1 x1 y1; none; arrow>y9 x1 y1'),
-	('public', 'insert', 'arrow', 'newest public', NULL, 'pending 0/1/0; box1 x1 y1; none; x1 y1'),
-	('local', 'turn', 'arrow', 'local', NULL, 'pending 2/0/0; arrow>y1 x1 y1; none; arrow>y1 x1 y1'),
-	('local', 'turn', 'arrow', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('local', 'turn', 'arrow', 'both', NULL, 'in_sync 0/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('local', 'turn', 'box', 'local', NULL, 'pending 1/1/0; arrow>y1 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('public', 'turn', 'arrow', 'local', NULL, 'pending 1/1/0; arrow>box2 box1 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('public', 'turn', 'arrow', 'public', NULL, 'pending 0/1/0; arrow>y1 box1 x1 y1; none; arrow>y1 x1 y1'),
-	('public', 'turn', 'box', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow-box; arrow>box2 x1 y1, dangling: arrow>box'),
-	('public', 'turn', 'box', 'local', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('public', 'edit', 'box', 'both', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1'),
-	('local', 'edit', 'arrow', 'both', NULL, 'in_sync 0/0/0; arrow>box2 box1 x1 y1; none; arrow>box2 box1 x1 y1');
-SELECT is(t.settle(deleter, how, entity, resolution, doc, first), want, format('deleted by the %s side, %s; %s resolved as %s, then %s first', deleter, how, entity, resolution, first))
+	('local', 'insert', 'box', 'local', NULL, 'pending 1/1/0; x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('local', 'insert', 'box', 'public', NULL, 'pending 0/1/0; box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('local', 'insert', 'box', 'both', NULL, 'pending 0/1/0; box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('local', 'insert', 'box', 'merged', '{"v": 9}', 'pending 1/1/0; box9 x1 y1; arrow>box2 box9 x1 y1'),
+	('local', 'insert', 'box', 'newest local', NULL, 'pending 1/1/0; x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('local', 'insert', 'box', 'newest public', NULL, 'pending 0/1/0; box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('local', 'insert', 'arrow', 'local', NULL, 'pending 2/0/0; x1 y1; x1 y1'),
+	('local', 'insert', 'arrow', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('local', 'insert', 'arrow', 'both', NULL, 'in_sync 0/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('local', 'insert', 'arrow', 'merged', '{"from": "y", "v": 9}', 'pending 2/0/0; arrow>y9 x1 y1; arrow>y9 x1 y1'),
+	('local', 'insert', 'arrow', 'newest local', NULL, 'pending 2/0/0; x1 y1; x1 y1'),
+	('public', 'insert', 'box', 'local', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('public', 'insert', 'box', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('public', 'insert', 'box', 'both', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('public', 'insert', 'box', 'merged', '{"v": 9}', 'pending 2/0/0; arrow>box2 box9 x1 y1; arrow>box2 box9 x1 y1'),
+	('public', 'insert', 'box', 'newest public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('public', 'insert', 'box', 'newest local', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('public', 'insert', 'arrow', 'local', NULL, 'pending 1/1/0; arrow>box2 box1 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('public', 'insert', 'arrow', 'public', NULL, 'pending 0/1/0; box1 x1 y1; x1 y1'),
+	('public', 'insert', 'arrow', 'both', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('public', 'insert', 'arrow', 'merged', '{"from": "y", "v": 9}', 'pending 1/1/0; arrow>y9 box1 x1 y1; arrow>y9 x1 y1'),
+	('public', 'insert', 'arrow', 'newest public', NULL, 'pending 0/1/0; box1 x1 y1; x1 y1'),
+	('local', 'turn', 'arrow', 'local', NULL, 'pending 2/0/0; arrow>y1 x1 y1; arrow>y1 x1 y1'),
+	('local', 'turn', 'arrow', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('local', 'turn', 'arrow', 'both', NULL, 'in_sync 0/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('local', 'turn', 'box', 'local', NULL, 'pending 1/1/0; arrow>y1 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('public', 'turn', 'arrow', 'local', NULL, 'pending 1/1/0; arrow>box2 box1 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('public', 'turn', 'arrow', 'public', NULL, 'pending 0/1/0; arrow>y1 box1 x1 y1; arrow>y1 x1 y1'),
+	('public', 'turn', 'box', 'public', NULL, 'pending 1/0/0; arrow>box2 x1 y1; arrow>box2 x1 y1, dangling: arrow>box'),
+	('public', 'turn', 'box', 'local', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('public', 'edit', 'box', 'both', NULL, 'pending 2/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1'),
+	('local', 'edit', 'arrow', 'both', NULL, 'in_sync 0/0/0; arrow>box2 box1 x1 y1; arrow>box2 box1 x1 y1');
+SELECT is(t.settle(deleter, how, entity, resolution, doc, first, want LIKE '%dangling%'), want, format('deleted by the %s side, %s; %s resolved as %s, then %s first', deleter, how, entity, resolution, first))
   FROM t.settled, unnest('{pull,push}'::text[]) AS first ORDER BY deleter, how, entity, resolution, first;
 
 -- "merged" is looked at again.
-SELECT t.scene('again', 'local', 'insert', beside => false);
-SELECT is(jsonb_build_array(entity_id, conflict, paths, local), '["arrow", "dangling", ["/to"], {"to": "box", "v": 9}]', 'merged into what dangles: it comes back with that') FROM diagsync.resolve('again', 'arrow', 'merged', '{"to": "box", "v": 9}');
-SELECT alike(t.status('again'), 'conflict %/2', '... and both stay in conflict');
-SELECT is(jsonb_build_array(entity_id, conflict), '["arrow", null]', 'merged into what does not') FROM diagsync.resolve('again', 'arrow', 'merged', '{"to": "y", "v": 9}');
-SELECT is(t.together('again'), 'arrow9 x1 y1', '... settles it');
+SELECT t.scene('again ' || n, 'local', 'insert', beside => false) FROM generate_series(1, 3) AS n;
+SELECT is(jsonb_build_array(entity_id, conflict, paths, local), '["arrow", "dangling", ["/from"], {"from": "box", "v": 9}]', 'merged into what dangles: it comes back with that') FROM diagsync.resolve('again 1', 'arrow', 'merged', '{"from": "box", "v": 9}');
+SELECT alike(t.status('again 1'), 'conflict %/2', '... and both are in conflict still');
+SELECT t.write('again 2', 'y', NULL);
+SELECT t.write('far again 2', 'y', '{"v": 1}');
+SELECT is(jsonb_build_array(entity_id, conflict), '["arrow", null]', 'merged into what refers to another deleted entity of its own end') FROM diagsync.resolve('again 2', 'arrow', 'merged', '{"from": "y", "v": 9}');
+SELECT is(jsonb_build_array(entity_id, conflict), '["arrow", null]', 'merged into what dangles not') FROM diagsync.resolve('again 3', 'arrow', 'merged', '{"from": "y", "v": 9}');
+SELECT is(t.together('again 3'), 'arrow>y9 x1 y1', '... settles it');
 
 -- A version that moved on.
 SELECT t.scene('moved', 'public', 'insert', beside => false);
@@ -342,7 +355,7 @@ BEGIN
 END $$;
 SELECT is(t.look('{"box": {}, "z": {}}', '{"box": null}', public), want, format('box is deleted, the other end has %s', public)) FROM (VALUES
 	('{"a": {"from": "box"}}'::jsonb, 'conflict 1/1/2 a:>insert:dangling:/from box:delete>:dangling'),
-	('{"a": {"from": "box", "to": "box"}}', 'conflict 1/1/2 a:>insert:dangling:/to,/from box:delete>:dangling'),
+	('{"a": {"from": "box", "to": "box"}}', 'conflict 1/1/2 a:>insert:dangling:/from,/to box:delete>:dangling'),
 	('{"a": {"from": "z", "to": "box"}}', 'conflict 1/1/2 a:>insert:dangling:/to box:delete>:dangling'),
 	('{"a": {"from": "box"}, "b": {"parent": "box"}}', 'conflict 1/2/3 a:>insert:dangling:/from b:>insert:dangling:/parent box:delete>:dangling'),
 	('{"a": {"members": ["z", "box"]}}', 'conflict 1/1/2 a:>insert:dangling:/members box:delete>:dangling'),
@@ -374,7 +387,7 @@ SELECT is(t.look(docs, local, public, policy), want, what) FROM (VALUES
 	('it refers to itself and is changed there', '{"box": {"from": "box"}}', '{"box": null}', '{"box": {"from": "box", "v": 1}}', '{}', 'conflict 1/1/1 box:delete>update:delete_update'),
 	('an edit that was undone refers to it', '{"box": {}, "a": {"from": "box"}}', '{"box": null}', '{"a": {"from": "box"}}', '{}', 'pending 1/0/0 '),
 	('inserted and deleted again, and never there', '{}', '{"box": null}', '{"a": {"from": "box"}}', '{}', 'pending 0/1/0 '),
-	('two deleted, one refers to both', '{"a": {}, "b": {}}', '{"a": null, "b": null}', '{"c": {"from": "a", "to": "b"}}', '{}', 'conflict 2/1/3 a:delete>:dangling b:delete>:dangling c:>insert:dangling:/to,/from'),
+	('two deleted, one refers to both', '{"a": {}, "b": {}}', '{"a": null, "b": null}', '{"c": {"from": "a", "to": "b"}}', '{}', 'conflict 2/1/3 a:delete>:dangling b:delete>:dangling c:>insert:dangling:/from,/to'),
 	('each deletes what the other refers to', '{"a": {}, "b": {}}', '{"a": null, "c": {"to": "b"}}', '{"b": null, "d": {"to": "a"}}', '{}', 'conflict 2/2/4 a:delete>:dangling b:>delete:dangling c:insert>:dangling:/to d:>insert:dangling:/to'),
 	('they conflict anyway: each keeps its kind', '{"box": {}, "a": {}}', '{"box": null, "a": {"v": 1}}', '{"box": {"v": 1}, "a": {"from": "box"}}', '{}', 'conflict 2/2/2 a:update>update:update_update: box:delete>update:delete_update'),
 	('the deleted one conflicts anyway', '{"box": {}}', '{"box": null}', '{"box": {"v": 1}, "a": {"from": "box"}}', '{}', 'conflict 1/2/2 a:>insert:dangling:/from box:delete>update:delete_update'),
@@ -540,15 +553,15 @@ SELECT is(t.several(format('several %s %s %s %s', deleter, direction, batch, n),
 CREATE FUNCTION t.chance(n int) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT 'e' || floor(random() * n) $$;
 CREATE FUNCTION t.random_edits(diagram text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	id text;
+	one text;
 BEGIN
 	FOR i IN 1 .. 8 LOOP
-		id := t.chance(14);
+		one := t.chance(14);
 		IF random() < 0.4 THEN
 			-- A tidy application: it deletes what refers to it as well.
-			PERFORM t.write(diagram, e.id, NULL) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND (e.id = random_edits.id OR e.doc ->> 'to' = random_edits.id);
+			PERFORM t.write(diagram, e.id, NULL) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND (e.id = one OR e.doc ->> 'to' = one);
 		ELSE
-			PERFORM t.write(diagram, id, jsonb_build_object('v', floor(random() * 3), 'to', e.id)) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND e.id <> random_edits.id ORDER BY random() LIMIT 1;
+			PERFORM t.write(diagram, one, jsonb_build_object('v', floor(random() * 3), 'to', e.id)) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND e.id <> one ORDER BY random() LIMIT 1;
 		END IF;
 	END LOOP;
 	-- Whatever dangles by now goes, too.
