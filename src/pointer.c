@@ -19,6 +19,7 @@ pointer_parse(JsonPointer *pointer, const char *text, int len)
 {
 	const char *end = text + len;
 	int			slashes = 0;
+	char	   *names;
 
 	pointer->count = 0;
 	pointer->keys = NULL;
@@ -29,10 +30,11 @@ pointer_parse(JsonPointer *pointer, const char *text, int len)
 	for (const char *c = text; c < end; c++)
 		slashes += *c == '/';
 	pointer->keys = palloc(slashes * sizeof(JsonKey));
+	names = palloc(len);
 
 	while (text < end)
 	{
-		char	   *name = palloc(len);
+		char	   *name = names;
 		int			n = 0;
 
 		for (text++; text < end && *text != '/'; text++)
@@ -47,6 +49,7 @@ pointer_parse(JsonPointer *pointer, const char *text, int len)
 		pointer->keys[pointer->count].name = name;
 		pointer->keys[pointer->count].len = n;
 		pointer->count++;
+		names += n;
 	}
 	return true;
 }

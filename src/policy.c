@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 
@@ -63,6 +64,7 @@ make_node(JsonKey key)
 static PolicyNode *
 node_at(PolicyNode *node, const JsonPointer *pointer)
 {
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < pointer->count; i++)
 	{
 		PolicyNode *child = unconstify(PolicyNode *,
@@ -243,6 +245,7 @@ parse_member(Parsing *parsing, JsonKey name, JsonValue value)
 static void
 forget_units(PolicyNode *node)
 {
+	check_stack_depth();
 	node->latest = false;
 	node->group = NO_GROUP;
 	for (int i = 0; i < node->count; i++)
@@ -256,6 +259,7 @@ forget_units(PolicyNode *node)
 static void
 join_groups(Parsing *parsing, PolicyNode *node, int around)
 {
+	check_stack_depth();
 	if (node->ignore)
 	{
 		forget_units(node);
@@ -283,6 +287,7 @@ join_groups(Parsing *parsing, PolicyNode *node, int around)
 static void
 finish_node(Parsing *parsing, PolicyNode *node)
 {
+	check_stack_depth();
 	if (node->group != NO_GROUP)
 		node->group = leader_of(parsing, node->group);
 	for (int i = 0; i < node->count; i++)
@@ -299,6 +304,7 @@ finish_node(Parsing *parsing, PolicyNode *node)
 static void
 forget_groups(PolicyNode *node)
 {
+	check_stack_depth();
 	node->group = NO_GROUP;
 	for (int i = 0; i < node->count; i++)
 		forget_groups(node->children[i]);

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "reference.h"
 
 /*
@@ -86,6 +88,7 @@ add_led(JsonBuild *build, JsonKey key, JsonValue value,
 	JsonKey		inner_key = {NULL, 0};
 	JsonValue	inner;
 
+	check_stack_depth();
 	if (json_is_string(value))
 	{
 		json_build_add(build, key, to, NULL);

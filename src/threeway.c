@@ -331,6 +331,7 @@ static void
 weigh_groups_inside(Weighing *weighing, const PolicyNode *node,
 					const Three *inside, const Three *values, bool in_conflict)
 {
+	check_stack_depth();
 	for (int i = 0; i < node->count; i++)
 	{
 		const PolicyNode *child = node->children[i];
