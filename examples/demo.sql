@@ -641,9 +641,71 @@ SELECT local_id, state, local_changes, public_changes, conflicts
   FROM diagsync.status('architecture')
 :end
 
-\echo '9. Level'
-\echo '========'
-\echo 'Your colleague has yet to pull section 7. A last push and pull on each side:'
+\echo '9. Property by property'
+\echo '======================='
+\echo 'A merge policy makes it finer: edits of different properties merge, noise is no'
+\echo 'change, and no connection is left without its end. There are presets for known'
+\echo 'formats; set_merge_policy() returns what the preset means.'
+\echo
+
+SELECT jsonb_pretty(diagsync.set_merge_policy('architecture',
+                                              '{"preset": "immersive"}')) AS policy;
+
+SELECT diagsync.set_merge_policy('architecture-colleague',
+                                 '{"preset": "immersive"}') ->> 'granularity' AS granularity;
+
+\echo 'First both of you take what the other did. Then your colleague moves a shape,'
+\echo 'and draws a connection to another one; you recolor the first, and remove the'
+\echo 'second.'
+\echo
+
+SELECT success, documents_updated FROM diagsync.push('architecture');
+
+SELECT success, documents_updated FROM diagsync.pull('architecture-colleague');
+
+UPDATE diagsync_local.entity
+   SET doc = jsonb_set(doc, '{position,y}', '2.2')
+ WHERE diagram_id = 'architecture-colleague' AND id = 'shape-backend';
+
+SELECT diagsync.put('architecture-colleague', '[
+    {"id": "link-mobile-cron", "type": "entity",
+     "template": "#connection-template", "text": "is told of",
+     "color": "#333333", "from": "shape-mobile", "to": "shape-cron"}]');
+
+SELECT success, documents_updated FROM diagsync.push('architecture-colleague');
+
+UPDATE diagsync_local.entity
+   SET doc = doc || '{"color": "#7D3C98"}'
+ WHERE diagram_id = 'architecture' AND id = 'shape-backend';
+
+SELECT diagsync.remove('architecture', '{shape-cron,link-cron-prune}');
+
+SELECT entity_id, local_change, public_change, conflict, paths
+  FROM diagsync.changes('architecture');
+
+:check('The shape that both edited is no conflict; the connection to what you removed is.',
+       array_agg(format('%s %s', entity_id, conflict) ORDER BY entity_id COLLATE "C")
+       = '{"link-cron-prune ","link-mobile-cron dangling","shape-backend ","shape-cron dangling"}')
+  FROM diagsync.changes('architecture')
+:end
+
+\echo 'You see that your colleague needs the shape, and keep it.'
+\echo
+
+SELECT entity_id, side, conflict, local->>'text' AS text
+  FROM diagsync.resolve('architecture', 'shape-cron', 'public');
+
+SELECT * FROM diagsync.push('architecture') \gx
+
+:check('The shape has its new place and its new color, on both ends.',
+       count(*) = 2 AND bool_and(doc @> '{"color": "#7D3C98", "position": {"y": 2.2}}'))
+  FROM diagsync.entity
+ WHERE diagram_id IN ('architecture', 'architecture-shared') AND id = 'shape-backend'
+:end
+
+\echo '10. Level'
+\echo '========='
+\echo 'A last push and pull on each side:'
 \echo
 
 SELECT success, documents_updated, inserted, updated, deleted
