@@ -72,7 +72,6 @@ effect_copies(const Entity *entity)
 static Resolution
 newest_of(const Entity *entity)
 {
-	bool		dangles = entity->conflict == CONFLICT_DANGLING;
 	const Ties *ties = entity->ties;
 	ListCell   *lc;
 
@@ -80,11 +79,7 @@ newest_of(const Entity *entity)
 		return ties->stays_deleted ? RESOLUTION_LOCAL : RESOLUTION_PUBLIC;
 	if (ties != NULL && ties->referred_to && entity->public.doc == NULL)
 		return ties->stays_deleted ? RESOLUTION_PUBLIC : RESOLUTION_LOCAL;
-	if (!dangles)
-		return entity->local.at > entity->public.at ?
-			RESOLUTION_LOCAL : RESOLUTION_PUBLIC;
-
-	foreach(lc, ties->targets)
+	foreach(lc, ties != NULL ? ties->targets : NIL)
 	{
 		const Target *target = lfirst(lc);
 
@@ -92,7 +87,10 @@ newest_of(const Entity *entity)
 			return target->deleted_locally ? RESOLUTION_LOCAL :
 				RESOLUTION_PUBLIC;
 	}
-	return RESOLUTION_BOTH;
+	if (entity->conflict == CONFLICT_DANGLING)
+		return RESOLUTION_BOTH;
+	return entity->local.at > entity->public.at ?
+		RESOLUTION_LOCAL : RESOLUTION_PUBLIC;
 }
 
 /*

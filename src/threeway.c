@@ -353,6 +353,10 @@ weigh_groups_inside(Weighing *weighing, const PolicyNode *node,
 	}
 }
 
+static int	weigh_objects(Weighing *weighing, const PolicyNode *node,
+						  Member *member, const Three *values, int state,
+						  Part *part);
+
 /*
  * Weigh a value as a whole: that is no object on some side, or of a unit.
  */
@@ -367,6 +371,11 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 
 	if (node != NULL && node->latest_below)
 		firm = compare(weighing, node, true, values);
+
+	/* Both sides made it the same object, but for what is "latest" inside. */
+	if ((state & DIFFER) && !(firm & DIFFER) &&
+		json_is_object(values->local) && json_is_object(values->public))
+		return weigh_objects(weighing, node, member, values, state, part);
 
 	if (member != NULL)
 	{
@@ -440,8 +449,12 @@ cursor_next(Cursor *cursor)
 static void
 cursor_open(Cursor *cursor, JsonValue object)
 {
-	json_members(&cursor->members, object);
-	cursor_next(cursor);
+	cursor->more = false;
+	if (json_is_object(object))
+	{
+		json_members(&cursor->members, object);
+		cursor_next(cursor);
+	}
 }
 
 /* The value under a key, which comes next if it is there. */
@@ -459,14 +472,14 @@ cursor_take(Cursor *cursor, JsonKey key)
 }
 
 /*
- * Weigh three objects, member by member.
+ * Weigh objects, member by member; a base that is no object has none.  "state"
+ * is what is known of their state.
  */
 static int
 weigh_objects(Weighing *weighing, const PolicyNode *node, Member *member,
-			  const Three *values, Part *part)
+			  const Three *values, int state, Part *part)
 {
 	Cursor		cursors[3];
-	int			state = 0;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -551,7 +564,7 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 				BOTH_CHANGED;
 		}
 	}
-	return weigh_objects(weighing, node, NULL, values, part);
+	return weigh_objects(weighing, node, NULL, values, 0, part);
 }
 
 /*
@@ -567,14 +580,7 @@ weigh(Weighing *weighing, const PolicyNode *node, Member *member,
 
 	if (node != NULL && node->ignore)
 	{
-		if (member != NULL)
-		{
-			part->kind = PART_OF_UNIT;
-			part->unit = member->unit;
-			part->values = *values;
-		}
-		else
-			set_value(part, settle(weighing->threeway, values));
+		set_value(part, settle(weighing->threeway, values));
 		return 0;
 	}
 
@@ -591,7 +597,7 @@ weigh(Weighing *weighing, const PolicyNode *node, Member *member,
 	if (member == NULL)
 		return weigh_property(weighing, node, values, part);
 	if (node != NULL && node->latest_below && are_objects(values))
-		state = weigh_objects(weighing, node, member, values, part);
+		state = weigh_objects(weighing, node, member, values, 0, part);
 	else
 		state = weigh_whole(weighing, node, member, values, part);
 	if (own.unit != NULL && (own.state & DIFFER))

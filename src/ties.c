@@ -128,13 +128,14 @@ list_has(List *ids, const char *id)
 }
 
 /*
- * The references of one version of an entity that lead to what an end deleted.
- * "at" is when the version was edited.
+ * The references of one version of an entity that lead to what an end deleted, as
+ * a list of Tie.  "at" is when the version was edited.
  */
-static void
+static List *
 find_deleted(TieSet *set, const Entity *entity, const Jsonb *doc, bool locally,
 			 TimestampTz at)
 {
+	List	   *pairs = NIL;
 	ReferenceScan scan;
 	JsonValue	id;
 
@@ -143,8 +144,7 @@ find_deleted(TieSet *set, const Entity *entity, const Jsonb *doc, bool locally,
 	{
 		char	   *other = pnstrdup(id.data, id.len);
 		Deletion	deletion;
-		Tie			tie = {.kind = TIE_REFERRED_TO, .id = other,
-		.other = entity->id, .deleted_locally = locally};
+		Tie		   *tie;
 
 		if (strcmp(other, entity->id) == 0 ||
 			!reader_is_deleted(set->reader, CStringGetTextDatum(other), locally,
@@ -152,9 +152,30 @@ find_deleted(TieSet *set, const Entity *entity, const Jsonb *doc, bool locally,
 			list_has(deletion.accepted, entity->id) ||
 			list_has(entity->accepted, other))
 			continue;
-		tie.at = Max(at, deletion.left_at);
-		tie.deleted_at = deletion.at;
-		put_tie(set, set->pairs, &tie);
+		tie = palloc0(sizeof(Tie));
+		tie->kind = TIE_REFERRED_TO;
+		tie->id = other;
+		tie->other = entity->id;
+		tie->deleted_locally = locally;
+		tie->at = Max(at, deletion.left_at);
+		tie->deleted_at = deletion.at;
+		pairs = lappend(pairs, tie);
+	}
+	return pairs;
+}
+
+static void
+put_pairs(TieSet *set, List *pairs, bool keep)
+{
+	ListCell   *lc;
+
+	foreach(lc, pairs)
+	{
+		Tie		   *tie = lfirst(lc);
+
+		if (keep)
+			tie->at = DT_NOEND;
+		put_tie(set, set->pairs, tie);
 	}
 }
 
@@ -199,20 +220,29 @@ find_duplicates(TieSet *set, const Entity *entity, const Jsonb *doc)
 static void
 find_ties(TieSet *set, Entity *entity)
 {
-	/* What both sides edited keeps what it refers to, by the rule "newest". */
-	bool		both = entity->local_change != CHANGE_NONE &&
-		entity->public_change != CHANGE_NONE;
 	const Jsonb *local_doc = entity->merges ? entity_merged(entity)->doc :
 		entity->local.doc;
 	const Jsonb *public_doc = entity->merges ? entity_merged(entity)->doc :
 		entity->public.doc;
+	List	   *deleted_publicly = NIL;
+	List	   *deleted_locally = NIL;
+	bool		crossed;
 
 	if (entity->local_change != CHANGE_NONE)
-		find_deleted(set, entity, local_doc, false,
-					 both ? DT_NOEND : entity->local.at);
+		deleted_publicly = find_deleted(set, entity, local_doc, false,
+										entity->local.at);
 	if (entity->public_change != CHANGE_NONE)
-		find_deleted(set, entity, public_doc, true,
-					 both ? DT_NOEND : entity->public.at);
+		deleted_locally = find_deleted(set, entity, public_doc, true,
+									   entity->public.at);
+
+	/*
+	 * Where either version refers to what the other end deleted, "newest" has
+	 * none to fall back to: what it refers to is kept.
+	 */
+	crossed = deleted_publicly != NIL && deleted_locally != NIL;
+	put_pairs(set, deleted_publicly, crossed);
+	put_pairs(set, deleted_locally, crossed);
+
 	if (set->duplicates && entity->local_change != CHANGE_NONE)
 		find_duplicates(set, entity, local_doc);
 }

@@ -253,21 +253,17 @@ class Policy:
         here = node or Node()
         if here.region is IGNORED:
             return self.pick(base, local, public, newer)
-        if region is None or here.region is not None:
-            region = here.region
-            changed_local, changed_public = not self.same(base, local, here), not self.same(base, public, here)
-            if not changed_local and not changed_public:
-                return self.pick(base, local, public, newer)
-            if not changed_public:
-                return local
-            if not changed_local:
-                return public
-            if self.same(local, public, here):
-                return self.pick(base, local, public, newer)
-
+        region = here.region or region
+        side = taken[region] if region is not None else None
         objects = all(isinstance(value, dict) for value in (base, local, public))
-        if region is not None and not (objects and here.below):
-            return {"local": local, "public": public, None: base}[taken[region]]
+        if side is not None and not (objects and here.below):
+            return {"local": local, "public": public}[side]
+        changed = [name for name, value in (("local", local), ("public", public)) if not self.same(base, value, here)]
+        if not changed or self.same(local, public, here):
+            return self.pick(base, local, public, newer)
+        if len(changed) == 1 and side in (None, changed[0]):
+            return local if changed == ["local"] else public
+
         if objects:
             result = {}
             for key in local.keys() | public.keys():
@@ -493,7 +489,6 @@ class Case:
         self.newer = ("local", "public")[turn // 2 % 2]
         self.policy_first = turn % 2 == 0
         self.order = (("push", "pull"), ("pull", "push"))[turn // 4 % 2]
-        self.turn = turn
         self.policy = None
         self.verdicts = {}
 
@@ -565,7 +560,7 @@ class Case:
         return {row[0]: (Merge(document(row[1]), row[2], row[3]), row[4:]) for row in rows}
 
     def check_merge(self):
-        check, found = self.check, {}
+        check = self.check
         triples = {entity: (v.base, v.local, v.public) for entity, v in self.verdicts.items()}
         found = self.call_merge(triples)
         check(found.keys() == triples.keys(), "merge(): a row for each entity")
@@ -768,8 +763,8 @@ class Case:
                 expected[side][entity] = new[entity]
             for entity, value in expected[side].items():
                 leads = found[side].get(entity)
-                if entity not in new and leads is not None and any(target in ids for _, target in references_of(self.policy, value)) \
-                        and equal(self.bare(leads, None), self.bare(value, None)):
+                follows = any(target in ids for _, target in references_of(self.policy, value))
+                if follows and entity not in new and leads is not None and equal(self.bare(leads, None), self.bare(value, None)):
                     expected[side][entity] = leads
 
     def bare(self, value, entity):
@@ -830,11 +825,13 @@ def read_lines(name):
 
 def fit_ids(entities, too_long):
     """Ids that diagsync takes: longer ones end in a digest."""
-    for entity in entities:
+    fit = {}
+    for entity, value in entities.items():
         if len(entity) > LONGEST_ID:
             too_long.add(entity)
-    return {entity if len(entity) <= LONGEST_ID else entity[:LONGEST_ID - 9] + "-" + hashlib.sha256(entity.encode()).hexdigest()[:8]: value
-            for entity, value in entities.items()}
+            entity = entity[:LONGEST_ID - 9] + "-" + hashlib.sha256(entity.encode()).hexdigest()[:8]
+        fit[entity] = value
+    return fit
 
 
 def crossed(history):

@@ -56,10 +56,6 @@ def at(document, path):
     return document
 
 
-def replaced(document, path, value):
-    return {**document, path[0]: replaced(document[path[0]], path[1:], value)} if path else value
-
-
 def key_order(key):
     """The order of keys in a jsonb object."""
     key = key.encode()
@@ -257,10 +253,14 @@ class Merge:
             for path in group.paths:
                 base, local, public = (at(document, path) for document in self.documents)
                 node = self.node_of(path)
-                local_changed |= not self.same_of(base, local, node, group)
-                public_changed |= not self.same_of(base, public, node, group)
-                if not self.same_of(local, public, node, group):
+                by_local = not self.same_of(base, local, node, group)
+                by_public = not self.same_of(base, public, node, group)
+                # What nobody changed is in no conflict, though two numbers
+                # close to a third need not be close to each other.
+                if (by_local or by_public) and not self.same_of(local, public, node, group):
                     differing_members.append(path)
+                local_changed |= by_local
+                public_changed |= by_public
             if local_changed and public_changed:
                 self.decided[group] = "public"
                 if differing_members:
@@ -355,19 +355,14 @@ class Merge:
             self.seen.add("conflict of the whole document")
 
     def whole(self, path, value, node):
-        """A side's value with all that is in it, but for members of a group
-        that takes the other side's values.  These differ only by what the
-        policy does not count, but a group is not to be mixed from both."""
+        """A side's value with all that is in it.  Where it holds members of a
+        group that takes the other side's values, these differ only by what the
+        policy does not count."""
         for group, member in self.members_below(path, node):
             side = self.decided[group]
-            wanted = at(self.of(side, *self.documents), member)
-            its = at(value, member[len(path):])
-            if side and not equal(its, wanted):
+            if side and not equal(at(value, member[len(path):]), at(self.of(side, *self.documents), member)):
                 self.seen.add("group in what the other side changed")
-                if wanted is MISSING or its is MISSING or self.node_of(member).owners_below:
-                    self.answer.noisy = True
-                else:
-                    value = replaced(value, member[len(path):], wanted)
+                self.answer.noisy = True
         return value
 
     def node_of(self, path):
@@ -401,6 +396,12 @@ class Merge:
 
         if not any(below.kind != "ignore" for below in node.owners_below):
             return self.of(side, base, local, public)
+
+        # A group with a `latest` value in it.  In an object that is not the
+        # whole document both these and the rules for objects say what becomes
+        # of what is ignored.
+        if path:
+            self.answer.noisy = True
         local_changed = not self.same_in_all(base, local, node, owner)
         public_changed = not self.same_in_all(base, public, node, owner)
         if not local_changed and not public_changed:

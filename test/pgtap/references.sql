@@ -2,7 +2,7 @@
 -- one which the other end deleted, unless somebody wanted that.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(1);
+SELECT plan(817);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -72,17 +72,22 @@ CREATE FUNCTION t.conflicts(l text) RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(format('%s:%s>%s:%s%s', entity_id, local_change, public_change, conflict,
 		CASE WHEN 'delete' IN (local_change, public_change) THEN '' ELSE ':' || (SELECT string_agg(path, ',' ORDER BY path) FROM unnest(paths) AS path) END), ' ' ORDER BY entity_id), '') FROM diagsync.conflicts(l) $$;
 
+-- Everything about a pair, to say that it did not change.
+CREATE FUNCTION t.pair_state(l text) RETURNS text LANGUAGE sql AS $$
+	SELECT md5(concat_ws(' ', t.docs(l), t.docs('far ' || l), (SELECT json_agg(b ORDER BY id) FROM diagsync_local.base AS b WHERE diagram_id = l),
+		(SELECT json_agg(d ORDER BY id) FROM diagsync_public.tombstone AS d WHERE diagram_id = 'far ' || l), (SELECT json_agg(d ORDER BY id) FROM diagsync.directory AS d WHERE id IN (l, 'far ' || l)))) $$;
+
 -- A push or pull after a dry run, and what the dry run said where that was
 -- something else.
 CREATE FUNCTION t.sync(l text, direction text, rule text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	before text := t.state();
+	before text := t.pair_state(l);
 	dry diagsync.sync_result;
 	r diagsync.sync_result;
 BEGIN
 	IF direction = 'push' THEN dry := diagsync.push(l, on_conflict => rule, dry_run => true);
 	ELSE dry := diagsync.pull(l, on_conflict => rule, dry_run => true); END IF;
-	IF t.state() <> before THEN RETURN 'the dry run wrote something'; END IF;
+	IF t.pair_state(l) <> before THEN RETURN 'the dry run wrote something'; END IF;
 	IF direction = 'push' THEN r := diagsync.push(l, on_conflict => rule, expected_plan => dry.plan);
 	ELSE r := diagsync.pull(l, on_conflict => rule, expected_plan => dry.plan); END IF;
 	RETURN t.show(r) || CASE WHEN t.show(r) = t.show(dry) AND r.plan = dry.plan THEN '' ELSE ', but the dry run: ' || t.show(dry) END;
@@ -550,47 +555,53 @@ SELECT is(t.several(format('several %s %s %s %s', deleter, direction, batch, n),
 -- Two ends that insert, delete and turn at random, settled by each rule. At the
 -- end both are the same, and no reference dangles but those that an end left
 -- dangling itself: where it deleted the one and had the other as it is.
-CREATE FUNCTION t.chance(n int) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT 'e' || floor(random() * n) $$;
-CREATE FUNCTION t.random_edits(diagram text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION t.random_edits(diagram text, chains boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	one text;
 BEGIN
 	FOR i IN 1 .. 8 LOOP
-		one := t.chance(14);
+		-- Without chains a refers to b only, and b to nothing.
+		one := (CASE WHEN chains THEN '{e}' ELSE '{a,b}' END::text[])[1 + floor(random() * CASE WHEN chains THEN 1 ELSE 2 END)] || floor(random() * CASE WHEN chains THEN 14 ELSE 7 END);
 		IF random() < 0.4 THEN
 			-- A tidy application: it deletes what refers to it as well.
 			PERFORM t.write(diagram, e.id, NULL) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND (e.id = one OR e.doc ->> 'to' = one);
+		ELSIF one LIKE 'b%' THEN
+			PERFORM t.write(diagram, one, jsonb_build_object('v', floor(random() * 3)));
 		ELSE
-			PERFORM t.write(diagram, one, jsonb_build_object('v', floor(random() * 3), 'to', e.id)) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND e.id <> one ORDER BY random() LIMIT 1;
+			PERFORM t.write(diagram, one, jsonb_build_object('v', floor(random() * 3), 'to', e.id)) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND e.id <> one AND e.id NOT LIKE 'a%' ORDER BY random() LIMIT 1;
 		END IF;
 	END LOOP;
 	-- Whatever dangles by now goes, too.
-	LOOP
+	WHILE t.dangling(diagram) IS NOT NULL LOOP
 		PERFORM t.write(diagram, e.id, NULL) FROM diagsync.entity AS e WHERE e.diagram_id = diagram AND e.doc ? 'to'
 			AND NOT EXISTS (SELECT FROM diagsync.entity AS o WHERE o.diagram_id = diagram AND o.id = e.doc ->> 'to');
-		EXIT WHEN t.dangling(diagram) IS NULL;
 	END LOOP;
 END $$;
-CREATE FUNCTION t.random_round(l text, rule text, direction text, batch int, policy jsonb) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION t.random_round(l text, rule text, direction text, batch int, policy jsonb, chains boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	have text;
+	was text;
 BEGIN
-	PERFORM t.linked(l, (SELECT jsonb_object_agg('e' || n, CASE WHEN n = 0 THEN '{"v": 0}' ELSE jsonb_build_object('v', 0, 'to', 'e' || n / 2) END) FROM generate_series(0, 9) AS n), policy);
+	PERFORM t.linked(l, CASE WHEN chains
+		THEN (SELECT jsonb_object_agg('e' || n, CASE WHEN n = 0 THEN '{"v": 0}' ELSE jsonb_build_object('v', 0, 'to', 'e' || n / 2) END) FROM generate_series(0, 9) AS n)
+		ELSE (SELECT jsonb_object_agg('b' || n, '{"v": 0}'::jsonb) || jsonb_object_agg('a' || n, jsonb_build_object('v', 0, 'to', 'b' || n / 2)) FROM generate_series(0, 4) AS n) END, policy);
 	FOR round IN 1 .. 4 LOOP
-		PERFORM t.random_edits(l), t.random_edits('far ' || l);
+		PERFORM t.random_edits(l, chains), t.random_edits('far ' || l, chains);
+		was := t.changes(l);
 		PERFORM set_config('diagsync.batch_size', batch::text, true);
 		have := t.sync(l, direction, rule);
 		PERFORM set_config('diagsync.batch_size', '1000', true);
-		IF have NOT LIKE 'yes %' OR have LIKE '%dry run%' THEN RETURN format('round %s: %s', round, have); END IF;
+		IF have NOT LIKE 'yes %' OR have LIKE '%dry run%' THEN RETURN format('round %s: %s after %s', round, have, was); END IF;
 		have := t.together(l);
-		IF have LIKE '%dangling%' OR have !~ '^e|^nothing' THEN RETURN format('round %s: %s', round, have); END IF;
+		IF have LIKE '%dangling%' OR have !~ '^[abe]|^nothing' THEN RETURN format('round %s: %s after %s', round, have, was); END IF;
 	END LOOP;
 	RETURN NULL;
 END $$;
 SELECT setseed(0.25);
-SELECT is(t.random_round(format('random %s %s %s %s %s', rule, direction, batch, policy, n), rule, direction, batch, policy), NULL, format('edits at random; %s, %s, in batches of %s, %s, %s', direction, rule, batch, policy, n))
-  FROM unnest('{local,public,both,newest}'::text[]) AS rule, unnest('{push,pull}'::text[]) AS direction, unnest('{1,1000}'::int[]) AS batch,
-	unnest(ARRAY['{}', '{"granularity": "property"}']::jsonb[]) AS policy, generate_series(1, 4) AS n ORDER BY rule, direction, batch, policy, n;
+SELECT is(t.random_round(format('random %s %s %s %s %s %s', chains, rule, direction, batch, policy, n), rule, direction, batch, policy, chains), NULL,
+	format('edits at random, %s; %s, %s, in batches of %s, %s, %s', CASE WHEN chains THEN 'chains' ELSE 'no chains' END, direction, rule, batch, policy, n))
+  FROM unnest('{f,t}'::boolean[]) AS chains, unnest('{local,public,both,newest}'::text[]) AS rule, unnest('{push,pull}'::text[]) AS direction, unnest('{1,1000}'::int[]) AS batch,
+	unnest(ARRAY['{}', '{"granularity": "property"}']::jsonb[]) AS policy, generate_series(1, 4) AS n ORDER BY chains, rule, direction, batch, policy, n;
 
 SELECT * FROM finish();
 ROLLBACK;
