@@ -309,7 +309,7 @@ diagsync_set_merge_policy(PG_FUNCTION_ARGS)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");
-	Jsonb	   *policy = NULL;
+	const Jsonb *policy = NULL;
 	Diagram    *diagram;
 	Datum		values[2];
 	char		nulls[2] = {' ', ' '};

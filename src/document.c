@@ -49,9 +49,9 @@ document_rename(const Jsonb *doc, const char *from, const char *to)
 
 	json_members(&members, json_root(doc));
 	while (json_next_member(&members, &key, &value))
-		json_build_add(&build, key,
-					   is_id(key) && json_identical(value, json_string(from)) ?
-					   json_string(to) : value, NULL);
+		json_build_value(&build, key,
+						 is_id(key) && json_identical(value, json_string(from)) ?
+						 json_string(to) : value);
 	return json_build_end(&build);
 }
 

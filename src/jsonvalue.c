@@ -174,12 +174,20 @@ json_equal_scalars(JsonValue a, JsonValue b)
 }
 
 /*
- * Are two values equal: by value, whatever the order of keys in the text or the
- * way that a number was written?  An error (54001) where they are nested too
- * deep.
+ * Are two values inside others, "outer" bytes long, known to be identical?  That
+ * is not looked at where they are containers that make up most of these:
+ * otherwise deep nesting would compare the same bytes at each level.
  */
 bool
-json_equal(JsonValue a, JsonValue b)
+json_identical_within(JsonValue a, JsonValue b, uint32 outer)
+{
+	if (json_is_container(a) && a.len > outer / 2)
+		return a.data == b.data;
+	return json_identical(a, b);
+}
+
+static bool
+equal_within(JsonValue a, JsonValue b, uint32 outer)
 {
 	JsonMembers in_a;
 	JsonMembers in_b;
@@ -188,7 +196,7 @@ json_equal(JsonValue a, JsonValue b)
 	JsonValue	value_a;
 	JsonValue	value_b;
 
-	if (json_identical(a, b))
+	if (json_identical_within(a, b, outer))
 		return true;
 	if (!json_is_container(a) || !json_is_container(b))
 		return json_equal_scalars(a, b);
@@ -198,6 +206,7 @@ json_equal(JsonValue a, JsonValue b)
 		((const JsonbContainer *) b.data)->header)
 		return false;
 	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	json_members(&in_a, a);
 	json_members(&in_b, b);
 	if (json_is_object(a))
@@ -206,7 +215,7 @@ json_equal(JsonValue a, JsonValue b)
 			   json_next_member(&in_b, &key_b, &value_b))
 		{
 			if (json_compare_keys(key_a, key_b) != 0 ||
-				!json_equal(value_a, value_b))
+				!equal_within(value_a, value_b, a.len))
 				return false;
 		}
 	}
@@ -215,7 +224,7 @@ json_equal(JsonValue a, JsonValue b)
 		while (json_next_element(&in_a, &value_a) &&
 			   json_next_element(&in_b, &value_b))
 		{
-			if (!json_equal(value_a, value_b))
+			if (!equal_within(value_a, value_b, a.len))
 				return false;
 		}
 	}
@@ -223,12 +232,18 @@ json_equal(JsonValue a, JsonValue b)
 }
 
 /*
- * Add a member to an object or array in the making: what is in the making itself
- * where it is given, else a value.  Keys must come in their order.
+ * Are two values equal: by value, whatever the order of keys in the text or the
+ * way that a number was written?  An error (54001) where they are nested too
+ * deep.
  */
-void
-json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
-			   JsonBuild *made)
+bool
+json_equal(JsonValue a, JsonValue b)
+{
+	return json_identical(a, b) || equal_within(a, b, 0);
+}
+
+static JsonPart *
+add_part(JsonBuild *build, JsonKey key)
 {
 	JsonPart   *part;
 
@@ -240,9 +255,28 @@ json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
 			repalloc_huge(build->parts, build->max * sizeof(JsonPart));
 	}
 	part = &build->parts[build->count++];
+	memset(part, 0, sizeof(JsonPart));
 	part->key = key;
-	part->value = value;
-	part->build = made;
+	return part;
+}
+
+/*
+ * Add a value to an object or array in the making.  Keys must come in their
+ * order.
+ */
+void
+json_build_value(JsonBuild *build, JsonKey key, JsonValue value)
+{
+	add_part(build, key)->value = value;
+}
+
+/*
+ * Add an object or array that is itself in the making.
+ */
+void
+json_build_made(JsonBuild *build, JsonKey key, JsonBuild *made)
+{
+	add_part(build, key)->made = made;
 }
 
 /* A document being written, from the beginning of its varlena */
@@ -294,10 +328,10 @@ static void append_container(Buffer *buffer, const JsonBuild *build);
 static JEntry
 append_part(Buffer *buffer, const JsonPart *part)
 {
-	if (part->build != NULL)
+	if (part->made != NULL)
 	{
 		append_padding(buffer);
-		append_container(buffer, part->build);
+		append_container(buffer, part->made);
 		return JENTRY_ISCONTAINER;
 	}
 	if (part->value.type == JENTRY_ISNUMERIC ||

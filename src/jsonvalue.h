@@ -52,7 +52,7 @@ struct JsonPart
 {
 	JsonKey		key;			/* not of an array */
 	JsonValue	value;
-	JsonBuild  *build;			/* NULL: it is the value */
+	JsonBuild  *made;			/* that instead of the value, if not NULL */
 };
 
 static inline bool
@@ -113,10 +113,11 @@ extern bool json_next_element(JsonMembers *members, JsonValue *value);
 extern JsonValue json_member(JsonValue object, JsonKey key);
 extern int	json_compare_keys(JsonKey a, JsonKey b);
 extern bool json_equal(JsonValue a, JsonValue b);
+extern bool json_identical_within(JsonValue a, JsonValue b, uint32 outer);
 extern bool json_equal_scalars(JsonValue a, JsonValue b);
 
-extern void json_build_add(JsonBuild *build, JsonKey key, JsonValue value,
-						   JsonBuild *made);
+extern void json_build_value(JsonBuild *build, JsonKey key, JsonValue value);
+extern void json_build_made(JsonBuild *build, JsonKey key, JsonBuild *made);
 extern Jsonb *json_build_end(const JsonBuild *build);
 extern Jsonb *json_document(JsonValue value);
 

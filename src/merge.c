@@ -41,6 +41,7 @@ merge_state(FunctionCallInfo fcinfo)
 	state = palloc0(sizeof(MergeState));
 	if (get_call_result_type(fcinfo, NULL, &state->tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	Assert(state->tupdesc->natts == MERGE_COLUMNS);
 	state->tupdesc = BlessTupleDesc(CreateTupleDescCopy(state->tupdesc));
 	state->context = AllocSetContextCreate(CurrentMemoryContext,
 										   "diagsync merge policy",
@@ -71,14 +72,33 @@ given_policy(MergeState *state, const Jsonb *given)
 		state->given = palloc(VARSIZE(given));
 		memcpy(state->given, given, VARSIZE(given));
 	}
-	state->policy = policy_parse(given, NULL);
+	state->policy = policy_parse(state->given == NULL ? NULL :
+								 policy_expand(state->given, NULL), NULL);
 	MemoryContextSwitchTo(caller);
 	return state->policy;
 }
 
+static JsonValue
+base_of(const Three *values)
+{
+	return values->base;
+}
+
+static JsonValue
+local_of(const Three *values)
+{
+	return values->local;
+}
+
+static JsonValue
+public_of(const Three *values)
+{
+	return values->public;
+}
+
 /* The values of a side where there are conflicts, as an array of jsonb */
 static Datum
-value_array(List *clashes, size_t side)
+value_array(List *clashes, JsonValue (*side) (const Three *values))
 {
 	int			n = list_length(clashes);
 	Datum	   *values = palloc(n * sizeof(Datum));
@@ -86,19 +106,17 @@ value_array(List *clashes, size_t side)
 	int			lower = 1;
 	ListCell   *lc;
 
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(JSONBOID));
 	foreach(lc, clashes)
 	{
 		int			i = foreach_current_index(lc);
 		const Clash *clash = lfirst(lc);
-		const JsonValue *value = (const JsonValue *)
-			((const char *) &clash->values + side);
-		Jsonb	   *doc = json_document(*value);
+		Jsonb	   *doc = json_document(side(&clash->values));
 
 		values[i] = PointerGetDatum(doc);
 		nulls[i] = doc == NULL;
 	}
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(JSONBOID));
 	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower,
 											  JSONBOID, -1, false,
 											  TYPALIGN_INT));
@@ -131,8 +149,8 @@ diagsync_merge(PG_FUNCTION_ARGS)
 	nulls[0] = DatumGetPointer(values[0]) == NULL;
 	values[1] = BoolGetDatum(conflict);
 	values[2] = PointerGetDatum(threeway_paths(threeway.clashes));
-	values[3] = value_array(threeway.clashes, offsetof(Three, base));
-	values[4] = value_array(threeway.clashes, offsetof(Three, local));
-	values[5] = value_array(threeway.clashes, offsetof(Three, public));
+	values[3] = value_array(threeway.clashes, base_of);
+	values[4] = value_array(threeway.clashes, local_of);
+	values[5] = value_array(threeway.clashes, public_of);
 	return HeapTupleGetDatum(heap_form_tuple(state->tupdesc, values, nulls));
 }

@@ -6,18 +6,15 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
-
 #include "pointer.h"
 
 /*
  * Read a pointer; false if the text is none.  The keys are palloc'd.
  */
 bool
-pointer_parse(JsonPointer *pointer, const char *text, int len)
+pointer_parse(JsonPointer *pointer, const char *string, int len)
 {
-	const char *end = text + len;
+	const char *end = string + len;
 	int			slashes = 0;
 	char	   *names;
 
@@ -25,24 +22,24 @@ pointer_parse(JsonPointer *pointer, const char *text, int len)
 	pointer->keys = NULL;
 	if (len == 0)
 		return true;
-	if (*text != '/')
+	if (*string != '/')
 		return false;
-	for (const char *c = text; c < end; c++)
+	for (const char *c = string; c < end; c++)
 		slashes += *c == '/';
 	pointer->keys = palloc(slashes * sizeof(JsonKey));
 	names = palloc(len);
 
-	while (text < end)
+	while (string < end)
 	{
 		char	   *name = names;
 		int			n = 0;
 
-		for (text++; text < end && *text != '/'; text++)
+		for (string++; string < end && *string != '/'; string++)
 		{
-			if (*text != '~')
-				name[n++] = *text;
-			else if (++text < end && (*text == '0' || *text == '1'))
-				name[n++] = *text == '0' ? '~' : '/';
+			if (*string != '~')
+				name[n++] = *string;
+			else if (++string < end && (*string == '0' || *string == '1'))
+				name[n++] = *string == '0' ? '~' : '/';
 			else
 				return false;
 		}
@@ -55,30 +52,45 @@ pointer_parse(JsonPointer *pointer, const char *text, int len)
 }
 
 /*
- * The text of a pointer, palloc'd.
+ * A pointer as a text, palloc'd.
  */
 text *
 pointer_text(const JsonPointer *pointer)
 {
-	StringInfoData buffer;
+	Size		len = VARHDRSZ;
+	text	   *result;
+	char	   *end;
 
-	initStringInfo(&buffer);
 	for (int i = 0; i < pointer->count; i++)
 	{
 		const JsonKey *key = &pointer->keys[i];
 
-		appendStringInfoChar(&buffer, '/');
-		for (const char *c = key->name; c < key->name + key->len; c++)
+		len += 1 + key->len;
+		for (int n = 0; n < key->len; n++)
+			len += key->name[n] == '~' || key->name[n] == '/';
+	}
+	result = palloc(len);
+	SET_VARSIZE(result, len);
+	end = VARDATA(result);
+	for (int i = 0; i < pointer->count; i++)
+	{
+		const JsonKey *key = &pointer->keys[i];
+
+		*end++ = '/';
+		for (int n = 0; n < key->len; n++)
 		{
-			if (*c == '~')
-				appendStringInfoString(&buffer, "~0");
-			else if (*c == '/')
-				appendStringInfoString(&buffer, "~1");
+			char		c = key->name[n];
+
+			if (c == '~' || c == '/')
+			{
+				*end++ = '~';
+				*end++ = c == '~' ? '0' : '1';
+			}
 			else
-				appendStringInfoChar(&buffer, *c);
+				*end++ = c;
 		}
 	}
-	return cstring_to_text_with_len(buffer.data, buffer.len);
+	return result;
 }
 
 /*

@@ -14,7 +14,7 @@ typedef struct JsonPointer
 	JsonKey    *keys;
 } JsonPointer;
 
-extern bool pointer_parse(JsonPointer *pointer, const char *text, int len);
+extern bool pointer_parse(JsonPointer *pointer, const char *string, int len);
 extern text *pointer_text(const JsonPointer *pointer);
 extern JsonValue pointer_value(const JsonPointer *pointer, JsonValue document);
 

@@ -26,11 +26,8 @@ typedef struct Parsing
 	int		   *leader;			/* for each group, one that it is one with */
 } Parsing;
 
-/* Keys in the order of jsonb */
-static const char *const policy_keys[] = {
-	"groups", "ignore", "latest", "preset", "tolerance", "references",
-	"granularity",
-};
+static void refuse(const char *diagram, const char *detail,
+				   const char *hint) pg_attribute_noreturn();
 
 static void
 refuse(const char *diagram, const char *detail, const char *hint)
@@ -60,6 +57,49 @@ make_node(JsonKey key)
 	return node;
 }
 
+/*
+ * Where among the children of a node the key is, or would be.
+ */
+static int
+place_of(const PolicyNode *node, JsonKey key, bool *found)
+{
+	int			low = 0;
+	int			high = node->count;
+
+	*found = false;
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			order = json_compare_keys(node->children[middle]->key, key);
+
+		if (order == 0)
+		{
+			*found = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * What the policy says further inside, at a key; NULL: nothing (more).
+ */
+const PolicyNode *
+policy_child(const PolicyNode *node, JsonKey key)
+{
+	bool		found;
+	int			place;
+
+	if (node == NULL || node->count == 0)
+		return NULL;
+	place = place_of(node, key, &found);
+	return found ? node->children[place] : NULL;
+}
+
 /* The node that a pointer leads to, made where there is none. */
 static PolicyNode *
 node_at(PolicyNode *node, const JsonPointer *pointer)
@@ -67,19 +107,24 @@ node_at(PolicyNode *node, const JsonPointer *pointer)
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < pointer->count; i++)
 	{
-		PolicyNode *child = unconstify(PolicyNode *,
-									   policy_child(node, pointer->keys[i]));
+		bool		found;
+		int			place = place_of(node, pointer->keys[i], &found);
 
-		if (child == NULL)
+		if (!found)
 		{
-			child = make_node(pointer->keys[i]);
-			node->children = node->children == NULL ?
-				palloc(sizeof(PolicyNode *)) :
-				repalloc(node->children,
-						 (node->count + 1) * sizeof(PolicyNode *));
-			node->children[node->count++] = child;
+			if (node->count >= node->max)
+			{
+				node->max = node->max == 0 ? 4 : node->max * 2;
+				node->children = node->children == NULL ?
+					palloc(node->max * sizeof(PolicyNode *)) :
+					repalloc(node->children, node->max * sizeof(PolicyNode *));
+			}
+			memmove(&node->children[place + 1], &node->children[place],
+					(node->count - place) * sizeof(PolicyNode *));
+			node->children[place] = make_node(pointer->keys[i]);
+			node->count++;
 		}
-		node = child;
+		node = node->children[place];
 	}
 	return node;
 }
@@ -105,10 +150,12 @@ parse_pointer(const Parsing *parsing, const char *key, JsonValue value,
 /* The elements of an array; an error if it is none. */
 static void
 parse_array(const Parsing *parsing, const char *key, JsonValue value,
-			JsonMembers *elements)
+			bool is_element, JsonMembers *elements)
 {
 	if (!json_is_array(value))
-		refuse(parsing->diagram, psprintf("\"%s\" is not an array.", key),
+		refuse(parsing->diagram,
+			   psprintf(is_element ? "\"%s\" holds something else than arrays." :
+						"\"%s\" is not an array.", key),
 			   strcmp(key, "groups") == 0 ?
 			   "It is an array of arrays of JSON Pointers, such as [[\"/x\", \"/y\"]]." :
 			   "It is an array of JSON Pointers, such as [\"/x\", \"/y\"].");
@@ -118,8 +165,13 @@ parse_array(const Parsing *parsing, const char *key, JsonValue value,
 static int
 leader_of(const Parsing *parsing, int group)
 {
-	while (parsing->leader[group] != group)
-		group = parsing->leader[group];
+	int		   *leader = parsing->leader;
+
+	while (leader[group] != group)
+	{
+		leader[group] = leader[leader[group]];	/* shorter next time */
+		group = leader[group];
+	}
 	return group;
 }
 
@@ -129,7 +181,7 @@ parse_groups(Parsing *parsing, JsonValue value)
 	JsonMembers groups;
 	JsonValue	group;
 
-	parse_array(parsing, "groups", value, &groups);
+	parse_array(parsing, "groups", value, false, &groups);
 	parsing->leader = palloc((groups.count + 1) * sizeof(int));
 	while (json_next_element(&groups, &group))
 	{
@@ -137,11 +189,11 @@ parse_groups(Parsing *parsing, JsonValue value)
 		JsonValue	pointer;
 		int			number = parsing->policy->groups++;
 
-		parse_array(parsing, "groups", group, &pointers);
+		parse_array(parsing, "groups", group, true, &pointers);
 		parsing->leader[number] = number;
 		while (json_next_element(&pointers, &pointer))
 		{
-			JsonPointer 	path;
+			JsonPointer path;
 			PolicyNode *node;
 
 			parse_pointer(parsing, "groups", pointer, true, &path);
@@ -161,7 +213,7 @@ parse_references(Parsing *parsing, JsonValue value)
 	JsonMembers elements;
 	JsonValue	element;
 
-	parse_array(parsing, "references", value, &elements);
+	parse_array(parsing, "references", value, false, &elements);
 	parsing->policy->reference = palloc((elements.count + 1) * sizeof(JsonPointer));
 	while (json_next_element(&elements, &element))
 		parse_pointer(parsing, "references", element, false,
@@ -176,10 +228,10 @@ parse_places(Parsing *parsing, const char *key, JsonValue value)
 	JsonMembers elements;
 	JsonValue	element;
 
-	parse_array(parsing, key, value, &elements);
+	parse_array(parsing, key, value, false, &elements);
 	while (json_next_element(&elements, &element))
 	{
-		JsonPointer 	pointer;
+		JsonPointer pointer;
 		PolicyNode *node;
 
 		parse_pointer(parsing, key, element, !ignore, &pointer);
@@ -237,19 +289,21 @@ parse_member(Parsing *parsing, JsonKey name, JsonValue value)
 		parse_references(parsing, value);
 	else if (strcmp(key, "ignore") == 0 || strcmp(key, "latest") == 0)
 		parse_places(parsing, key, value);
-	else if (strcmp(key, "preset") != 0)
+	else
 		refuse(parsing->diagram, psprintf("It has an unknown key \"%s\".", key),
 			   "The keys are granularity, ignore, latest, tolerance, groups, references and preset.");
 }
 
+/* Forget the groups at a place and inside it, and what is "latest" there. */
 static void
-forget_units(PolicyNode *node)
+forget_units(PolicyNode *node, bool latest)
 {
 	check_stack_depth();
-	node->latest = false;
 	node->group = NO_GROUP;
+	if (latest)
+		node->latest = false;
 	for (int i = 0; i < node->count; i++)
-		forget_units(node->children[i]);
+		forget_units(node->children[i], latest);
 }
 
 /*
@@ -262,12 +316,12 @@ join_groups(Parsing *parsing, PolicyNode *node, int around)
 	check_stack_depth();
 	if (node->ignore)
 	{
-		forget_units(node);
+		forget_units(node, true);
 		node->count = 0;
 	}
 	else if (node->latest)
 	{
-		forget_units(node);
+		forget_units(node, true);
 		node->latest = true;
 	}
 	else if (node->group != NO_GROUP && around != NO_GROUP)
@@ -302,18 +356,16 @@ finish_node(Parsing *parsing, PolicyNode *node)
 }
 
 static void
-forget_groups(PolicyNode *node)
+refuse_other_than_object(const char *diagram)
 {
-	check_stack_depth();
-	node->group = NO_GROUP;
-	for (int i = 0; i < node->count; i++)
-		forget_groups(node->children[i]);
+	refuse(diagram, "It is not an object.",
+		   "A merge policy is a JSON object such as {\"granularity\": \"property\"}.");
 }
 
 /*
- * Bring a policy (NULL: the default) into the form to merge by.  "diagram" is
- * named in errors, if it is not NULL.  palloc'd; an error (22023) where it is no
- * policy.
+ * Bring a policy (NULL: the default) into the form to merge by; a preset must be
+ * written out.  "diagram" is named in errors, if it is not NULL.  palloc'd; the
+ * policy must outlive it.  An error (22023) where it is no policy.
  */
 Policy *
 policy_parse(const Jsonb *policy, const char *diagram)
@@ -327,8 +379,9 @@ policy_parse(const Jsonb *policy, const char *diagram)
 	parsing.policy->root.group = NO_GROUP;
 	if (policy != NULL)
 	{
-		/* The keys of the tree point into it. */
-		json_members(&members, json_root(policy_expand(policy, diagram)));
+		if (!json_is_object(json_root(policy)))
+			refuse_other_than_object(diagram);
+		json_members(&members, json_root(policy));
 		while (json_next_member(&members, &key, &value))
 			parse_member(&parsing, key, value);
 	}
@@ -336,7 +389,7 @@ policy_parse(const Jsonb *policy, const char *diagram)
 	if (!parsing.by_property)
 	{
 		/* The whole document is one group. */
-		forget_groups(&parsing.policy->root);
+		forget_units(&parsing.policy->root, false);
 		parsing.policy->root.group = 0;
 		parsing.policy->groups = 1;
 		parsing.leader = palloc0(sizeof(int));
@@ -347,60 +400,64 @@ policy_parse(const Jsonb *policy, const char *diagram)
 }
 
 /*
- * A policy with its preset written out: what is given beside the preset stays.
- * palloc'd; an error (22023) where it is no object, or there is no such preset.
+ * A policy with its preset, if it names one, written out, so that it means the
+ * same in other versions of diagsync; what is given beside the preset stays.
+ * palloc'd, or the policy itself.  An error (22023) where it is no object, or
+ * there is no such preset.
  */
-Jsonb *
+const Jsonb *
 policy_expand(const Jsonb *policy, const char *diagram)
 {
 	JsonValue	root = json_root(policy);
 	JsonKey		preset_key = {"preset", 6};
 	JsonValue	preset;
 	JsonValue	standard;
-	const char *text;
+	const char *json;
 	JsonBuild	build = {0};
-	JsonMembers members;
+	JsonMembers given;
+	JsonMembers by_default;
 	JsonKey		key;
+	JsonKey		default_key;
 	JsonValue	value;
+	JsonValue	default_value;
+	bool		more;
+	bool		more_default;
 
 	if (!json_is_object(root))
-		refuse(diagram, "It is not an object.",
-			   "A merge policy is a JSON object such as {\"granularity\": \"property\"}.");
+		refuse_other_than_object(diagram);
 	preset = json_member(root, preset_key);
 	if (!json_exists(preset))
-		return json_document(root);
+		return policy;
 
-	text = json_is_string(preset) ? preset_policy(string_of(preset)) : NULL;
-	if (text == NULL)
+	json = json_is_string(preset) ? preset_policy(string_of(preset)) : NULL;
+	if (json == NULL)
 		refuse(diagram,
 			   json_is_string(preset) ?
 			   psprintf("There is no preset \"%s\".", string_of(preset)) :
 			   "\"preset\" is not a string.",
 			   psprintf("The presets are %s.", preset_names()));
 	standard = json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-															CStringGetDatum(text))));
+															CStringGetDatum(json))));
 
-	/* A key that is not known is kept: it will be refused. */
-	json_members(&members, root);
-	while (json_next_member(&members, &key, &value))
+	/* Both have their keys in order. */
+	json_members(&given, root);
+	json_members(&by_default, standard);
+	more = json_next_member(&given, &key, &value);
+	more_default = json_next_member(&by_default, &default_key, &default_value);
+	while (more || more_default)
 	{
-		bool		known = false;
+		int			order = !more ? 1 : !more_default ? -1 :
+			json_compare_keys(key, default_key);
 
-		for (int i = 0; i < (int) lengthof(policy_keys); i++)
-			known |= (int) strlen(policy_keys[i]) == key.len &&
-				memcmp(policy_keys[i], key.name, key.len) == 0;
-		if (!known)
-			return json_document(root);
-	}
-	for (int i = 0; i < (int) lengthof(policy_keys); i++)
-	{
-		key.name = policy_keys[i];
-		key.len = strlen(policy_keys[i]);
-		value = json_member(root, key);
-		if (!json_exists(value))
-			value = json_member(standard, key);
-		if (json_exists(value))
-			json_build_add(&build, key, value, NULL);
+		if (order > 0)
+			json_build_value(&build, default_key, default_value);
+		else if (json_compare_keys(key, preset_key) != 0)
+			json_build_value(&build, key, value);
+		if (order <= 0)
+			more = json_next_member(&given, &key, &value);
+		if (order >= 0)
+			more_default = json_next_member(&by_default, &default_key,
+											&default_value);
 	}
 	return json_build_end(&build);
 }

@@ -20,7 +20,8 @@ typedef struct PolicyNode
 	bool		latest_below;
 	bool		groups_below;
 	int			count;
-	struct PolicyNode **children;
+	int			max;
+	struct PolicyNode **children;	/* in the order of their keys */
 } PolicyNode;
 
 typedef struct Policy
@@ -29,28 +30,12 @@ typedef struct Policy
 	int			groups;			/* how many there are */
 	Numeric		tolerance;		/* NULL: numbers are compared exactly */
 	int			references;
-	JsonPointer    *reference;		/* where ids of other entities are */
+	JsonPointer *reference;		/* where ids of other entities are */
 } Policy;
 
 extern Policy *policy_parse(const Jsonb *policy, const char *diagram);
-extern Jsonb *policy_expand(const Jsonb *policy, const char *diagram);
+extern const Jsonb *policy_expand(const Jsonb *policy, const char *diagram);
 
-/* What the policy says further inside, at a key; NULL: nothing */
-static inline const PolicyNode *
-policy_child(const PolicyNode *node, JsonKey key)
-{
-	if (node != NULL)
-	{
-		for (int i = 0; i < node->count; i++)
-		{
-			const PolicyNode *child = node->children[i];
-
-			if (child->key.len == key.len &&
-				memcmp(child->key.name, key.name, key.len) == 0)
-				return child;
-		}
-	}
-	return NULL;
-}
+extern const PolicyNode *policy_child(const PolicyNode *node, JsonKey key);
 
 #endif							/* DIAGSYNC_POLICY_H */

@@ -91,7 +91,7 @@ add_led(JsonBuild *build, JsonKey key, JsonValue value,
 	check_stack_depth();
 	if (json_is_string(value))
 	{
-		json_build_add(build, key, to, NULL);
+		json_build_value(build, key, to);
 		return;
 	}
 	made = palloc0(sizeof(JsonBuild));
@@ -100,8 +100,8 @@ add_led(JsonBuild *build, JsonKey key, JsonValue value,
 	{
 		made->is_array = true;
 		while (json_next_element(&members, &inner))
-			json_build_add(made, inner_key,
-						   json_identical(inner, from) ? to : inner, NULL);
+			json_build_value(made, inner_key,
+							 json_identical(inner, from) ? to : inner);
 	}
 	else
 	{
@@ -110,10 +110,10 @@ add_led(JsonBuild *build, JsonKey key, JsonValue value,
 			if (json_compare_keys(inner_key, place->keys[depth]) == 0)
 				add_led(made, inner_key, inner, place, depth + 1, from, to);
 			else
-				json_build_add(made, inner_key, inner, NULL);
+				json_build_value(made, inner_key, inner);
 		}
 	}
-	json_build_add(build, key, value, made);
+	json_build_made(build, key, made);
 }
 
 /*
@@ -139,7 +139,7 @@ reference_lead(const Policy *policy, Jsonb *doc, const char *from,
 		{
 			add_led(&build, no_key, json_root(doc), place, 0, old,
 					json_string(to));
-			doc = json_build_end(build.parts[0].build);
+			doc = json_build_end(build.parts[0].made);
 		}
 	}
 	return doc;

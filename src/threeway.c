@@ -26,7 +26,7 @@
 
 #include "threeway.h"
 
-/* How a value stands in the three versions, as the policy sees it */
+/* How a value stands in the three versions, as the policy sees it: its state */
 #define LOCAL_CHANGED	0x01
 #define PUBLIC_CHANGED	0x02
 #define BOTH_CHANGED	(LOCAL_CHANGED | PUBLIC_CHANGED)
@@ -71,8 +71,7 @@ typedef struct Weighing
 {
 	Threeway   *threeway;
 	Unit	   *groups;
-	JsonKey    *path;			/* where we are */
-	int			depth;
+	JsonPointer path;			/* where we are */
 	int			max_depth;
 } Weighing;
 
@@ -81,22 +80,25 @@ typedef struct Weighing
 static bool
 same_numbers(const Policy *policy, JsonValue a, JsonValue b)
 {
-	Datum		difference;
+	Numeric		difference;
 	Datum		distance;
-	bool		same;
+	bool		is_too_large = false;
+	bool		is_close;
 
 	if (json_equal_scalars(a, b))
 		return true;
 	if (policy->tolerance == NULL)
 		return false;
-	difference = DirectFunctionCall2(numeric_sub, PointerGetDatum(a.data),
-									 PointerGetDatum(b.data));
-	distance = DirectFunctionCall1(numeric_abs, difference);
-	same = DatumGetBool(DirectFunctionCall2(numeric_lt, distance,
-											NumericGetDatum(policy->tolerance)));
-	pfree(DatumGetPointer(difference));
+	difference = numeric_sub_opt_error((Numeric) a.data, (Numeric) b.data,
+									   &is_too_large);
+	if (is_too_large)
+		return false;
+	distance = DirectFunctionCall1(numeric_abs, NumericGetDatum(difference));
+	is_close = DatumGetBool(DirectFunctionCall2(numeric_lt, distance,
+												NumericGetDatum(policy->tolerance)));
+	pfree(difference);
 	pfree(DatumGetPointer(distance));
-	return same;
+	return is_close;
 }
 
 /* Are differences at this place left out? */
@@ -106,8 +108,9 @@ is_left_out(const PolicyNode *node, bool without_latest)
 	return node != NULL && (node->ignore || (node->latest && without_latest));
 }
 
-static bool same(const Policy *policy, const PolicyNode *node, bool without_latest,
-				 JsonValue a, JsonValue b);
+static bool same_within(const Policy *policy, const PolicyNode *node,
+						bool without_latest, JsonValue a, JsonValue b,
+						uint32 outer);
 
 static bool
 same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
@@ -133,7 +136,8 @@ same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
 		const PolicyNode *child = policy_child(node, order <= 0 ? key_a : key_b);
 
 		if (!is_left_out(child, without_latest) &&
-			(order != 0 || !same(policy, child, without_latest, value_a, value_b)))
+			(order != 0 || !same_within(policy, child, without_latest, value_a,
+										  value_b, a.len)))
 			return false;
 		if (order <= 0)
 			more_a = json_next_member(&in_a, &key_a, &value_a);
@@ -165,10 +169,12 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 	JsonValue	value_a;
 	JsonValue	value_b;
 
-	/* As long, and both or neither a lone scalar */
+	/* As long, and both or neither a lone scalar, which is stored as an array */
 	if (((const JsonbContainer *) a.data)->header !=
 		((const JsonbContainer *) b.data)->header)
 		return false;
+	if (JsonContainerIsScalar((const JsonbContainer *) a.data))
+		node = NULL;
 	json_members(&in_a, a);
 	json_members(&in_b, b);
 	for (int i = 0; json_next_element(&in_a, &value_a) &&
@@ -178,10 +184,35 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 
 		/* An array is one value: no part of it is "latest". */
 		if (!(element != NULL && element->ignore) &&
-			!same(policy, element, false, value_a, value_b))
+			!same_within(policy, element, false, value_a, value_b, a.len))
 			return false;
 	}
 	return true;
+}
+
+static bool
+same_within(const Policy *policy, const PolicyNode *node, bool without_latest,
+			JsonValue a, JsonValue b, uint32 outer)
+{
+	if (json_identical_within(a, b, outer))
+		return true;
+	if (!json_exists(a) || !json_exists(b))
+		return false;
+	if (json_is_object(a) && json_is_object(b))
+	{
+		check_stack_depth();
+		CHECK_FOR_INTERRUPTS();
+		return same_objects(policy, node, without_latest, a, b);
+	}
+	if (json_is_array(a) && json_is_array(b))
+	{
+		check_stack_depth();
+		CHECK_FOR_INTERRUPTS();
+		return same_arrays(policy, node, a, b);
+	}
+	if (a.type == JENTRY_ISNUMERIC && b.type == JENTRY_ISNUMERIC)
+		return same_numbers(policy, a, b);
+	return json_equal_scalars(a, b);
 }
 
 /*
@@ -191,21 +222,10 @@ static bool
 same(const Policy *policy, const PolicyNode *node, bool without_latest,
 	 JsonValue a, JsonValue b)
 {
-	if (json_identical(a, b))
-		return true;
-	if (!json_exists(a) || !json_exists(b))
-		return false;
 	if (policy->tolerance == NULL && (node == NULL || node->count == 0))
 		return json_equal(a, b);
-
-	check_stack_depth();
-	if (json_is_object(a) && json_is_object(b))
-		return same_objects(policy, node, without_latest, a, b);
-	if (json_is_array(a) && json_is_array(b))
-		return same_arrays(policy, node, a, b);
-	if (a.type == JENTRY_ISNUMERIC && b.type == JENTRY_ISNUMERIC)
-		return same_numbers(policy, a, b);
-	return json_equal_scalars(a, b);
+	return json_identical(a, b) ||
+		same_within(policy, node, without_latest, a, b, 0);
 }
 
 static int
@@ -220,9 +240,7 @@ compare(const Weighing *weighing, const PolicyNode *node, bool without_latest,
 	if (!same(policy, node, without_latest, values->base, values->public))
 		state |= PUBLIC_CHANGED;
 
-	/* Where only one side is unlike the base, the two may still be the same. */
-	if (state != 0 &&
-		!same(policy, node, without_latest, values->local, values->public))
+	if (!same(policy, node, without_latest, values->local, values->public))
 		state |= DIFFER;
 	return state;
 }
@@ -268,21 +286,23 @@ choose(const Threeway *threeway, int state, const Three *values)
 static void
 enter(Weighing *weighing, JsonKey key)
 {
-	if (weighing->depth >= weighing->max_depth)
+	JsonPointer *path = &weighing->path;
+
+	if (path->count >= weighing->max_depth)
 	{
 		weighing->max_depth = weighing->max_depth == 0 ? 16 :
 			weighing->max_depth * 2;
-		weighing->path = weighing->path == NULL ?
+		path->keys = path->keys == NULL ?
 			palloc(weighing->max_depth * sizeof(JsonKey)) :
-			repalloc(weighing->path, weighing->max_depth * sizeof(JsonKey));
+			repalloc(path->keys, weighing->max_depth * sizeof(JsonKey));
 	}
-	weighing->path[weighing->depth++] = key;
+	path->keys[path->count++] = key;
 }
 
 static void
 leave(Weighing *weighing)
 {
-	weighing->depth--;
+	weighing->path.count--;
 }
 
 /*
@@ -297,13 +317,24 @@ note_clash(Weighing *weighing, const Three *values, Unit *unit)
 	if (unit != NULL && unit->latest)
 		return;
 	clash = palloc(sizeof(Clash));
-	clash->place.count = weighing->depth;
-	clash->place.keys = palloc(weighing->depth * sizeof(JsonKey));
-	memcpy(clash->place.keys, weighing->path,
-		   weighing->depth * sizeof(JsonKey));
+	clash->path = pointer_text(&weighing->path);
 	clash->values = *values;
 	clash->unit = unit;
 	weighing->threeway->clashes = lappend(weighing->threeway->clashes, clash);
+}
+
+/*
+ * A value of a unit stands so; where it clashes there is to be shown "values",
+ * if not NULL.
+ */
+static void
+note_member(Weighing *weighing, Unit *unit, int state, const Three *values)
+{
+	if (!(state & BOTH_CHANGED))
+		return;
+	unit->state |= state;
+	if ((state & DIFFER) && values != NULL)
+		note_clash(weighing, values, unit);
 }
 
 static void
@@ -321,7 +352,7 @@ are_objects(const Three *values)
 }
 
 static int	weigh(Weighing *weighing, const PolicyNode *node, Member *member,
-				  const Three *values, Part *part);
+				  const Three *values, uint32 outer, Part *part);
 
 /*
  * A value that some side replaced, or that is no object: tell the groups with
@@ -341,12 +372,9 @@ weigh_groups_inside(Weighing *weighing, const PolicyNode *node,
 
 		if (child->group != NO_GROUP)
 		{
-			Unit	   *unit = &weighing->groups[child->group];
-			int			state = compare(weighing, child, true, &three);
-
-			unit->state |= state;
-			if ((state & DIFFER) && !in_conflict)
-				note_clash(weighing, values, unit);
+			note_member(weighing, &weighing->groups[child->group],
+						compare(weighing, child, true, &three),
+						in_conflict ? NULL : values);
 		}
 		if (child->groups_below)
 			weigh_groups_inside(weighing, child, &three, values, in_conflict);
@@ -367,7 +395,7 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 	const Threeway *threeway = weighing->threeway;
 	int			state = compare(weighing, node, false, values);
 	int			firm = state;	/* what is "latest" inside left out */
-	bool		in_conflict;
+	bool		in_conflict = false;
 
 	if (node != NULL && node->latest_below)
 		firm = compare(weighing, node, true, values);
@@ -380,11 +408,9 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 	if (member != NULL)
 	{
 		member->state |= firm;
-		member->unit->state |= firm;
 		part->kind = PART_OF_UNIT;
 		part->unit = member->unit;
 		part->values = *values;
-		in_conflict = false;
 	}
 	else
 	{
@@ -480,9 +506,10 @@ weigh_objects(Weighing *weighing, const PolicyNode *node, Member *member,
 			  const Three *values, int state, Part *part)
 {
 	Cursor		cursors[3];
+	uint32		outer = Max(Max(values->base.len, values->local.len),
+							values->public.len);
 
 	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
 	part->kind = PART_OBJECT;
 	cursor_open(&cursors[0], values->base);
 	cursor_open(&cursors[1], values->local);
@@ -503,6 +530,7 @@ weigh_objects(Weighing *weighing, const PolicyNode *node, Member *member,
 		}
 		if (first == NULL)
 			break;
+		CHECK_FOR_INTERRUPTS();
 		key = *first;
 		three.base = cursor_take(&cursors[0], key);
 		three.local = cursor_take(&cursors[1], key);
@@ -511,7 +539,8 @@ weigh_objects(Weighing *weighing, const PolicyNode *node, Member *member,
 		enter(weighing, key);
 		child = add_part(part);
 		child->key = key;
-		state |= weigh(weighing, policy_child(node, key), member, &three, child);
+		state |= weigh(weighing, policy_child(node, key), member, &three, outer,
+					   child);
 		leave(weighing);
 	}
 
@@ -530,11 +559,13 @@ weigh_objects(Weighing *weighing, const PolicyNode *node, Member *member,
  */
 static int
 weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
-			   Part *part)
+			   uint32 outer, Part *part)
 {
 	const Policy *policy = weighing->threeway->policy;
-	bool		as_base_local = json_identical(values->local, values->base);
-	bool		as_base_public = json_identical(values->public, values->base);
+	bool		as_base_local = json_identical_within(values->local,
+													  values->base, outer);
+	bool		as_base_public = json_identical_within(values->public,
+													   values->base, outer);
 
 	if (as_base_local && as_base_public)
 	{
@@ -542,7 +573,11 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 		return 0;
 	}
 	if (!are_objects(values))
-		return weigh_whole(weighing, node, NULL, values, part);
+	{
+		int			state = weigh_whole(weighing, node, NULL, values, part);
+
+		return (state & BOTH_CHANGED) ? state : 0;
+	}
 	if (node == NULL || !node->groups_below)
 	{
 		if (as_base_local)
@@ -557,7 +592,7 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 			return same(policy, node, false, values->base, values->local) ? 0 :
 				LOCAL_CHANGED | DIFFER;
 		}
-		if (json_identical(values->local, values->public))
+		if (json_identical_within(values->local, values->public, outer))
 		{
 			set_value(part, values->local);
 			return same(policy, node, false, values->base, values->local) ? 0 :
@@ -569,11 +604,12 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 
 /*
  * Weigh a value, of a unit where "member" is given: notes conflicts and where the
- * merged value comes from, and returns its state.
+ * merged value comes from, and returns its state.  "outer": how large that is
+ * which it is in.
  */
 static int
 weigh(Weighing *weighing, const PolicyNode *node, Member *member,
-	  const Three *values, Part *part)
+	  const Three *values, uint32 outer, Part *part)
 {
 	Member		own = {NULL, 0};
 	int			state;
@@ -595,27 +631,22 @@ weigh(Weighing *weighing, const PolicyNode *node, Member *member,
 		member = &own;
 
 	if (member == NULL)
-		return weigh_property(weighing, node, values, part);
+		return weigh_property(weighing, node, values, outer, part);
 	if (node != NULL && node->latest_below && are_objects(values))
 		state = weigh_objects(weighing, node, member, values, 0, part);
 	else
 		state = weigh_whole(weighing, node, member, values, part);
-	if (own.unit != NULL && (own.state & DIFFER))
-		note_clash(weighing, values, own.unit);
-	return state;
+	if (own.unit == NULL)
+		return state;
+	note_member(weighing, own.unit, own.state, values);
+	return (state & BOTH_CHANGED) ? state : 0;
 }
 
 static bool
 same_place(const Clash *a, const Clash *b)
 {
-	if (a->place.count != b->place.count)
-		return false;
-	for (int i = 0; i < a->place.count; i++)
-	{
-		if (json_compare_keys(a->place.keys[i], b->place.keys[i]) != 0)
-			return false;
-	}
-	return true;
+	return VARSIZE(a->path) == VARSIZE(b->path) &&
+		memcmp(a->path, b->path, VARSIZE(a->path)) == 0;
 }
 
 /* Leave conflicts only: clashes of units that came out as one, each once. */
@@ -663,7 +694,8 @@ threeway_weigh(Threeway *threeway)
 	weighing.groups = palloc0((policy->groups + 1) * sizeof(Unit));
 	threeway->clashes = NIL;
 	threeway->part = palloc0(sizeof(Part));
-	state = weigh(&weighing, &policy->root, NULL, &values, threeway->part);
+	state = weigh(&weighing, &policy->root, NULL, &values, PG_UINT32_MAX,
+				  threeway->part);
 	threeway->local_changed = (state & LOCAL_CHANGED) != 0;
 	threeway->public_changed = (state & PUBLIC_CHANGED) != 0;
 	threeway->differ = (state & DIFFER) != 0;
@@ -694,7 +726,7 @@ threeway_paths(List *clashes)
 	{
 		const Clash *clash = lfirst(lc);
 
-		paths[n++] = PointerGetDatum(pointer_text(&clash->place));
+		paths[n++] = PointerGetDatum(clash->path);
 	}
 	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
@@ -712,14 +744,13 @@ build_object(const Threeway *threeway, const Part *object)
 
 		if (part->kind == PART_OBJECT)
 		{
-			json_build_add(build, part->key, value,
-						   build_object(threeway, part));
+			json_build_made(build, part->key, build_object(threeway, part));
 			continue;
 		}
 		if (part->kind == PART_OF_UNIT)
 			value = choose(threeway, part->unit->state, &part->values);
 		if (json_exists(value))
-			json_build_add(build, part->key, value, NULL);
+			json_build_value(build, part->key, value);
 	}
 	return build;
 }

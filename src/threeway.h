@@ -21,9 +21,9 @@ typedef struct Three
 /* A place where both sides changed a document differently */
 typedef struct Clash
 {
-	JsonPointer		place;
+	text	   *path;			/* a JSON Pointer */
 	Three		values;
-	struct Unit *unit;			/* what it is in conflict with, or NULL */
+	struct Unit *unit;			/* that it is part of, or NULL */
 } Clash;
 
 typedef struct Part Part;

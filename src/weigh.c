@@ -168,13 +168,14 @@ reader_read(Reader *reader, Entity *entity)
 		entity->accepted = NIL;
 	}
 
-	weigh_entity(entity, reader->policy);
-
 	/* When and by whom it was deleted, the tombstone says. */
 	if (entity->public.doc == NULL && entity->base.doc != NULL &&
+		entity->local.doc != NULL &&
 		probe_find(&reader->tombstone, reader->link->public->key, entity->key))
 		set_time(&entity->public, reader->tombstone.slot,
 				 Anum_tombstone_deleted_at, Anum_tombstone_deleted_by);
+
+	weigh_entity(entity, reader->policy);
 	return size;
 }
 
@@ -190,31 +191,37 @@ reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
 		reader->link->public->key;
 	Datum		left_in = locally ? reader->link->public->key :
 		reader->link->local->key;
-	bool		has_base_row;
 	bool		isnull;
 	Version		version;
 
 	if (probe_find(gone, gone_from, key) || !probe_find(left, left_in, key))
 		return false;
-	deletion->left_at = DatumGetTimestampTz(slot_getattr(left->slot,
-														 Anum_entity_modified_at,
-														 &isnull));
 	deletion->at = DT_NOBEGIN;
+	deletion->left_at = DT_NOBEGIN;
 	deletion->accepted = NIL;
 
 	/* Without a base row the local version is the base. */
-	has_base_row = probe_find(&reader->base, reader->link->local->key, key);
-	if (!has_base_row)
+	if (!probe_find(&reader->base, reader->link->local->key, key))
 	{
 		if (locally)
 			return false;
 	}
 	else
 	{
-		(void) slot_getattr(reader->base.slot, Anum_base_doc, &isnull);
+		Datum		base = slot_getattr(reader->base.slot, Anum_base_doc,
+										&isnull);
+
 		if (isnull)
 			return false;		/* inserted by the other end */
 		deletion->accepted = get_accepted(reader->base.slot);
+		if (!threeway_same(reader->policy, DatumGetJsonbP(base),
+						   DatumGetJsonbP(slot_getattr(left->slot,
+													   Anum_entity_doc,
+													   &isnull))))
+			deletion->left_at =
+				DatumGetTimestampTz(slot_getattr(left->slot,
+												 Anum_entity_modified_at,
+												 &isnull));
 	}
 
 	if (locally)

@@ -100,7 +100,8 @@ typedef struct Entity
 typedef struct Deletion
 {
 	TimestampTz at;				/* DT_NOBEGIN: not known */
-	TimestampTz left_at;		/* when the version that is left was edited */
+	TimestampTz left_at;		/* when the version that is left was edited,
+								 * DT_NOBEGIN: not since the base */
 	List	   *accepted;		/* as in Entity */
 } Deletion;
 
