@@ -231,7 +231,23 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 				effect->accepted = accepted_by(entity);
 			break;
 		case RESOLUTION_PUBLIC:
-			store(effect, entity, &entity->public);
+			if (!dangles && direction == DIRECTION_NONE &&
+				entity->public.doc == NULL && entity->ties != NULL &&
+				entity->ties->referred_to)
+			{
+				/*
+				 * Local references would dangle, which nobody was asked: only
+				 * the edit is given up, so that the deletion comes back as a
+				 * conflict over these.
+				 */
+				Version    *unchanged = palloc(sizeof(Version));
+
+				*unchanged = entity->local;
+				unchanged->doc = entity->base.doc;
+				effect->local = unchanged;
+			}
+			else
+				store(effect, entity, &entity->public);
 			break;
 		case RESOLUTION_BOTH:
 			if (dangles)
@@ -313,6 +329,19 @@ effect_follow(Effect *effect, Entity *entity)
 	effect->base = BASE_KEEP;
 	if (led != &entity->local)
 		effect->local = led;
+}
+
+/*
+ * Decide only that an entity stays deleted locally though another refers to it.
+ */
+void
+effect_accept(Effect *effect, const Entity *entity, const char *referrer)
+{
+	memset(effect, 0, sizeof(Effect));
+	effect->base = BASE_KEEP;
+	if (entity->local.doc == NULL && entity->has_base_row)
+		effect->accepted = lappend(list_copy(entity->accepted),
+								   pstrdup(referrer));
 }
 
 /*

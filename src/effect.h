@@ -54,6 +54,8 @@ extern void effect_decide(Effect *effect, Entity *entity,
 						  Direction direction, Resolution resolution,
 						  const Version *given);
 extern void effect_follow(Effect *effect, Entity *entity);
+extern void effect_accept(Effect *effect, const Entity *entity,
+						  const char *referrer);
 extern bool effect_copies(const Entity *entity);
 extern const Version *effect_led(const Entity *entity, const Version *version);
 extern bool effect_is_nothing(const Effect *effect);

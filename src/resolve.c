@@ -125,57 +125,127 @@ is_as_expected(const Resolving *resolving, const Entity *entity)
 	return true;
 }
 
+/* Does an id occur in a list of Target, of what was deleted locally or "all"? */
+static bool
+is_target(List *targets, const char *id, bool all)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		const Target *target = lfirst(lc);
+
+		if ((all || target->deleted_locally) && strcmp(target->id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Leave of what an entity follows only that id; is there anything left? */
+static bool
+follows_only(Ties *ties, const char *id)
+{
+	ListCell   *lc;
+
+	foreach(lc, ties->duplicates)
+	{
+		if (strcmp(((Duplicate *) lfirst(lc))->id, id) != 0)
+			ties->duplicates = foreach_delete_current(ties->duplicates, lc);
+	}
+	return ties->duplicates != NIL;
+}
+
+/*
+ * Add items for other entities that have to be dealt with along with this one:
+ * what follows it to its new id; what was deleted locally, and is restored
+ * because this one is and refers to it, or what "both" restores because this one
+ * refers to it; what stays deleted, and is to accept that this one refers to it.
+ * Whether they are really needed is known when the entity has been read.
+ */
+static List *
+add_others(const Work *work, const char *id, Ties *ties, TieSet *set,
+		   Candidates *candidates)
+{
+	List	   *others = NIL;
+	List	   *targets = list_copy(ties->targets);
+	bool		both = work->resolution == RESOLUTION_BOTH;
+	bool		restores = ties->referred_to || both;
+	bool		more = true;
+
+	/* What is restored may refer to more. */
+	while (more)
+	{
+		Datum		key;
+
+		more = false;
+		ties_rewind(set);
+		candidates_rewind(candidates);
+		while (candidates_next(candidates, &key))
+		{
+			char	   *other = TextDatumGetCString(key);
+			Ties	   *its = strcmp(other, id) == 0 ? NULL :
+				ties_next(set, other, false);
+			WorkItem   *item;
+			ListCell   *lc;
+
+			CHECK_FOR_INTERRUPTS();
+			foreach(lc, others)
+			{
+				if (strcmp(((WorkItem *) lfirst(lc))->entity.id, other) == 0)
+					its = NULL;
+			}
+			if (its == NULL)
+				continue;
+			item = work_item(other);
+			if (follows_only(its, id))
+				item->role = ROLE_FOLLOWS;
+			else if (!is_target(targets, other, both))
+				continue;
+			else if (restores)
+			{
+				targets = list_concat(targets, its->targets);
+				more = true;
+			}
+			else
+			{
+				item->role = ROLE_ACCEPTS;
+				item->accepts = id;
+			}
+			item->entity.ties = its;
+			others = lappend(others, item);
+		}
+	}
+	return others;
+}
+
+static int
+compare_items(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((WorkItem *) lfirst(a))->entity.id,
+				  ((WorkItem *) lfirst(b))->entity.id);
+}
+
 /*
  * What ties the entity to others, as all candidates show under a snapshot; NULL
- * if nothing does.  Where others are to be dealt with along with it, adds items
- * for them: what only follows it to its new id, and what "both" restores because
- * it refers to that.
+ * if nothing does.  "others": set to items for others, in ascending ids, or NULL.
  */
 static Ties *
 find_ties(Work *work, const char *id, Snapshot snapshot, List **others)
 {
-	bool		both = work->resolution == RESOLUTION_BOTH && others != NULL;
 	Candidates *candidates;
 	TieSet	   *set;
 	Ties	   *ties = NULL;
-	Datum		key;
 
 	if (work->reader.policy->references == 0)
 		return NULL;
 	candidates = candidates_collect(work->link, snapshot);
-	set = ties_collect(&work->reader, candidates, snapshot, both);
+	set = ties_collect(&work->reader, candidates, snapshot,
+					   work->resolution == RESOLUTION_BOTH);
 	ties = ties_next(set, id, true);
-
-	ties_rewind(set);
-	while (both && ties != NULL && candidates_next(candidates, &key))
+	if (ties != NULL && others != NULL)
 	{
-		char	   *other = TextDatumGetCString(key);
-		Ties	   *its = strcmp(other, id) == 0 ? NULL :
-			ties_next(set, other, false);
-		bool		follows = false;
-		bool		restored = false;
-		ListCell   *lc;
-
-		CHECK_FOR_INTERRUPTS();
-		if (its == NULL)
-			continue;
-		foreach(lc, its->duplicates)
-		{
-			if (strcmp(((Duplicate *) lfirst(lc))->id, id) == 0)
-				follows = true;
-			else
-				its->duplicates = foreach_delete_current(its->duplicates, lc);
-		}
-		foreach(lc, ties->targets)
-			restored |= strcmp(((Target *) lfirst(lc))->id, other) == 0;
-		if (follows || restored)
-		{
-			WorkItem   *item = work_item(other);
-
-			item->entity.ties = its;
-			item->only_follows = follows;
-			*others = lappend(*others, item);
-		}
+		*others = add_others(work, id, ties, set, candidates);
+		list_sort(*others, compare_items);
 	}
 	ties_end(set);
 	candidates_end(candidates);
@@ -195,17 +265,31 @@ with_others(List *others, WorkItem *item)
 	return list_insert_nth(others, place, item);
 }
 
-/* A conflict of its own restores nothing else. */
+/* Is another item needed, by what is decided about this one? */
+static bool
+is_needed(const Work *work, const WorkItem *item, const WorkItem *other)
+{
+	const Entity *entity = &item->entity;
+	bool		takes_public = item->effect.local == &entity->public;
+
+	if (other == item || other->role == ROLE_FOLLOWS)
+		return true;
+	if (entity->conflict != CONFLICT_DANGLING)
+		return false;
+	if (entity->local.doc == NULL && entity->ties->referred_to)
+		return takes_public;
+	return other->role == ROLE_ACCEPTS ? takes_public :
+		work->resolution == RESOLUTION_BOTH;
+}
+
 static List *
-without_restored(List *items, const WorkItem *item)
+needed_items(const Work *work, List *items, const WorkItem *item)
 {
 	ListCell   *lc;
 
 	foreach(lc, items)
 	{
-		WorkItem   *other = lfirst(lc);
-
-		if (other != item && !other->only_follows)
+		if (!is_needed(work, item, lfirst(lc)))
 			items = foreach_delete_current(items, lc);
 	}
 	return items;
@@ -253,8 +337,7 @@ process(void *arg)
 	UnregisterSnapshot(snapshot);
 	read_items(&work, items);
 	expected = is_as_expected(resolving, &item->entity);
-	if (item->entity.conflict != CONFLICT_DANGLING)
-		items = without_restored(items, item);
+	items = needed_items(&work, items, item);
 	if (expected)
 	{
 		lock_items(&work, items);

@@ -11,6 +11,12 @@
  * settles what the rule "newest" makes of it, and then by the entity that is
  * told of it.
  *
+ * A conflict over a reference may be settled for either side, and then other
+ * references would dangle: those of a deleted entity that is kept, of the old
+ * version of one whose edit is given up, and to an insert that is given up.
+ * These are tied as well, in rounds, until there are no more; so whichever side
+ * is taken for all of them, nothing dangles.
+ *
  * May call candidate.c, effect.c, weigh.c and reference.c.
  */
 #include "postgres.h"
@@ -19,12 +25,15 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
 #include "effect.h"
@@ -52,6 +61,18 @@ typedef enum TieKind
 #define TIE_STAYS_DELETED 8
 #define TIE_COLUMNS 8
 
+/* An entity that is tied by a reference that would dangle */
+typedef struct Knot
+{
+	char	   *id;				/* hash key */
+	struct Knot *leader;		/* of all that hang together, or itself */
+
+	/* Of a leader: what "newest" makes of all */
+	bool		chained;		/* what is kept refers to what else is deleted */
+	bool		some_kept;		/* an edit is newer than a deletion */
+	bool		all_kept;		/* other chains hang on them */
+} Knot;
+
 /* One row, as it is put in */
 typedef struct Tie
 {
@@ -76,7 +97,75 @@ struct TieSet
 								 * newest that refers to it first */
 	Tuplesortstate *sort;		/* all, by entity */
 	bool		more;
+
+	/* Only while it is made */
+	MemoryContext context;		/* of the knots */
+	HTAB	   *knots;			/* NULL: none yet */
+	List	   *new_knots;		/* their ids, not looked at yet */
+	Tuplestorestate *inserts;	/* references to what one end inserted */
 };
+
+static uint32
+knot_hash(const void *key, Size keysize)
+{
+	const char *id = *(const char *const *) key;
+
+	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
+}
+
+static int
+knot_match(const void *a, const void *b, Size keysize)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static Knot *
+find_knot(TieSet *set, const char *id)
+{
+	return set->knots == NULL ? NULL :
+		hash_search(set->knots, &id, HASH_FIND, NULL);
+}
+
+static Knot *
+need_knot(TieSet *set, const char *id)
+{
+	Knot	   *knot;
+	bool		found;
+
+	if (set->knots == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(char *),
+			.entrysize = sizeof(Knot), .hash = knot_hash, .match = knot_match,
+		.hcxt = set->context};
+
+		set->knots = hash_create("diagsync ties", 256, &control,
+								 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
+								 HASH_CONTEXT);
+	}
+	knot = hash_search(set->knots, &id, HASH_ENTER, &found);
+	if (!found)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(set->context);
+
+		knot->id = pstrdup(id);
+		knot->leader = knot;
+		knot->chained = knot->some_kept = knot->all_kept = false;
+		set->new_knots = lappend(set->new_knots, knot->id);
+		MemoryContextSwitchTo(caller);
+	}
+	return knot;
+}
+
+static Knot *
+leader_of(Knot *knot)
+{
+	while (knot->leader != knot)
+	{
+		knot->leader = knot->leader->leader;
+		knot = knot->leader;
+	}
+	return knot;
+}
 
 static void
 put_tie(TieSet *set, Tuplesortstate *sort, const Tie *tie)
@@ -127,6 +216,49 @@ list_has(List *ids, const char *id)
 	return false;
 }
 
+/* Is a deletion older than an edit that refers to what was deleted? */
+static bool
+is_older(bool locally, TimestampTz deleted_at, TimestampTz at)
+{
+	return locally ? deleted_at <= at : deleted_at < at;
+}
+
+/*
+ * Tie two entities: the deleted one, and the one that refers to it.
+ */
+static Knot *
+put_pair(TieSet *set, const Tie *tie)
+{
+	Knot	   *deleted = leader_of(need_knot(set, tie->id));
+	Knot	   *leader = leader_of(need_knot(set, tie->other));
+
+	put_tie(set, set->pairs, tie);
+	leader->chained |= deleted->chained;
+	leader->some_kept |= deleted->some_kept;
+	leader->all_kept |= deleted->all_kept;
+	deleted->leader = leader;
+	return leader;
+}
+
+/*
+ * Keep in mind that an entity refers to what only its end has: should that insert
+ * be given up, the reference would dangle.
+ */
+static void
+put_insert(TieSet *set, const Entity *entity, const char *other, bool locally)
+{
+	Datum		values[TIE_COLUMNS] = {0};
+	bool		nulls[TIE_COLUMNS] = {false};
+
+	memset(nulls, true, sizeof(nulls));
+	nulls[TIE_ID - 1] = nulls[TIE_OTHER - 1] = false;
+	nulls[TIE_DELETED_LOCALLY - 1] = false;
+	values[TIE_ID - 1] = CStringGetTextDatum(other);
+	values[TIE_OTHER - 1] = entity->key;
+	values[TIE_DELETED_LOCALLY - 1] = BoolGetDatum(locally);
+	tuplestore_putvalues(set->inserts, set->tupdesc, values, nulls);
+}
+
 /*
  * The references of one version of an entity that lead to what an end deleted, as
  * a list of Tie.  "at" is when the version was edited.
@@ -146,10 +278,16 @@ find_deleted(TieSet *set, const Entity *entity, const Jsonb *doc, bool locally,
 		Deletion	deletion;
 		Tie		   *tie;
 
-		if (strcmp(other, entity->id) == 0 ||
-			!reader_is_deleted(set->reader, CStringGetTextDatum(other), locally,
-							   &deletion) ||
-			list_has(deletion.accepted, entity->id) ||
+		if (strcmp(other, entity->id) == 0)
+			continue;
+		if (!reader_is_deleted(set->reader, CStringGetTextDatum(other), locally,
+							   &deletion))
+		{
+			if (deletion.is_insert)
+				put_insert(set, entity, other, locally);
+			continue;
+		}
+		if (list_has(deletion.accepted, entity->id) ||
 			list_has(entity->accepted, other))
 			continue;
 		tie = palloc0(sizeof(Tie));
@@ -175,7 +313,8 @@ put_pairs(TieSet *set, List *pairs, bool keep)
 
 		if (keep)
 			tie->at = DT_NOEND;
-		put_tie(set, set->pairs, tie);
+		put_pair(set, tie)->some_kept |= is_older(tie->deleted_locally,
+												  tie->deleted_at, tie->at);
 	}
 }
 
@@ -247,10 +386,125 @@ find_ties(TieSet *set, Entity *entity)
 		find_duplicates(set, entity, local_doc);
 }
 
+static bool
+refers_to(TieSet *set, const Jsonb *doc, const char *id)
+{
+	ReferenceScan scan;
+	JsonValue	value;
+
+	reference_scan(&scan, set->reader->policy, doc);
+	while (reference_next(&scan, &value))
+	{
+		if (json_identical(value, json_string(id)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What a version of an entity refers to that an end deleted, though no edit of
+ * the other end does ("edited": what the edit refers to, if there is one).
+ */
+static void
+chain_version(TieSet *set, const Entity *entity, const Jsonb *doc, bool locally,
+			  const Jsonb *edited)
+{
+	bool		is_deleted = locally ? entity->local.doc == NULL :
+		entity->public.doc == NULL;
+	ListCell   *lc;
+
+	foreach(lc, find_deleted(set, entity, doc, locally, DT_NOBEGIN))
+	{
+		Tie		   *tie = lfirst(lc);
+		Knot	   *leader;
+
+		if (refers_to(set, edited, tie->id))
+			continue;
+		tie->at = DT_NOBEGIN;
+		leader = put_pair(set, tie);
+		if (is_deleted)
+			leader->chained = true;
+		else
+			leader->all_kept = true;
+	}
+}
+
+/*
+ * What would dangle if an entity that is tied already were kept or given up as a
+ * whole: as the side has it that does not have the edit, or the deletion.
+ */
+static void
+chain_entity(TieSet *set, const char *id)
+{
+	Entity		entity = {0};
+	const Jsonb *edited;
+
+	entity.id = pstrdup(id);
+	entity.key = CStringGetTextDatum(id);
+	(void) reader_read(set->reader, &entity);
+	edited = entity.merges ? entity_merged(&entity)->doc : NULL;
+	chain_version(set, &entity, entity.local.doc, false,
+				  entity.local_change == CHANGE_NONE ? NULL :
+				  edited ? edited : entity.local.doc);
+	chain_version(set, &entity, entity.public.doc, true,
+				  entity.public_change == CHANGE_NONE ? NULL :
+				  edited ? edited : entity.public.doc);
+}
+
+/* What refers to inserts that are tied now */
+static void
+chain_inserts(TieSet *set, List *ids)
+{
+	tuplestore_rescan(set->inserts);
+	while (tuplestore_gettupleslot(set->inserts, true, false, set->row))
+	{
+		char	   *id = row_string(set, TIE_ID);
+		Knot	   *knot = find_knot(set, id);
+
+		CHECK_FOR_INTERRUPTS();
+		if (knot != NULL && list_member_ptr(ids, knot->id))
+		{
+			Tie			tie = {.kind = TIE_REFERRED_TO, .id = id, .at = DT_NOBEGIN,
+			.deleted_at = DT_NOBEGIN};
+
+			tie.other = row_string(set, TIE_OTHER);
+			tie.deleted_locally =
+				DatumGetBool(row_value(set, TIE_DELETED_LOCALLY));
+			put_pair(set, &tie)->all_kept = true;
+		}
+		pfree(id);
+	}
+}
+
+/*
+ * Tie what hangs on what is tied, until there is no more.
+ */
+static void
+chain(TieSet *set, MemoryContext row_context)
+{
+	while (set->new_knots != NIL)
+	{
+		List	   *ids = set->new_knots;
+		ListCell   *lc;
+
+		set->new_knots = NIL;
+		foreach(lc, ids)
+		{
+			CHECK_FOR_INTERRUPTS();
+			chain_entity(set, lfirst(lc));
+			MemoryContextReset(row_context);
+		}
+		chain_inserts(set, ids);
+		MemoryContextReset(row_context);
+		list_free(ids);
+	}
+}
+
 /*
  * Tell each deleted entity that it is referred to, and each that refers to it.
  * A deletion that is newer than all of them stays, by the rule "newest"; of
- * equal times the far end's does.
+ * equal times the far end's does.  What hangs together in a chain is kept or
+ * stays deleted together.
  */
 static void
 settle_pairs(TieSet *set)
@@ -272,7 +526,10 @@ settle_pairs(TieSet *set)
 			TimestampTz newest = DatumGetTimestampTz(row_value(set, TIE_AT));
 			TimestampTz at = DatumGetTimestampTz(row_value(set, TIE_DELETED_AT));
 
-			stays_deleted = locally ? at > newest : at >= newest;
+			const Knot *leader = leader_of(find_knot(set, id));
+
+			stays_deleted = !is_older(locally, at, newest) &&
+				!leader->all_kept && !(leader->chained && leader->some_kept);
 		}
 		if (deleted != NULL)
 			pfree(deleted);
@@ -349,8 +606,12 @@ ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 									 nulls_first, work_mem, NULL,
 									 TUPLESORT_RANDOMACCESS);
 
+	set->inserts = tuplestore_begin_heap(false, false, work_mem);
+
 	row_context = AllocSetContextCreate(caller, "diagsync ties",
 										ALLOCSET_DEFAULT_SIZES);
+	set->context = AllocSetContextCreate(caller, "diagsync knots",
+										 ALLOCSET_DEFAULT_SIZES);
 	reader_begin(reader, snapshot);
 	while (candidates_next(candidates, &id))
 	{
@@ -365,6 +626,9 @@ ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row_context);
 	}
+	MemoryContextSwitchTo(row_context);
+	chain(set, row_context);
+	MemoryContextSwitchTo(caller);
 	reader_end(reader);
 	candidates_rewind(candidates);
 
@@ -372,6 +636,10 @@ ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 	settle_pairs(set);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(row_context);
+	tuplestore_end(set->inserts);
+	MemoryContextDelete(set->context);
+	set->inserts = NULL;
+	set->knots = NULL;
 	tuplesort_performsort(set->sort);
 	set->more = tuplesort_gettupleslot(set->sort, true, false, set->row, NULL);
 	return set;

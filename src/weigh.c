@@ -194,15 +194,17 @@ reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
 	bool		isnull;
 	Version		version;
 
-	if (probe_find(gone, gone_from, key) || !probe_find(left, left_in, key))
-		return false;
 	deletion->at = DT_NOBEGIN;
 	deletion->left_at = DT_NOBEGIN;
 	deletion->accepted = NIL;
+	deletion->is_insert = false;
+	if (probe_find(gone, gone_from, key) || !probe_find(left, left_in, key))
+		return false;
 
 	/* Without a base row the local version is the base. */
 	if (!probe_find(&reader->base, reader->link->local->key, key))
 	{
+		deletion->is_insert = locally;
 		if (locally)
 			return false;
 	}
@@ -211,8 +213,9 @@ reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
 		Datum		base = slot_getattr(reader->base.slot, Anum_base_doc,
 										&isnull);
 
+		deletion->is_insert = isnull;
 		if (isnull)
-			return false;		/* inserted by the other end */
+			return false;
 		deletion->accepted = get_accepted(reader->base.slot);
 		if (!threeway_same(reader->policy, DatumGetJsonbP(base),
 						   DatumGetJsonbP(slot_getattr(left->slot,

@@ -103,6 +103,8 @@ typedef struct Deletion
 	TimestampTz left_at;		/* when the version that is left was edited,
 								 * DT_NOBEGIN: not since the base */
 	List	   *accepted;		/* as in Entity */
+	bool		is_insert;		/* it is no deletion, but an insert of the other
+								 * end */
 } Deletion;
 
 /* Reads entities of a link, one after the other. */

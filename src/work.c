@@ -37,11 +37,19 @@ work_item(const char *id)
 void
 work_decide(const Work *work, WorkItem *item)
 {
-	if (item->only_follows)
-		effect_follow(&item->effect, &item->entity);
-	else
-		effect_decide(&item->effect, &item->entity, work->direction,
-					  work->resolution, work->given);
+	switch (item->role)
+	{
+		case ROLE_SYNCED:
+			effect_decide(&item->effect, &item->entity, work->direction,
+						  work->resolution, work->given);
+			break;
+		case ROLE_FOLLOWS:
+			effect_follow(&item->effect, &item->entity);
+			break;
+		case ROLE_ACCEPTS:
+			effect_accept(&item->effect, &item->entity, item->accepts);
+			break;
+	}
 }
 
 /*

@@ -16,6 +16,14 @@ typedef enum Outcome
 	OUTCOME_MISSED,				/* a trigger kept it from being stored */
 } Outcome;
 
+/* What is to be decided about an entity */
+typedef enum ItemRole
+{
+	ROLE_SYNCED,				/* all */
+	ROLE_FOLLOWS,				/* its references follow what got a new id */
+	ROLE_ACCEPTS,				/* it stays deleted though another refers to it */
+} ItemRole;
+
 typedef struct WorkItem
 {
 	Entity		entity;
@@ -26,8 +34,8 @@ typedef struct WorkItem
 	ItemPointerData locked_public;
 	Outcome		local_outcome;
 	Outcome		public_outcome;
-	bool		only_follows;	/* its references follow what got a new id; that
-								 * is all */
+	ItemRole	role;
+	const char *accepts;		/* for ROLE_ACCEPTS: the entity */
 	struct WorkItem *copy_of;	/* it keeps the local version of that one */
 	bool		withheld;		/* its copy could not be made, so nothing is
 								 * written */
