@@ -114,7 +114,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 		CHECK_FOR_INTERRUPTS();
 		entity.id = TextDatumGetCString(id);
 		entity.key = id;
-		entity.ties = ties_next(ties, entity.id, false);
+		entity.ties = ties_next(ties, entity.id, true);
 		(void) reader_read(&reader, &entity);
 		if (conflicts_only ? entity.conflict != CONFLICT_NONE :
 			(entity.local_change != CHANGE_NONE ||

@@ -11,7 +11,6 @@
 
 #include "document.h"
 #include "effect.h"
-#include "reference.h"
 
 /* Digits of the digest that make the id of a copy, and its greatest length */
 #define COPY_DIGITS 8
@@ -122,20 +121,15 @@ resolution_for(const Entity *entity, Resolution resolution)
 const Version *
 effect_led(const Entity *entity, const Version *version)
 {
-	Jsonb	   *doc = version->doc;
+	Jsonb	   *doc;
 	Version    *led;
-	ListCell   *lc;
 
-	if (entity->ties == NULL || doc == NULL)
+	if (entity->ties == NULL || entity->ties->renames == NIL ||
+		version->doc == NULL)
 		return version;
-	foreach(lc, entity->ties->duplicates)
-	{
-		const Duplicate *duplicate = lfirst(lc);
-
-		doc = reference_lead(entity->threeway.policy, doc, duplicate->id,
-							 duplicate->new_id, entity->base.doc,
-							 entity->public.doc);
-	}
+	doc = reference_lead(entity->threeway.policy, version->doc,
+						 entity->ties->renames, entity->base.doc,
+						 entity->public.doc);
 	if (doc == version->doc)
 		return version;
 	led = palloc(sizeof(Version));
@@ -187,6 +181,19 @@ keep(Effect *effect, const Entity *entity, const Version *version,
 		keep_locally(effect, entity, version);
 }
 
+static List *
+with_id(List *ids, const char *id)
+{
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		if (strcmp(lfirst(lc), id) == 0)
+			return ids;
+	}
+	return lappend(ids, pstrdup(id));
+}
+
 /*
  * What the resolution of a conflict over a reference is remembered by: the local
  * change is to be kept though the reference dangles.
@@ -195,10 +202,16 @@ static List *
 accepted_by(const Entity *entity)
 {
 	List	   *accepted = list_copy(entity->accepted);
+	const char *last = NULL;
 	ListCell   *lc;
 
+	/* Those are new, but may occur more than once in a row. */
 	foreach(lc, entity->ties->referrers)
-		accepted = lappend(accepted, lfirst(lc));
+	{
+		if (last == NULL || strcmp(last, lfirst(lc)) != 0)
+			accepted = lappend(accepted, lfirst(lc));
+		last = lfirst(lc);
+	}
 	foreach(lc, entity->ties->targets)
 		accepted = lappend(accepted, ((Target *) lfirst(lc))->id);
 	return accepted;
@@ -227,8 +240,6 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 			return;
 		case RESOLUTION_LOCAL:
 			keep(effect, entity, effect_led(entity, &entity->local), direction);
-			if (dangles && direction == DIRECTION_NONE && entity->has_base_row)
-				effect->accepted = accepted_by(entity);
 			break;
 		case RESOLUTION_PUBLIC:
 			if (!dangles && direction == DIRECTION_NONE &&
@@ -283,8 +294,15 @@ effect_decide(Effect *effect, Entity *entity, Direction direction,
 	effect->base = BASE_KEEP;
 
 	if (entity->conflict != CONFLICT_NONE)
-		decide_conflict(effect, entity, direction,
-						resolution_for(entity, resolution), given);
+	{
+		Resolution	kept = resolution_for(entity, resolution);
+
+		decide_conflict(effect, entity, direction, kept, given);
+		if (entity->conflict == CONFLICT_DANGLING && entity->has_base_row &&
+			direction == DIRECTION_NONE && kept == RESOLUTION_LOCAL &&
+			resolution != RESOLUTION_BOTH)
+			effect->accepted = accepted_by(entity);
+	}
 	else if (direction == DIRECTION_NONE)
 		return;
 	else if (entity->equal)
@@ -340,8 +358,7 @@ effect_accept(Effect *effect, const Entity *entity, const char *referrer)
 	memset(effect, 0, sizeof(Effect));
 	effect->base = BASE_KEEP;
 	if (entity->local.doc == NULL && entity->has_base_row)
-		effect->accepted = lappend(list_copy(entity->accepted),
-								   pstrdup(referrer));
+		effect->accepted = with_id(list_copy(entity->accepted), referrer);
 }
 
 /*

@@ -75,72 +75,124 @@ reference_is_at(const JsonPointer *place, const Jsonb *doc, JsonValue id)
 	return json_identical(value, id);
 }
 
-/*
- * Add a value with the reference inside it led over, which is at the end of the
- * pointer from "depth" on.
- */
-static void
-add_led(JsonBuild *build, JsonKey key, JsonValue value,
-		const JsonPointer *place, int depth, JsonValue from, JsonValue to)
+/* What is to be led over, and where from */
+typedef struct Leading
 {
-	JsonBuild  *made;
-	JsonMembers members;
-	JsonKey		inner_key = {NULL, 0};
-	JsonValue	inner;
+	const JsonPointer *place;
+	List	   *renames;
+	const Jsonb *base;
+	const Jsonb *other;
+} Leading;
 
-	check_stack_depth();
-	if (json_is_string(value))
+/* The new id of a reference that is to be led over, else the value itself */
+static JsonValue
+new_id_of(const Leading *leading, JsonValue id)
+{
+	int			low = 0;
+	int			high = list_length(leading->renames);
+	JsonKey		key = {id.data, id.len};
+
+	if (!json_is_string(id))
+		return id;
+	while (low < high)
 	{
-		json_build_value(build, key, to);
-		return;
-	}
-	made = palloc0(sizeof(JsonBuild));
-	json_members(&members, value);
-	if (depth == place->count)
-	{
-		made->is_array = true;
-		while (json_next_element(&members, &inner))
-			json_build_value(made, inner_key,
-							 json_identical(inner, from) ? to : inner);
-	}
-	else
-	{
-		while (json_next_member(&members, &inner_key, &inner))
+		int			middle = low + (high - low) / 2;
+		const Rename *rename = list_nth(leading->renames, middle);
+		int			len = strlen(rename->id);
+		int			order = memcmp(rename->id, key.name, Min(len, key.len));
+
+		if (order == 0)
+			order = len - key.len;
+		if (order == 0)
 		{
-			if (json_compare_keys(inner_key, place->keys[depth]) == 0)
-				add_led(made, inner_key, inner, place, depth + 1, from, to);
-			else
-				json_build_value(made, inner_key, inner);
+			if (reference_is_at(leading->place, leading->base, id) ||
+				reference_is_at(leading->place, leading->other, id))
+				return id;
+			return json_string(rename->new_id);
 		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	json_build_made(build, key, made);
+	return id;
 }
 
 /*
- * The document with the references to one id led over to another, but for those
- * that one of two other documents (or NULL) has at the same place.  palloc'd, or
- * the document itself where there are none.
+ * A container with the references inside it led over, which are at the end of the
+ * pointer from "depth" on.
+ */
+static JsonBuild *
+lead(const Leading *leading, JsonValue container, int depth)
+{
+	const JsonPointer *place = leading->place;
+	JsonBuild  *made = palloc0(sizeof(JsonBuild));
+	JsonMembers members;
+	JsonKey		key = {NULL, 0};
+	JsonValue	value;
+
+	check_stack_depth();
+	json_members(&members, container);
+	if (depth == place->count)
+	{
+		made->is_array = true;
+		while (json_next_element(&members, &value))
+		{
+			CHECK_FOR_INTERRUPTS();
+			json_build_value(made, key, new_id_of(leading, value));
+		}
+		return made;
+	}
+	while (json_next_member(&members, &key, &value))
+	{
+		if (json_compare_keys(key, place->keys[depth]) != 0)
+			json_build_value(made, key, value);
+		else if (json_is_container(value))
+			json_build_made(made, key, lead(leading, value, depth + 1));
+		else
+			json_build_value(made, key, new_id_of(leading, value));
+	}
+	return made;
+}
+
+/* Is there anything to be led over? */
+static bool
+is_to_be_led(const Leading *leading, const Jsonb *doc)
+{
+	JsonValue	value = pointer_value(leading->place, json_root(doc));
+	JsonMembers elements;
+
+	if (json_is_array(value))
+	{
+		JsonValue	element;
+
+		json_members(&elements, value);
+		while (json_next_element(&elements, &element))
+		{
+			if (new_id_of(leading, element).data != element.data)
+				return true;
+		}
+		return false;
+	}
+	return new_id_of(leading, value).data != value.data;
+}
+
+/*
+ * The document with references to some ids led over to others ("renames": a list
+ * of Rename in ascending ids), but for those that one of two other documents (or
+ * NULL) has at the same place.  palloc'd, or the document itself where there are
+ * none.
  */
 Jsonb *
-reference_lead(const Policy *policy, Jsonb *doc, const char *from,
-			   const char *to, const Jsonb *base, const Jsonb *other)
+reference_lead(const Policy *policy, Jsonb *doc, List *renames,
+			   const Jsonb *base, const Jsonb *other)
 {
-	JsonValue	old = json_string(from);
-
 	for (int i = 0; i < policy->references; i++)
 	{
-		const JsonPointer *place = &policy->reference[i];
-		JsonBuild	build = {0};
-		JsonKey		no_key = {NULL, 0};
+		Leading		leading = {&policy->reference[i], renames, base, other};
 
-		if (reference_is_at(place, doc, old) &&
-			!reference_is_at(place, base, old) &&
-			!reference_is_at(place, other, old))
-		{
-			add_led(&build, no_key, json_root(doc), place, 0, old,
-					json_string(to));
-			doc = json_build_end(build.parts[0].made);
-		}
+		if (is_to_be_led(&leading, doc))
+			doc = json_build_end(lead(&leading, json_root(doc), 0));
 	}
 	return doc;
 }

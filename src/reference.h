@@ -5,6 +5,8 @@
 #ifndef DIAGSYNC_REFERENCE_H
 #define DIAGSYNC_REFERENCE_H
 
+#include "nodes/pg_list.h"
+
 #include "policy.h"
 
 /* The references of a document, one after the other */
@@ -18,13 +20,19 @@ typedef struct ReferenceScan
 	JsonMembers elements;
 } ReferenceScan;
 
+/* An id that becomes another one */
+typedef struct Rename
+{
+	char	   *id;
+	char	   *new_id;
+} Rename;
+
 extern void reference_scan(ReferenceScan *scan, const Policy *policy,
 						   const Jsonb *doc);
 extern bool reference_next(ReferenceScan *scan, JsonValue *id);
 extern bool reference_is_at(const JsonPointer *place, const Jsonb *doc,
 							JsonValue id);
-extern Jsonb *reference_lead(const Policy *policy, Jsonb *doc,
-							 const char *from, const char *to,
+extern Jsonb *reference_lead(const Policy *policy, Jsonb *doc, List *renames,
 							 const Jsonb *base, const Jsonb *other);
 
 #endif							/* DIAGSYNC_REFERENCE_H */

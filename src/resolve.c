@@ -125,34 +125,44 @@ is_as_expected(const Resolving *resolving, const Entity *entity)
 	return true;
 }
 
-/* Does an id occur in a list of Target, of what was deleted locally or "all"? */
+/*
+ * Does one of these entities refer to that one, which was deleted ("all": at
+ * either end, else locally)?
+ */
 static bool
-is_target(List *targets, const char *id, bool all)
+is_target(List *all_ties, const char *id, bool all)
 {
 	ListCell   *lc;
 
-	foreach(lc, targets)
+	foreach(lc, all_ties)
 	{
-		const Target *target = lfirst(lc);
+		const Target *target = ties_target(lfirst(lc), id, strlen(id));
 
-		if ((all || target->deleted_locally) && strcmp(target->id, id) == 0)
+		if (target != NULL && (all || target->deleted_locally))
 			return true;
 	}
 	return false;
 }
 
-/* Leave of what an entity follows only that id; is there anything left? */
-static bool
-follows_only(Ties *ties, const char *id)
+/* The new id that a renamed entity gets, or NULL if it is not among these */
+static const Rename *
+find_rename(List *renames, const char *id)
 {
 	ListCell   *lc;
 
-	foreach(lc, ties->duplicates)
+	foreach(lc, renames)
 	{
-		if (strcmp(((Duplicate *) lfirst(lc))->id, id) != 0)
-			ties->duplicates = foreach_delete_current(ties->duplicates, lc);
+		if (strcmp(((Rename *) lfirst(lc))->id, id) == 0)
+			return lfirst(lc);
 	}
-	return ties->duplicates != NIL;
+	return NULL;
+}
+
+static int
+compare_items(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((WorkItem *) lfirst(a))->entity.id,
+				  ((WorkItem *) lfirst(b))->entity.id);
 }
 
 /*
@@ -166,15 +176,17 @@ static List *
 add_others(const Work *work, const char *id, Ties *ties, TieSet *set,
 		   Candidates *candidates)
 {
-	List	   *others = NIL;
-	List	   *targets = list_copy(ties->targets);
+	List	   *others = NIL;	/* in ascending ids, but for those just found */
+	List	   *referring = list_make1(ties);
 	bool		both = work->resolution == RESOLUTION_BOTH;
 	bool		restores = ties->referred_to || both;
-	bool		more = true;
+	bool		more = ties->targets != NIL || ties->copy_id != NULL;
 
 	/* What is restored may refer to more. */
 	while (more)
 	{
+		int			next = 0;
+		int			known = list_length(others);
 		Datum		key;
 
 		more = false;
@@ -183,27 +195,38 @@ add_others(const Work *work, const char *id, Ties *ties, TieSet *set,
 		while (candidates_next(candidates, &key))
 		{
 			char	   *other = TextDatumGetCString(key);
-			Ties	   *its = strcmp(other, id) == 0 ? NULL :
-				ties_next(set, other, false);
+			Ties	   *its = ties_next(set, other, false);
+			const Rename *rename;
 			WorkItem   *item;
-			ListCell   *lc;
 
 			CHECK_FOR_INTERRUPTS();
-			foreach(lc, others)
+			while (next < known &&
+				   strcmp(((WorkItem *) list_nth(others, next))->entity.id,
+						  other) < 0)
+				next++;
+			if (its == NULL || strcmp(other, id) == 0 ||
+				(next < known &&
+				 strcmp(((WorkItem *) list_nth(others, next))->entity.id,
+						other) == 0))
 			{
-				if (strcmp(((WorkItem *) lfirst(lc))->entity.id, other) == 0)
-					its = NULL;
-			}
-			if (its == NULL)
+				pfree(other);
 				continue;
+			}
+
+			rename = find_rename(its->renames, id);
+			its->renames = NIL;
 			item = work_item(other);
-			if (follows_only(its, id))
+			item->entity.ties = its;
+			if (rename != NULL)
+			{
+				its->renames = list_make1(unconstify(Rename *, rename));
 				item->role = ROLE_FOLLOWS;
-			else if (!is_target(targets, other, both))
+			}
+			else if (!is_target(referring, other, both))
 				continue;
 			else if (restores)
 			{
-				targets = list_concat(targets, its->targets);
+				referring = lappend(referring, its);
 				more = true;
 			}
 			else
@@ -211,18 +234,11 @@ add_others(const Work *work, const char *id, Ties *ties, TieSet *set,
 				item->role = ROLE_ACCEPTS;
 				item->accepts = id;
 			}
-			item->entity.ties = its;
 			others = lappend(others, item);
 		}
+		list_sort(others, compare_items);
 	}
 	return others;
-}
-
-static int
-compare_items(const ListCell *a, const ListCell *b)
-{
-	return strcmp(((WorkItem *) lfirst(a))->entity.id,
-				  ((WorkItem *) lfirst(b))->entity.id);
 }
 
 /*
@@ -245,7 +261,7 @@ find_ties(Work *work, const char *id, Snapshot snapshot, List **others)
 	if (ties != NULL && others != NULL)
 	{
 		*others = add_others(work, id, ties, set, candidates);
-		list_sort(*others, compare_items);
+		ties->renames = NIL;	/* the others do not get theirs now */
 	}
 	ties_end(set);
 	candidates_end(candidates);
@@ -356,14 +372,24 @@ process(void *arg)
 		apply_write(&work, items);
 	if (!work.moved)
 	{
-		/* What comes of it may conflict in another way. */
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
-		shown->entity.ties = find_ties(&work, shown->entity.id, snapshot, NULL);
 		reader_begin(&work.reader, snapshot);
-		UnregisterSnapshot(snapshot);
+		shown->entity.ties = NULL;
 		(void) reader_read(&work.reader, &shown->entity);
+		if (shown->entity.conflict == CONFLICT_NONE &&
+			(shown->entity.local_change != CHANGE_NONE ||
+			 shown->entity.public_change != CHANGE_NONE))
+		{
+			/* What comes of it may conflict in another way. */
+			reader_end(&work.reader);
+			shown->entity.ties = find_ties(&work, shown->entity.id, snapshot,
+										   NULL);
+			reader_begin(&work.reader, snapshot);
+			(void) reader_read(&work.reader, &shown->entity);
+		}
 		form_row(resolving, &shown->entity);
 		reader_end(&work.reader);
+		UnregisterSnapshot(snapshot);
 	}
 	reader_close(&work.reader);
 	resolving->inserter = work.inserter;

@@ -191,7 +191,9 @@ tally_all_missed(Sync *sync, Work *work, List *items)
 		if (!reading)
 			reader_begin(&work->reader, GetTransactionSnapshot());
 		reading = true;
+		now.id = item->entity.id;
 		now.key = item->entity.key;
+		now.ties = item->entity.ties;
 		(void) reader_read(&work->reader, &now);
 		sync->late_conflicts += now.conflict != CONFLICT_NONE;
 	}
@@ -285,7 +287,8 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 				tally(sync, copy);
 				written = lappend(written, copy);
 			}
-			if (write && !work_has_told_id(item, copy))
+			if (write && (!work_has_told_id(item, copy) ||
+						  work_is_newer_than_ties(work, item)))
 				work->moved = true;
 		}
 		reader_end(&work->reader);
@@ -397,6 +400,12 @@ process(void *arg)
 	candidates = candidates_collect(link, snapshot);
 	work.ties = ties_collect(&work.reader, candidates, snapshot,
 							 sync->on_conflict == RESOLUTION_BOTH);
+	if (write && work.ties != NULL)
+	{
+		PushActiveSnapshot(snapshot);
+		work.ties_seen = seen_now(work.own);
+		PopActiveSnapshot();
+	}
 
 	/*
 	 * Where the sync may not happen, look before writing more than a batch that

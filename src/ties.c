@@ -45,7 +45,7 @@ typedef enum TieKind
 {
 	TIE_REFERRED_TO,			/* by the other one, at the other end */
 	TIE_TARGET,					/* it refers to the other one */
-	TIE_DUPLICATE,				/* it refers to the other one, which gets a new
+	TIE_RENAME,				/* it refers to the other one, which gets a new
 								 * id */
 	TIE_COPY,					/* it gets that id */
 } TieKind;
@@ -61,10 +61,23 @@ typedef enum TieKind
 #define TIE_STAYS_DELETED 8
 #define TIE_COLUMNS 8
 
+/* An entity that others refer to, as it was found */
+typedef struct Looked
+{
+	char	   *id;				/* NULL: none yet */
+	bool		locally;		/* is it deleted there? else at the far end */
+	bool		is_deleted;
+	Deletion	deletion;
+	char	  **accepted;		/* deletion.accepted, sorted */
+	char	   *new_id;			/* it gets from "both"; NULL: none */
+	bool		has_new_id;		/* that is known */
+} Looked;
+
 /* An entity that is tied by a reference that would dangle */
 typedef struct Knot
 {
 	char	   *id;				/* hash key */
+	int			round;			/* in which it was tied */
 	struct Knot *leader;		/* of all that hang together, or itself */
 
 	/* Of a leader: what "newest" makes of all */
@@ -89,7 +102,7 @@ typedef struct Tie
 struct TieSet
 {
 	Reader	   *reader;
-	bool		duplicates;		/* look for those, too */
+	bool		renames;		/* look for those, too */
 	TupleDesc	tupdesc;
 	TupleTableSlot *put;		/* a row on its way in */
 	TupleTableSlot *row;		/* the row that was read last */
@@ -99,9 +112,13 @@ struct TieSet
 	bool		more;
 
 	/* Only while it is made */
-	MemoryContext context;		/* of the knots */
+	MemoryContext context;		/* of what follows */
+	Looked		looked;			/* what was looked at last: many may refer to
+								 * the same entity */
+	MemoryContext looked_context;
 	HTAB	   *knots;			/* NULL: none yet */
-	List	   *new_knots;		/* their ids, not looked at yet */
+	List	   *new_knots;		/* ids of those not looked at yet */
+	int			round;			/* in which knots are tied now */
 	Tuplestorestate *inserts;	/* references to what one end inserted */
 };
 
@@ -148,6 +165,7 @@ need_knot(TieSet *set, const char *id)
 		MemoryContext caller = MemoryContextSwitchTo(set->context);
 
 		knot->id = pstrdup(id);
+		knot->round = set->round;
 		knot->leader = knot;
 		knot->chained = knot->some_kept = knot->all_kept = false;
 		set->new_knots = lappend(set->new_knots, knot->id);
@@ -203,14 +221,74 @@ row_value(TieSet *set, int attno)
 	return slot_getattr(set->row, attno, &isnull);
 }
 
+static int
+compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/*
+ * Look at an entity that others refer to: is it deleted at one end?
+ */
+static Looked *
+look(TieSet *set, const char *id, bool locally)
+{
+	Looked	   *looked = &set->looked;
+	MemoryContext caller;
+	List	   *accepted;
+
+	if (looked->id != NULL && looked->locally == locally &&
+		strcmp(looked->id, id) == 0)
+		return looked;
+
+	MemoryContextReset(set->looked_context);
+	caller = MemoryContextSwitchTo(set->looked_context);
+	memset(looked, 0, sizeof(Looked));
+	looked->id = pstrdup(id);
+	looked->locally = locally;
+	looked->is_deleted = reader_is_deleted(set->reader,
+										   CStringGetTextDatum(id), locally,
+										   &looked->deletion);
+	if (looked->is_deleted && looked->deletion.left_at != DT_NOBEGIN)
+	{
+		/* What both ends edited may be merged to something that exists. */
+		Entity		entity = {0};
+
+		entity.id = looked->id;
+		entity.key = CStringGetTextDatum(id);
+		(void) reader_read(set->reader, &entity);
+		if (entity.merges && entity_merged(&entity)->doc != NULL)
+			looked->is_deleted = false;
+	}
+	accepted = looked->deletion.accepted;
+	if (accepted != NIL)
+	{
+		int			n = 0;
+		ListCell   *lc;
+
+		looked->accepted = palloc(list_length(accepted) * sizeof(char *));
+		foreach(lc, accepted)
+			looked->accepted[n++] = lfirst(lc);
+		qsort(looked->accepted, n, sizeof(char *), compare_strings);
+	}
+	MemoryContextSwitchTo(caller);
+	return looked;
+}
+
+/* Has a resolution accepted that the entity dangles from what was looked at? */
 static bool
-list_has(List *ids, const char *id)
+is_accepted(const Looked *looked, const Entity *entity)
 {
 	ListCell   *lc;
 
-	foreach(lc, ids)
+	if (looked->accepted != NULL &&
+		bsearch(&entity->id, looked->accepted,
+				list_length(looked->deletion.accepted), sizeof(char *),
+				compare_strings) != NULL)
+		return true;
+	foreach(lc, entity->accepted)
 	{
-		if (strcmp(lfirst(lc), id) == 0)
+		if (strcmp(lfirst(lc), looked->id) == 0)
 			return true;
 	}
 	return false;
@@ -275,28 +353,24 @@ find_deleted(TieSet *set, const Entity *entity, const Jsonb *doc, bool locally,
 	while (reference_next(&scan, &id))
 	{
 		char	   *other = pnstrdup(id.data, id.len);
-		Deletion	deletion;
+		const Looked *looked;
 		Tie		   *tie;
 
+		CHECK_FOR_INTERRUPTS();
 		if (strcmp(other, entity->id) == 0)
 			continue;
-		if (!reader_is_deleted(set->reader, CStringGetTextDatum(other), locally,
-							   &deletion))
-		{
-			if (deletion.is_insert)
-				put_insert(set, entity, other, locally);
-			continue;
-		}
-		if (list_has(deletion.accepted, entity->id) ||
-			list_has(entity->accepted, other))
+		looked = look(set, other, locally);
+		if (looked->deletion.is_insert && set->round == 0)
+			put_insert(set, entity, other, locally);
+		if (!looked->is_deleted || is_accepted(looked, entity))
 			continue;
 		tie = palloc0(sizeof(Tie));
 		tie->kind = TIE_REFERRED_TO;
 		tie->id = other;
 		tie->other = entity->id;
 		tie->deleted_locally = locally;
-		tie->at = Max(at, deletion.left_at);
-		tie->deleted_at = deletion.at;
+		tie->at = Max(at, looked->deletion.left_at);
+		tie->deleted_at = looked->deletion.at;
 		pairs = lappend(pairs, tie);
 	}
 	return pairs;
@@ -319,10 +393,35 @@ put_pairs(TieSet *set, List *pairs, bool keep)
 }
 
 /*
+ * The id that "both" gives the local version of an entity; NULL where it gives
+ * none.
+ */
+static const char *
+new_id_of(TieSet *set, const char *id)
+{
+	Looked	   *looked = look(set, id, false);
+
+	if (!looked->has_new_id)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(set->looked_context);
+		Entity		entity = {0};
+
+		entity.id = looked->id;
+		entity.key = CStringGetTextDatum(id);
+		(void) reader_read(set->reader, &entity);
+		if (effect_copies(&entity))
+			looked->new_id = effect_copy_id(set->reader, &entity);
+		looked->has_new_id = true;
+		MemoryContextSwitchTo(caller);
+	}
+	return looked->new_id;
+}
+
+/*
  * The references that only the local side set, to entities that get a new id.
  */
 static void
-find_duplicates(TieSet *set, const Entity *entity, const Jsonb *doc)
+find_renames(TieSet *set, const Entity *entity, const Jsonb *doc)
 {
 	ReferenceScan scan;
 	JsonValue	id;
@@ -330,27 +429,20 @@ find_duplicates(TieSet *set, const Entity *entity, const Jsonb *doc)
 	reference_scan(&scan, set->reader->policy, doc);
 	while (reference_next(&scan, &id))
 	{
-		Entity		other = {0};
-		Tie			tie = {0};
+		char	   *other = pnstrdup(id.data, id.len);
+		Tie			tie = {.kind = TIE_RENAME};
 
-		if (reference_is_at(scan.place, entity->base.doc, id) ||
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(other, entity->id) == 0 ||
+			(tie.new_id = new_id_of(set, other)) == NULL ||
+			reference_is_at(scan.place, entity->base.doc, id) ||
 			reference_is_at(scan.place, entity->public.doc, id))
 			continue;
-		other.id = pnstrdup(id.data, id.len);
-		if (strcmp(other.id, entity->id) == 0)
-			continue;
-		other.key = CStringGetTextDatum(other.id);
-		(void) reader_read(set->reader, &other);
-		if (!effect_copies(&other))
-			continue;
-
-		tie.kind = TIE_DUPLICATE;
 		tie.id = entity->id;
-		tie.other = other.id;
-		tie.new_id = effect_copy_id(set->reader, &other);
+		tie.other = other;
 		put_tie(set, set->sort, &tie);
 		tie.kind = TIE_COPY;
-		tie.id = other.id;
+		tie.id = other;
 		tie.other = entity->id;
 		put_tie(set, set->sort, &tie);
 	}
@@ -382,8 +474,8 @@ find_ties(TieSet *set, Entity *entity)
 	put_pairs(set, deleted_publicly, crossed);
 	put_pairs(set, deleted_locally, crossed);
 
-	if (set->duplicates && entity->local_change != CHANGE_NONE)
-		find_duplicates(set, entity, local_doc);
+	if (set->renames && entity->local_change != CHANGE_NONE)
+		find_renames(set, entity, local_doc);
 }
 
 static bool
@@ -451,9 +543,9 @@ chain_entity(TieSet *set, const char *id)
 				  edited ? edited : entity.public.doc);
 }
 
-/* What refers to inserts that are tied now */
+/* What refers to inserts that are tied since the last round */
 static void
-chain_inserts(TieSet *set, List *ids)
+chain_inserts(TieSet *set, MemoryContext row_context)
 {
 	tuplestore_rescan(set->inserts);
 	while (tuplestore_gettupleslot(set->inserts, true, false, set->row))
@@ -462,7 +554,7 @@ chain_inserts(TieSet *set, List *ids)
 		Knot	   *knot = find_knot(set, id);
 
 		CHECK_FOR_INTERRUPTS();
-		if (knot != NULL && list_member_ptr(ids, knot->id))
+		if (knot != NULL && knot->round == set->round - 1)
 		{
 			Tie			tie = {.kind = TIE_REFERRED_TO, .id = id, .at = DT_NOBEGIN,
 			.deleted_at = DT_NOBEGIN};
@@ -472,7 +564,7 @@ chain_inserts(TieSet *set, List *ids)
 				DatumGetBool(row_value(set, TIE_DELETED_LOCALLY));
 			put_pair(set, &tie)->all_kept = true;
 		}
-		pfree(id);
+		MemoryContextReset(row_context);
 	}
 }
 
@@ -488,14 +580,14 @@ chain(TieSet *set, MemoryContext row_context)
 		ListCell   *lc;
 
 		set->new_knots = NIL;
+		set->round++;
 		foreach(lc, ids)
 		{
 			CHECK_FOR_INTERRUPTS();
 			chain_entity(set, lfirst(lc));
 			MemoryContextReset(row_context);
 		}
-		chain_inserts(set, ids);
-		MemoryContextReset(row_context);
+		chain_inserts(set, row_context);
 		list_free(ids);
 	}
 }
@@ -507,7 +599,7 @@ chain(TieSet *set, MemoryContext row_context)
  * stays deleted together.
  */
 static void
-settle_pairs(TieSet *set)
+settle_pairs(TieSet *set, MemoryContext row_context)
 {
 	char	   *deleted = NULL;
 	bool		stays_deleted = false;
@@ -531,9 +623,8 @@ settle_pairs(TieSet *set)
 			stays_deleted = !is_older(locally, at, newest) &&
 				!leader->all_kept && !(leader->chained && leader->some_kept);
 		}
-		if (deleted != NULL)
-			pfree(deleted);
-		deleted = id;
+		if (deleted == NULL || strcmp(deleted, id) != 0)
+			deleted = find_knot(set, id)->id;
 
 		tie.stays_deleted = stays_deleted;
 		tie.kind = TIE_REFERRED_TO;
@@ -544,7 +635,7 @@ settle_pairs(TieSet *set)
 		tie.id = other;
 		tie.other = id;
 		put_tie(set, set->sort, &tie);
-		pfree(other);
+		MemoryContextReset(row_context);
 	}
 	tuplesort_end(set->pairs);
 	set->pairs = NULL;
@@ -568,12 +659,12 @@ make_tupdesc(void)
 
 /*
  * Find what ties the candidates to each other, under a registered snapshot; the
- * candidates are rewound.  "duplicates": also what follows an entity that the
- * resolution "both" copies.  NULL where the policy knows no references.
+ * candidates are rewound.  "renames": also what follows an entity that the
+ * resolution "both" gives a new id.  NULL where the policy knows no references.
  */
 TieSet *
 ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
-			 bool duplicates)
+			 bool renames)
 {
 	AttrNumber	by_deleted[] = {TIE_ID, TIE_AT, TIE_OTHER};
 	Oid			later = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_GT_OPR)->gt_opr;
@@ -593,7 +684,7 @@ ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 		return NULL;
 	set = palloc0(sizeof(TieSet));
 	set->reader = reader;
-	set->duplicates = duplicates;
+	set->renames = renames;
 	set->tupdesc = make_tupdesc();
 	set->put = MakeSingleTupleTableSlot(set->tupdesc, &TTSOpsVirtual);
 	set->row = MakeSingleTupleTableSlot(set->tupdesc, &TTSOpsMinimalTuple);
@@ -612,6 +703,9 @@ ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 										ALLOCSET_DEFAULT_SIZES);
 	set->context = AllocSetContextCreate(caller, "diagsync knots",
 										 ALLOCSET_DEFAULT_SIZES);
+	set->looked_context = AllocSetContextCreate(set->context,
+												"diagsync target",
+												ALLOCSET_SMALL_SIZES);
 	reader_begin(reader, snapshot);
 	while (candidates_next(candidates, &id))
 	{
@@ -633,7 +727,7 @@ ties_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 	candidates_rewind(candidates);
 
 	MemoryContextSwitchTo(row_context);
-	settle_pairs(set);
+	settle_pairs(set, row_context);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(row_context);
 	tuplestore_end(set->inserts);
@@ -669,13 +763,13 @@ add_tie(TieSet *set, Ties *ties, bool referrers)
 				ties->targets = lappend(ties->targets, target);
 				break;
 			}
-		case TIE_DUPLICATE:
+		case TIE_RENAME:
 			{
-				Duplicate  *duplicate = palloc(sizeof(Duplicate));
+				Rename	   *rename = palloc(sizeof(Rename));
 
-				duplicate->id = row_string(set, TIE_OTHER);
-				duplicate->new_id = row_string(set, TIE_NEW_ID);
-				ties->duplicates = lappend(ties->duplicates, duplicate);
+				rename->id = row_string(set, TIE_OTHER);
+				rename->new_id = row_string(set, TIE_NEW_ID);
+				ties->renames = lappend(ties->renames, rename);
 				break;
 			}
 		case TIE_COPY:

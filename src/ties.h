@@ -11,7 +11,7 @@
 typedef struct TieSet TieSet;
 
 extern TieSet *ties_collect(Reader *reader, Candidates *candidates,
-							Snapshot snapshot, bool duplicates);
+							Snapshot snapshot, bool renames);
 extern Ties *ties_next(TieSet *set, const char *id, bool referrers);
 extern void ties_rewind(TieSet *set);
 extern void ties_end(TieSet *set);

@@ -20,7 +20,6 @@
 #include "utils/timestamp.h"
 
 #include "document.h"
-#include "reference.h"
 #include "weigh.h"
 
 static const char *const change_names[] = {
@@ -95,9 +94,21 @@ set_version(Version *version, TupleTableSlot *slot, int doc_attno,
 	return isnull ? 0 : VARSIZE(version->doc);
 }
 
+static Size
+set_entity_version(Version *version, TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	version->rev = (uint64) DatumGetInt64(slot_getattr(slot, Anum_entity_rev,
+													   &isnull));
+	return set_version(version, slot, Anum_entity_doc, Anum_entity_modified_at,
+					   Anum_entity_modified_by);
+}
+
 static void
 set_absent(Version *version)
 {
+	version->rev = 0;
 	version->doc = NULL;
 	version->at = DT_NOBEGIN;
 	version->by = NULL;
@@ -134,16 +145,12 @@ reader_read(Reader *reader, Entity *entity)
 	Size		size = 0;
 
 	if (probe_find(&reader->local, reader->link->local->key, entity->key))
-		size += set_version(&entity->local, reader->local.slot,
-							Anum_entity_doc, Anum_entity_modified_at,
-							Anum_entity_modified_by);
+		size += set_entity_version(&entity->local, reader->local.slot);
 	else
 		set_absent(&entity->local);
 
 	if (probe_find(&reader->public, reader->link->public->key, entity->key))
-		size += set_version(&entity->public, reader->public.slot,
-							Anum_entity_doc, Anum_entity_modified_at,
-							Anum_entity_modified_by);
+		size += set_entity_version(&entity->public, reader->public.slot);
 	else
 		set_absent(&entity->public);
 
@@ -306,21 +313,43 @@ kind_of_change(const Jsonb *base, const Jsonb *now)
 		now == NULL ? CHANGE_DELETE : CHANGE_UPDATE;
 }
 
-/* The target of that id that one of these ends deleted, or NULL */
-static const Target *
-find_target(const Ties *ties, JsonValue id, bool locally, bool publicly)
+/*
+ * What an entity refers to that is deleted: the one with that id, or NULL.
+ */
+const Target *
+ties_target(const Ties *ties, const char *id, int len)
 {
-	ListCell   *lc;
+	int			low = 0;
+	int			high = list_length(ties->targets);
 
-	foreach(lc, ties->targets)
+	while (low < high)
 	{
-		const Target *target = lfirst(lc);
+		int			middle = low + (high - low) / 2;
+		const Target *target = list_nth(ties->targets, middle);
+		int			target_len = strlen(target->id);
+		int			order = memcmp(target->id, id, Min(len, target_len));
 
-		if ((target->deleted_locally ? locally : publicly) &&
-			json_identical(json_string(target->id), id))
+		if (order == 0)
+			order = target_len - len;
+		if (order == 0)
 			return target;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return NULL;
+}
+
+/* Does a reference lead to what the one end deleted, while the other changed? */
+static bool
+dangles(const Entity *entity, JsonValue id)
+{
+	const Target *target = ties_target(entity->ties, id.data, id.len);
+
+	return target != NULL &&
+		(target->deleted_locally ? entity->public_change :
+		 entity->local_change) != CHANGE_NONE;
 }
 
 /*
@@ -336,6 +365,7 @@ weigh_ties(Entity *entity)
 	JsonValue	id;
 
 	if (ties->referred_to &&
+		!(entity->merges && entity_merged(entity)->doc != NULL) &&
 		((entity->local.doc == NULL && entity->local_change == CHANGE_DELETE) ||
 		 (entity->public.doc == NULL && entity->public_change == CHANGE_DELETE)))
 	{
@@ -349,8 +379,7 @@ weigh_ties(Entity *entity)
 				   entity->public.doc);
 	while (reference_next(&scan, &id))
 	{
-		if (find_target(ties, id, entity->public_change != CHANGE_NONE,
-						entity->local_change != CHANGE_NONE) != NULL &&
+		if (dangles(entity, id) &&
 			(entity->dangling == NIL || llast(entity->dangling) != scan.place))
 			entity->dangling = lappend(entity->dangling,
 									   unconstify(JsonPointer *, scan.place));
@@ -461,15 +490,25 @@ entity_paths(const Entity *entity)
 }
 
 /*
- * A digest of the three versions by value; 64 hexadecimal digits, palloc'd.
+ * A digest of the three versions by value, and where a reference would dangle of
+ * what that is about; 64 hexadecimal digits, palloc'd.
  */
 char *
 entity_version(const Entity *entity)
 {
 	Digest	   *digest = digest_begin();
+	ListCell   *lc;
 
 	digest_document(digest, entity->base.doc);
 	digest_document(digest, entity->local.doc);
 	digest_document(digest, entity->public.doc);
+	if (entity->conflict == CONFLICT_DANGLING)
+	{
+		digest_string(digest, conflict_name(entity->conflict));
+		foreach(lc, entity->ties->targets)
+			digest_string(digest, ((Target *) lfirst(lc))->id);
+		foreach(lc, entity->ties->referrers)
+			digest_string(digest, lfirst(lc));
+	}
 	return digest_end(digest);
 }

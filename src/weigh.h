@@ -10,6 +10,7 @@
 #include "utils/jsonb.h"
 
 #include "directory.h"
+#include "reference.h"
 #include "storage.h"
 #include "threeway.h"
 
@@ -40,6 +41,7 @@ typedef struct Version
 	TimestampTz at;				/* when edited, or deleted; DT_NOBEGIN: not
 								 * known */
 	char	   *by;				/* by whom; NULL: not known */
+	uint64		rev;			/* revision of its row, if that is an entity's */
 	ItemPointerData tid;		/* its row; invalid if it has none */
 } Version;
 
@@ -51,13 +53,6 @@ typedef struct Target
 	bool		stays_deleted;	/* by the rule "newest" */
 } Target;
 
-/* An entity that "both" leaves beside another under a new id */
-typedef struct Duplicate
-{
-	char	   *id;
-	char	   *new_id;
-} Duplicate;
-
 /* What ties an entity to others by references (see ties.c) */
 typedef struct Ties
 {
@@ -65,8 +60,10 @@ typedef struct Ties
 								 * the other */
 	bool		stays_deleted;	/* by the rule "newest" */
 	List	   *referrers;		/* their ids, where they were asked for */
-	List	   *targets;		/* what it refers to that is deleted */
-	List	   *duplicates;		/* what it refers to that gets a new id */
+	List	   *targets;		/* what it refers to that is deleted, of Target,
+								 * in ascending ids */
+	List	   *renames;		/* what it refers to that "both" gives a new id,
+								 * of Rename, in ascending ids */
 	char	   *copy_id;		/* the new id that others are told of, or NULL */
 } Ties;
 
@@ -127,6 +124,8 @@ extern bool reader_is_deleted(Reader *reader, Datum key, bool locally,
 extern bool reader_id_is_taken(Reader *reader, const char *id);
 extern void reader_end(Reader *reader);
 extern void reader_close(Reader *reader);
+
+extern const Target *ties_target(const Ties *ties, const char *id, int len);
 
 extern const char *change_name(ChangeKind change);
 extern const char *conflict_name(ConflictKind conflict);

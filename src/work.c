@@ -7,9 +7,9 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "document.h"
-#include "reference.h"
 #include "work.h"
 
 /*
@@ -60,15 +60,24 @@ work_decide(const Work *work, WorkItem *item)
 WorkItem *
 work_copy(Work *work, WorkItem *item)
 {
-	char	   *id = effect_copy_id(&work->reader, &item->entity);
-	WorkItem   *copy = work_item(id);
+	const Ties *ties = item->entity.ties;
+	Rename		rename = {item->entity.id, NULL};
+	WorkItem   *copy;
 	Version    *version = palloc(sizeof(Version));
+
+	/* Others were told, but it may have been taken meanwhile. */
+	if (ties != NULL && ties->copy_id != NULL &&
+		!reader_id_is_taken(&work->reader, ties->copy_id))
+		rename.new_id = ties->copy_id;
+	else
+		rename.new_id = effect_copy_id(&work->reader, &item->entity);
+	copy = work_item(rename.new_id);
 
 	copy->copy_of = item;
 	*version = *effect_led(&item->entity, &item->entity.local);
-	version->doc = document_rename(version->doc, item->entity.id, id);
+	version->doc = document_rename(version->doc, rename.id, rename.new_id);
 	version->doc = reference_lead(work->reader.policy, version->doc,
-								  item->entity.id, id, NULL, NULL);
+								  list_make1(&rename), NULL, NULL);
 	ItemPointerSetInvalid(&version->tid);
 	copy->effect.local = version;
 	if (work->direction == DIRECTION_PUSH)
@@ -76,6 +85,28 @@ work_copy(Work *work, WorkItem *item)
 	else
 		copy->effect.base = BASE_SET;
 	return copy;
+}
+
+static bool
+is_newer(const Work *work, const Version *version)
+{
+	if (version->doc == NULL || version->rev == work->own)
+		return false;
+	return !DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
+											 UInt64GetDatum(version->rev),
+											 PointerGetDatum(work->ties_seen)));
+}
+
+/*
+ * Was an item edited since its ties were found?  Then it may refer to something
+ * else.
+ */
+bool
+work_is_newer_than_ties(const Work *work, const WorkItem *item)
+{
+	return work->ties != NULL &&
+		(is_newer(work, &item->entity.local) ||
+		 is_newer(work, &item->entity.public));
 }
 
 /*

@@ -51,6 +51,7 @@ typedef struct Work
 	uint64		own;			/* revision of what it writes */
 	Reader		reader;
 	TieSet	   *ties;			/* NULL: the policy knows no references */
+	Seen	   *ties_seen;		/* what was visible when they were found */
 	bool		public_written; /* rows of the far end were written */
 	bool		weigh_own;		/* the far end holds something else than was
 								 * sent: its own revision must be weighed */
@@ -62,6 +63,7 @@ typedef struct Work
 extern WorkItem *work_item(const char *id);
 extern void work_decide(const Work *work, WorkItem *item);
 extern WorkItem *work_copy(Work *work, WorkItem *item);
+extern bool work_is_newer_than_ties(const Work *work, const WorkItem *item);
 extern bool work_has_told_id(const WorkItem *item, const WorkItem *copy);
 
 #endif							/* DIAGSYNC_WORK_H */
