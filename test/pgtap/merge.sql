@@ -433,7 +433,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
-SELECT plan((SELECT count(*) + count(*) FILTER (WHERE NOT newer) + count(*) FILTER (WHERE paths <> '{}') FROM t.c)::int + 45);
+SELECT plan((SELECT count(*) + count(*) FILTER (WHERE NOT newer) + count(*) FILTER (WHERE paths <> '{}') FROM t.c)::int + 51);
 
 SELECT is(t.have(base, local, public, policy), t.want(c), format('%s (%s)', what, policy)) FROM t.c AS c ORDER BY n;
 SELECT is(t.have(m.base, m.local, m.public, m.policy), t.want(m), format('the other way round: %s (%s)', m.what, m.policy))
@@ -556,6 +556,28 @@ SELECT is(left(t.error(format('SELECT diagsync.merge(''{}'', ''{}'', ''{}'', %L)
 	WITH ORDINALITY AS p (policy, n) ORDER BY n;
 SELECT is(t.error(format('SELECT diagsync.merge(''{}'', ''{}'', ''{}'', %L)', policy)), NULL, 'a policy: ' || policy)
   FROM unnest(ARRAY['{}', '{"groups": [[""]], "latest": [""]}', '{"preset": "reactflow", "granularity": "entity"}']) AS policy;
+
+-- ---- Extremes --------------------------------------------------------------
+
+SELECT is(paths, '{/a}', 'numbers whose difference is too large to be one')
+  FROM diagsync.merge('{"a": 9e131071}', '{"a": -9e131071}', '{"a": 1}', '{"granularity": "property", "tolerance": 0.1}');
+SELECT is(paths, '{""}', 'a lone scalar is no array, whatever is ignored of one')
+  FROM diagsync.merge('1', '2', '3', '{"ignore": ["/0"]}');
+SELECT is(merged, '{"n": 1, "s": 1}', 'an object that both inserted, but for what is latest, is merged')
+  FROM diagsync.merge(NULL, '{"n": 1, "s": 1}', '{"n": 1}', '{"granularity": "property", "latest": ["/s"]}');
+
+-- A pointer as deep, and a policy as large, as one likes.
+SELECT matches(t.error(format('SELECT diagsync.merge(''{}'', ''{}'', ''{}'', %L)', jsonb_build_object('ignore', jsonb_build_array(repeat('/', 200000))))),
+	'^54001', 'a pointer 200,000 deep is refused, not more');
+SET LOCAL statement_timeout = '30s';
+SELECT is(merged, '{"k1": 2}', 'a policy of 50,000 pointers') FROM diagsync.merge('{"k1": 1}', '{"k1": 2}', '{"k1": 1}',
+	jsonb_build_object('granularity', 'property', 'groups', (SELECT jsonb_agg(jsonb_build_array('/k' || n)) FROM generate_series(1, 50000) AS n)));
+-- Each level as large as the one around it: no level is compared again for each.
+SELECT is(conflict, true, 'a value of 10 MB, 1,000 levels deep') FROM diagsync.merge(
+	(repeat('{"a":', 1000) || '"' || repeat('x', 10000000) || '1"' || repeat('}', 1000))::jsonb,
+	(repeat('{"a":', 1000) || '"' || repeat('x', 10000000) || '2"' || repeat('}', 1000))::jsonb,
+	(repeat('{"a":', 1000) || '"' || repeat('x', 10000000) || '3"' || repeat('}', 1000))::jsonb, '{"granularity": "property"}');
+RESET statement_timeout;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,7 +2,7 @@
 -- one which the other end deleted, unless somebody wanted that.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(817);
+SELECT plan(829);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -288,8 +288,9 @@ INSERT INTO t.settled VALUES
 SELECT is(t.settle(deleter, how, entity, resolution, doc, first, want LIKE '%dangling%'), want, format('deleted by the %s side, %s; %s resolved as %s, then %s first', deleter, how, entity, resolution, first))
   FROM t.settled, unnest('{pull,push}'::text[]) AS first ORDER BY deleter, how, entity, resolution, first;
 
--- "merged" is looked at again.
-SELECT t.scene('again ' || n, 'local', 'insert', beside => false) FROM generate_series(1, 3) AS n;
+-- "merged" is an edit of the local side, and looked at again.
+SELECT t.scene('again 1', 'public', 'insert', beside => false);
+SELECT t.scene('again ' || n, 'local', 'insert', beside => false) FROM generate_series(2, 4) AS n;
 SELECT is(jsonb_build_array(entity_id, conflict, paths, local), '["arrow", "dangling", ["/from"], {"from": "box", "v": 9}]', 'merged into what dangles: it comes back with that') FROM diagsync.resolve('again 1', 'arrow', 'merged', '{"from": "box", "v": 9}');
 SELECT alike(t.status('again 1'), 'conflict %/2', '... and both are in conflict still');
 SELECT t.write('again 2', 'y', NULL);
@@ -297,6 +298,8 @@ SELECT t.write('far again 2', 'y', '{"v": 1}');
 SELECT is(jsonb_build_array(entity_id, conflict), '["arrow", null]', 'merged into what refers to another deleted entity of its own end') FROM diagsync.resolve('again 2', 'arrow', 'merged', '{"from": "y", "v": 9}');
 SELECT is(jsonb_build_array(entity_id, conflict), '["arrow", null]', 'merged into what dangles not') FROM diagsync.resolve('again 3', 'arrow', 'merged', '{"from": "y", "v": 9}');
 SELECT is(t.together('again 3'), 'arrow>y9 x1 y1', '... settles it');
+
+SELECT is(jsonb_build_array(entity_id, conflict), '["arrow", null]', 'merged into what the local side itself deleted') FROM diagsync.resolve('again 4', 'arrow', 'merged', '{"from": "box", "v": 9}');
 
 -- A version that moved on.
 SELECT t.scene('moved', 'public', 'insert', beside => false);
@@ -602,6 +605,44 @@ SELECT is(t.random_round(format('random %s %s %s %s %s %s', chains, rule, direct
 	format('edits at random, %s; %s, %s, in batches of %s, %s, %s', CASE WHEN chains THEN 'chains' ELSE 'no chains' END, direction, rule, batch, policy, n))
   FROM unnest('{f,t}'::boolean[]) AS chains, unnest('{local,public,both,newest}'::text[]) AS rule, unnest('{push,pull}'::text[]) AS direction, unnest('{1,1000}'::int[]) AS batch,
 	unnest(ARRAY['{}', '{"granularity": "property"}']::jsonb[]) AS policy, generate_series(1, 4) AS n ORDER BY chains, rule, direction, batch, policy, n;
+
+-- "both" of one entity leaves references to others in conflict alone.
+SELECT t.linked('alone', '{"box": {"v": 1}, "arrow": {"v": 1}}', '{"references": ["/from"]}');
+SELECT t.write('alone', 'box', '{"v": 2}'), t.write('alone', 'arrow', '{"v": 1, "from": "box"}'), t.write('far alone', 'box', '{"v": 3}'), t.write('far alone', 'arrow', '{"v": 3}');
+SELECT is(local, '{"v": 1, "from": "box"}', 'both of an arrow, whose box is in conflict, too') FROM diagsync.resolve('alone', 'arrow', 'both');
+
+-- "both" accepts nothing: what it keeps does not dangle.
+SELECT t.linked('kept', '{"box": {"v": 1}}', '{"references": ["/from"]}');
+SELECT t.write('far kept', 'box', NULL), t.write('kept', 'arrow', '{"from": "box"}');
+SELECT is(conflict, NULL, 'both of an arrow whose box the far end deleted') FROM diagsync.resolve('kept', 'arrow', 'both');
+SELECT is_empty($$ SELECT id, accepted FROM diagsync_local.base WHERE diagram_id = 'kept' AND accepted IS NOT NULL $$, '... accepts nothing');
+SELECT is(t.docs('kept'), '{"box": {"v": 1}, "arrow": {"from": "box"}}', '... and keeps the box');
+
+-- What the merge keeps is not deleted.
+SELECT t.linked('merged', '{"box": {"v": 1}}', '{"references": ["/from"], "latest": [""]}');
+SELECT t.write('merged', 'box', NULL), t.write('far merged', 'box', '{"v": 2}'), t.write('far merged', 'arrow', '{"from": "box"}'), t.edited('far merged', 'box', '2100-01-01Z');
+SELECT is(t.status('merged'), 'pending 1/2/0', 'a deletion that an edit outdoes leaves nothing dangling');
+
+-- What a resolution is about is in the version that the user was shown.
+SELECT t.linked('shown', '{"box": {"v": 1}}', '{"references": ["/from"]}');
+SELECT t.write('shown', 'box', NULL), t.write('far shown', 'arrow', '{"from": "box"}');
+SELECT version FROM diagsync.conflicts('shown') WHERE entity_id = 'box' \gset
+SELECT t.write('far shown', 'more', '{"from": "box"}');
+SELECT is(conflict, 'dangling', 'one more reference than was shown: nothing is accepted') FROM diagsync.resolve('shown', 'box', 'local', expected => :'version');
+SELECT version FROM diagsync.conflicts('shown') WHERE entity_id = 'box' \gset
+SELECT is(conflict, NULL, 'as it was shown: both are') FROM diagsync.resolve('shown', 'box', 'local', expected => :'version');
+SELECT is(accepted, '{arrow,more}', '... once each') FROM diagsync_local.base WHERE diagram_id = 'shown' AND id = 'box';
+
+-- Many that refer to one, one that refers to many: no look at all for each.
+SELECT t.linked('many', (SELECT jsonb_object_agg('box' || n, '{"v": 1}'::jsonb) FROM generate_series(1, 5000) AS n), '{"references": ["/from", "/all"]}');
+SELECT diagsync.remove('many', (SELECT array_agg('box' || n) FROM generate_series(1, 5000) AS n));
+SELECT diagsync.put('far many', (SELECT jsonb_agg(jsonb_build_object('id', 'arrow' || n, 'from', 'box1')) FROM generate_series(1, 5000) AS n)
+	|| jsonb_build_object('id', 'group', 'all', (SELECT jsonb_agg('box' || n) FROM generate_series(1, 5000) AS n)));
+SET LOCAL statement_timeout = '60s';
+SELECT is(t.status('many'), 'conflict 5000/5001/10001', '5,000 that refer to one, and one that refers to 5,000');
+SELECT is(conflict, NULL, '... accepted in one go') FROM diagsync.resolve('many', 'box1', 'local');
+SELECT is(t.status('many'), 'conflict 5000/5001/5000', '... which the next look remembers');
+RESET statement_timeout;
 
 SELECT * FROM finish();
 ROLLBACK;
