@@ -14,7 +14,7 @@
 
 /* Digits of the digest that make the id of a copy, and its greatest length */
 #define COPY_DIGITS 8
-#define ID_MAX_CHARS 255
+#define ID_MAX_CHARS 400
 
 static const char *const resolution_names[] = {
 	[RESOLUTION_ABORT] = "abort",

@@ -54,7 +54,7 @@ bad_entity(const char *diagram, int n, const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("entity %d for diagram \"%s\" %s", n, diagram, what),
-			 errhint("Give an array of objects, each with a string \"id\" of 1 to 255 characters.")));
+			 errhint("Give an array of objects, each with a string \"id\" of 1 to 400 characters.")));
 }
 
 /*
@@ -74,7 +74,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("entities for diagram \"%s\" must be a JSON array", diagram),
-				 errhint("Give an array of objects, each with a string \"id\" of 1 to 255 characters.")));
+				 errhint("Give an array of objects, each with a string \"id\" of 1 to 400 characters.")));
 
 	entities = palloc(Max(JB_ROOT_COUNT(array), 1) * sizeof(PutEntity));
 	it = JsonbIteratorInit(&array->root);
@@ -93,8 +93,8 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 		length = pg_mbstrlen_with_len(id.val.string.val, id.val.string.len);
 		if (length < 1)
 			bad_entity(diagram, n + 1, "has an empty \"id\"");
-		if (length > 255)
-			bad_entity(diagram, n + 1, "has an \"id\" of more than 255 characters");
+		if (length > 400)
+			bad_entity(diagram, n + 1, "has an \"id\" of more than 400 characters");
 		entities[n].id = pnstrdup(id.val.string.val, id.val.string.len);
 		entities[n].doc = JsonbValueToJsonb(&value);
 		n++;

@@ -10,7 +10,7 @@ CREATE TABLE diagsync_local.entity (
 	modified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	modified_by text NOT NULL DEFAULT diagsync.principal(),
 	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
-	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 400),
 	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object'),
 	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
@@ -19,7 +19,7 @@ COMMENT ON TABLE diagsync_local.entity IS
 COMMENT ON COLUMN diagsync_local.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_local.entity.id IS
-'the entity''s id, unique in its diagram: any text of 1 to 255 characters; it cannot be changed';
+'the entity''s id, unique in its diagram: any text of 1 to 400 characters; it cannot be changed';
 COMMENT ON COLUMN diagsync_local.entity.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_local.entity.rev IS
@@ -61,7 +61,7 @@ CREATE TABLE diagsync_public.entity (
 	modified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	modified_by text NOT NULL DEFAULT diagsync.principal(),
 	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
-	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 400),
 	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object'),
 	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
@@ -71,7 +71,7 @@ COMMENT ON TABLE diagsync_public.entity IS
 COMMENT ON COLUMN diagsync_public.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_public.entity.id IS
-'the entity''s id, unique in its diagram: any text of 1 to 255 characters; it cannot be changed';
+'the entity''s id, unique in its diagram: any text of 1 to 400 characters; it cannot be changed';
 COMMENT ON COLUMN diagsync_public.entity.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_public.entity.rev IS
@@ -111,7 +111,7 @@ CREATE TABLE diagsync_private.entity (
 	modified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	modified_by text NOT NULL DEFAULT diagsync.principal(),
 	CONSTRAINT entity_pkey PRIMARY KEY (diagram_id, id),
-	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 400),
 	CONSTRAINT entity_doc_is_object CHECK (jsonb_typeof(doc) = 'object'),
 	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
@@ -121,7 +121,7 @@ COMMENT ON TABLE diagsync_private.entity IS
 COMMENT ON COLUMN diagsync_private.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_private.entity.id IS
-'the entity''s id, unique in its diagram: any text of 1 to 255 characters; it cannot be changed';
+'the entity''s id, unique in its diagram: any text of 1 to 400 characters; it cannot be changed';
 COMMENT ON COLUMN diagsync_private.entity.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_private.entity.rev IS

@@ -47,7 +47,7 @@ REFERENCES = {
     "grafana": ["/_parent"],
     "immersive": ["/from", "/to", "/parent"],
 }
-LONGEST_ID = 255
+LONGEST_ID = 400
 
 
 # ---- Documents, and merging them: docs/merging.md, a second time ---------------

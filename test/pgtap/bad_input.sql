@@ -123,7 +123,7 @@ INSERT INTO t.bad (command, errcode, says)
 SELECT format('SELECT diagsync.put(%L, %L)', d, entities), '22023', '"' || d || '"'
   FROM unnest('{l,p,p2}'::text[]) AS d, unnest(ARRAY['{}', '{"id": "x"}', '1', '"x"', 'null', '[1]', '["x"]', '[null]', '[[]]', '[[{"id": "x"}]]',
 	'[{}]', '[{"_id": "x"}]', '[{"id": ""}]', '[{"id": 1}]', '[{"id": null}]', '[{"id": ["x"]}]', '[{"id": {"id": "x"}}]',
-	'[{"id": "ok"}, {"id": "x"}, {"id": "x"}]', '[{"id": "ok"}, 7]', '[{"id": "' || repeat('é', 256) || '"}]']) AS entities;
+	'[{"id": "ok"}, {"id": "x"}, {"id": "x"}]', '[{"id": "ok"}, 7]', '[{"id": "' || repeat('é', 401) || '"}]']) AS entities;
 INSERT INTO t.bad (command, errcode, says) VALUES
 	($$ SELECT diagsync.put('l', '[{"id": "twice", "v": 1}, {"id": "twice", "v": 1}]') $$, '22023', '"twice"'),
 	($$ SELECT diagsync.put('l', '[{"id": "ok"}, {"v": 2}]') $$, '22023', 'entity 2'),
@@ -138,7 +138,7 @@ SELECT format('INSERT INTO diagsync_%s.entity (diagram_id, id, doc) VALUES (%L, 
 INSERT INTO t.bad (command, errcode, says)
 SELECT format('INSERT INTO diagsync_%s.entity (diagram_id, id, doc) VALUES (%L, %L, %L)', s, d, id, doc), '23514', 'entity'
   FROM (VALUES ('local', 'l'), ('public', 'p'), ('private', 'p2')) AS v (s, d),
-	(VALUES ('x', '[]'), ('x', '1'), ('x', '"text"'), ('x', 'null'), ('', '{}'), (repeat('é', 256), '{}')) AS w (id, doc);
+	(VALUES ('x', '[]'), ('x', '1'), ('x', '"text"'), ('x', 'null'), ('', '{}'), (repeat('é', 401), '{}')) AS w (id, doc);
 INSERT INTO t.bad (command, errcode, says)
 SELECT format('UPDATE diagsync_%s.entity SET doc = ''[]'' WHERE diagram_id = %L AND id = ''a''', s, d), '23514', 'entity'
   FROM (VALUES ('local', 'l'), ('public', 'p'), ('private', 'p2')) AS v (s, d);

@@ -106,14 +106,14 @@ SELECT is(t.docs('l3'), t.docs('p3'), 'both ends agree');
 
 -- ---- Long ids --------------------------------------------------------------------
 
-SELECT repeat('x', 254) AS x, repeat('é', 254) AS acute, repeat('😀', 254) AS face \gset
+SELECT repeat('x', 399) AS x, repeat('é', 399) AS acute, repeat('😀', 399) AS face \gset
 SELECT t.pair('l4', 'p4', jsonb_build_object(:'x'::text || 1, '{}'::jsonb, :'x'::text || 2, '{}'::jsonb, :'acute'::text || 1, '{}'::jsonb,
 	:'acute'::text || 2, '{}'::jsonb, :'face'::text || 1, '{}'::jsonb, :'face'::text || 2, '{}'::jsonb));
 SELECT t.clash('l4', 'p4', id, jsonb_build_object('id', id, 'mine', id), '{"theirs": true}')
   FROM diagsync_local.entity WHERE diagram_id = 'l4' ORDER BY id;
-SELECT is(t.show(diagsync.pull('l4', on_conflict => 'both', dry_run => true)), 'yes +6 ~6 -0 6/0', 'ids of 255 characters, dry run');
-SELECT is(t.show(diagsync.push('l4', on_conflict => 'both')), 'yes +6 ~0 -0 6/0', 'ids of 255 characters have copies too');
-SELECT is((SELECT count(DISTINCT id) FROM diagsync_local.entity WHERE diagram_id = 'l4' AND doc ? 'mine' AND length(id) <= 255
+SELECT is(t.show(diagsync.pull('l4', on_conflict => 'both', dry_run => true)), 'yes +6 ~6 -0 6/0', 'ids of 400 characters, dry run');
+SELECT is(t.show(diagsync.push('l4', on_conflict => 'both')), 'yes +6 ~0 -0 6/0', 'ids of 400 characters have copies too');
+SELECT is((SELECT count(DISTINCT id) FROM diagsync_local.entity WHERE diagram_id = 'l4' AND doc ? 'mine' AND length(id) <= 400
 	AND doc ->> 'id' = id AND doc ->> 'mine' <> id), 6::bigint, 'whose ids are no longer than that, and their own');
 SELECT is((SELECT count(*) FROM diagsync_local.entity WHERE diagram_id = 'l4' AND doc ? 'mine'
 	AND left(id, 100) = left(doc ->> 'mine', 100)), 6::bigint, 'derived from the old ones, character by character');

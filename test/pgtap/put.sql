@@ -1,7 +1,7 @@
 -- put and remove: many entities in one call, into each storage type.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(32);
+SELECT plan(34);
 
 SELECT diagsync.create_diagram(type, type, type) FROM unnest('{local,public,private}'::text[]) AS type;
 CREATE FUNCTION t.rows(diagram text) RETURNS jsonb LANGUAGE sql AS $$
@@ -52,6 +52,12 @@ SELECT is(t.show(diagsync.pull('clone')), 'yes +0 ~0 -0 0/0', '... and compares'
 
 -- All or nothing.
 SELECT t.refuses($$ SELECT diagsync.put('local', '[{"id": "new"}, {"id": ""}]') $$, '22023', 'local', 'one bad entity keeps all from being written');
+
+-- The longest ids of the widest characters, which do not compress.
+SELECT string_agg(chr(131072 + floor(random() * 42000)::int), '') AS longest_diagram FROM generate_series(1, 255) \gset
+SELECT string_agg(chr(131072 + floor(random() * 42000)::int), '') AS longest_entity FROM generate_series(1, 400) \gset
+SELECT is(diagsync.create_diagram('Longest', id => :'longest_diagram'), :'longest_diagram', 'a diagram with the longest id');
+SELECT is(diagsync.put(:'longest_diagram', jsonb_build_array(jsonb_build_object('id', :'longest_entity'::text))), 1, '... and an entity with the longest');
 
 SELECT * FROM finish();
 ROLLBACK;
