@@ -36,4 +36,9 @@
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
+/* Before the declaration, as from PostgreSQL 18 on. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #endif							/* DIAGSYNC_COMPAT_H */

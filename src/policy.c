@@ -14,6 +14,7 @@
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 
+#include "compat.h"
 #include "policy.h"
 #include "preset.h"
 
@@ -26,8 +27,8 @@ typedef struct Parsing
 	int		   *leader;			/* for each group, one that it is one with */
 } Parsing;
 
-static void refuse(const char *diagram, const char *detail,
-				   const char *hint) pg_attribute_noreturn();
+pg_noreturn static void refuse(const char *diagram, const char *detail,
+							   const char *hint);
 
 static void
 refuse(const char *diagram, const char *detail, const char *hint)
