@@ -844,6 +844,18 @@ def run_chunk(number):
         return chunk.counts, chunk.checks, chunk.failures
 
 
+def run_chunks(chunks):
+    try:
+        pool = multiprocessing.get_context("fork").Pool(options.processes, prepare)
+    except OSError:
+        # Without /dev/shm there are no locks between processes.
+        prepare()
+        yield from map(run_chunk, chunks)
+        return
+    with pool:
+        yield from pool.imap_unordered(run_chunk, chunks)
+
+
 def main():
     global options
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -863,13 +875,12 @@ def main():
     if options.chunk is not None:
         chunks = [options.chunk]
         options.triples = (options.chunk + 1) * CHUNK
-    with multiprocessing.get_context("fork").Pool(options.processes, prepare) as pool:
-        for its_counts, its_checks, its_failures in pool.imap_unordered(run_chunk, chunks):
-            counts += its_counts
-            checks += its_checks
-            failures += its_failures
-            if len(failures) >= GIVE_UP:
-                break
+    for its_counts, its_checks, its_failures in run_chunks(chunks):
+        counts += its_counts
+        checks += its_checks
+        failures += its_failures
+        if len(failures) >= GIVE_UP:
+            break
 
     if options.chunk is None and options.triples >= ENOUGH and not failures:
         failures += [f"--seed {options.seed}: no triple of the class: {name.lstrip('= ')}"
