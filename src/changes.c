@@ -114,7 +114,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 		CHECK_FOR_INTERRUPTS();
 		entity.id = TextDatumGetCString(id);
 		entity.key = id;
-		entity.ties = ties_next(ties, entity.id, true);
+		entity.ties = tieset_next(ties, entity.id, true);
 		(void) reader_read(&reader, &entity);
 		if (conflicts_only ? entity.conflict != CONFLICT_NONE :
 			(entity.local_change != CHANGE_NONE ||
@@ -126,7 +126,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 	}
 	MemoryContextDelete(row_context);
 	reader_end(&reader);
-	ties_end(ties);
+	tieset_end(ties);
 	reader_close(&reader);
 	candidates_end(candidates);
 	UnregisterSnapshot(snapshot);

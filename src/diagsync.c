@@ -14,6 +14,7 @@
  *	  pointer.c    JSON Pointers
  *	  preset.c     merge policies for known formats
  *	  policy.c     merge policies, checked and parsed
+ *	  same.c       values compared as a merge policy sees it
  *	  threeway.c   the three-way merge of a document
  *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
@@ -23,7 +24,8 @@
  *	  weigh.c      an entity in three versions: what is a change, a conflict
  *	  candidate.c  the entities that have to be weighed
  *	  effect.c     what a sync does with an entity
- *	  ties.c       what ties changed entities to each other by references
+ *	  tieset.c     what ties changed entities to each other, sorted
+ *	  ties.c       what ties them: references, found among the candidates
  *	  work.c       a sync at work, and the entities that it works on
  *	  lock.c       a batch of entities locked
  *	  apply.c      a batch of entities written

@@ -190,12 +190,12 @@ add_others(const Work *work, const char *id, Ties *ties, TieSet *set,
 		Datum		key;
 
 		more = false;
-		ties_rewind(set);
+		tieset_rewind(set);
 		candidates_rewind(candidates);
 		while (candidates_next(candidates, &key))
 		{
 			char	   *other = TextDatumGetCString(key);
-			Ties	   *its = ties_next(set, other, false);
+			Ties	   *its = tieset_next(set, other, false);
 			const Rename *rename;
 			WorkItem   *item;
 
@@ -257,13 +257,13 @@ find_ties(Work *work, const char *id, Snapshot snapshot, List **others)
 	candidates = candidates_collect(work->link, snapshot);
 	set = ties_collect(&work->reader, candidates, snapshot,
 					   work->resolution == RESOLUTION_BOTH);
-	ties = ties_next(set, id, true);
+	ties = tieset_next(set, id, true);
 	if (ties != NULL && others != NULL)
 	{
 		*others = add_others(work, id, ties, set, candidates);
 		ties->renames = NIL;	/* the others do not get theirs now */
 	}
-	ties_end(set);
+	tieset_end(set);
 	candidates_end(candidates);
 	return ties;
 }

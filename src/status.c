@@ -72,7 +72,7 @@ count_changes(const Link *link, Snapshot snapshot)
 			CHECK_FOR_INTERRUPTS();
 			entity.key = id;
 			if (ties != NULL)
-				entity.ties = ties_next(ties, TextDatumGetCString(id), false);
+				entity.ties = tieset_next(ties, TextDatumGetCString(id), false);
 			(void) reader_read(&reader, &entity);
 			figures.local_changes += entity.local_change != CHANGE_NONE;
 			figures.public_changes += entity.public_change != CHANGE_NONE;
@@ -82,7 +82,7 @@ count_changes(const Link *link, Snapshot snapshot)
 		}
 		MemoryContextDelete(row_context);
 		reader_end(&reader);
-		ties_end(ties);
+		tieset_end(ties);
 		reader_close(&reader);
 	}
 	candidates_end(candidates);

@@ -230,7 +230,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 												ALLOCSET_DEFAULT_SIZES);
 	bool		more = true;
 
-	ties_rewind(work->ties);
+	tieset_rewind(work->ties);
 	sync->inserted = sync->updated = sync->deleted = 0;
 	sync->merged = sync->resolved = sync->conflicts = 0;
 	sync->unpulled = false;
@@ -262,7 +262,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 			WorkItem   *item = work_item(TextDatumGetCString(id));
 
 			CHECK_FOR_INTERRUPTS();
-			item->entity.ties = ties_next(work->ties, item->entity.id, false);
+			item->entity.ties = tieset_next(work->ties, item->entity.id, false);
 			bytes += reader_read(&work->reader, &item->entity);
 			work_decide(work, item);
 			items = lappend(items, item);
@@ -429,7 +429,7 @@ process(void *arg)
 		sync->public_version = directory_public_version(link->public, snapshot);
 
 	sync->inserter = work.inserter;
-	ties_end(work.ties);
+	tieset_end(work.ties);
 	candidates_end(candidates);
 	reader_close(&work.reader);
 	UnregisterSnapshot(snapshot);

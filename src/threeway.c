@@ -13,17 +13,15 @@
  * known when all are weighed.  What is "latest" inside a group is another unit;
  * what is ignored goes along with what it is in.
  *
- * May call policy.c, pointer.c and jsonvalue.c.
+ * May call same.c, policy.c, pointer.c and jsonvalue.c.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
+#include "same.h"
 #include "threeway.h"
 
 /* How a value stands in the three versions, as the policy sees it: its state */
@@ -75,158 +73,7 @@ typedef struct Weighing
 	int			max_depth;
 } Weighing;
 
-/* ---- The same, as the policy sees it ------------------------------------- */
-
-static bool
-same_numbers(const Policy *policy, JsonValue a, JsonValue b)
-{
-	Numeric		difference;
-	Datum		distance;
-	bool		is_too_large = false;
-	bool		is_close;
-
-	if (json_equal_scalars(a, b))
-		return true;
-	if (policy->tolerance == NULL)
-		return false;
-	difference = numeric_sub_opt_error((Numeric) a.data, (Numeric) b.data,
-									   &is_too_large);
-	if (is_too_large)
-		return false;
-	distance = DirectFunctionCall1(numeric_abs, NumericGetDatum(difference));
-	is_close = DatumGetBool(DirectFunctionCall2(numeric_lt, distance,
-												NumericGetDatum(policy->tolerance)));
-	pfree(difference);
-	pfree(DatumGetPointer(distance));
-	return is_close;
-}
-
-/* Are differences at this place left out? */
-static bool
-is_left_out(const PolicyNode *node, bool without_latest)
-{
-	return node != NULL && (node->ignore || (node->latest && without_latest));
-}
-
-static bool same_within(const Policy *policy, const PolicyNode *node,
-						bool without_latest, JsonValue a, JsonValue b,
-						uint32 outer);
-
-static bool
-same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
-			 JsonValue a, JsonValue b)
-{
-	JsonMembers in_a;
-	JsonMembers in_b;
-	JsonKey		key_a;
-	JsonKey		key_b;
-	JsonValue	value_a;
-	JsonValue	value_b;
-	bool		more_a;
-	bool		more_b;
-
-	json_members(&in_a, a);
-	json_members(&in_b, b);
-	more_a = json_next_member(&in_a, &key_a, &value_a);
-	more_b = json_next_member(&in_b, &key_b, &value_b);
-	while (more_a || more_b)
-	{
-		int			order = !more_a ? 1 : !more_b ? -1 :
-			json_compare_keys(key_a, key_b);
-		const PolicyNode *child = policy_child(node, order <= 0 ? key_a : key_b);
-
-		if (!is_left_out(child, without_latest) &&
-			(order != 0 || !same_within(policy, child, without_latest, value_a,
-										  value_b, a.len)))
-			return false;
-		if (order <= 0)
-			more_a = json_next_member(&in_a, &key_a, &value_a);
-		if (order >= 0)
-			more_b = json_next_member(&in_b, &key_b, &value_b);
-	}
-	return true;
-}
-
-/* What the policy says of an element of an array */
-static const PolicyNode *
-policy_element(const PolicyNode *node, int number)
-{
-	char		digits[12];
-	JsonKey		key = {digits, 0};
-
-	if (node == NULL || node->count == 0)
-		return NULL;
-	key.len = pg_ltoa(number, digits);
-	return policy_child(node, key);
-}
-
-static bool
-same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
-			JsonValue b)
-{
-	JsonMembers in_a;
-	JsonMembers in_b;
-	JsonValue	value_a;
-	JsonValue	value_b;
-
-	/* As long, and both or neither a lone scalar, which is stored as an array */
-	if (((const JsonbContainer *) a.data)->header !=
-		((const JsonbContainer *) b.data)->header)
-		return false;
-	if (JsonContainerIsScalar((const JsonbContainer *) a.data))
-		node = NULL;
-	json_members(&in_a, a);
-	json_members(&in_b, b);
-	for (int i = 0; json_next_element(&in_a, &value_a) &&
-		 json_next_element(&in_b, &value_b); i++)
-	{
-		const PolicyNode *element = policy_element(node, i);
-
-		/* An array is one value: no part of it is "latest". */
-		if (!(element != NULL && element->ignore) &&
-			!same_within(policy, element, false, value_a, value_b, a.len))
-			return false;
-	}
-	return true;
-}
-
-static bool
-same_within(const Policy *policy, const PolicyNode *node, bool without_latest,
-			JsonValue a, JsonValue b, uint32 outer)
-{
-	if (json_identical_within(a, b, outer))
-		return true;
-	if (!json_exists(a) || !json_exists(b))
-		return false;
-	if (json_is_object(a) && json_is_object(b))
-	{
-		check_stack_depth();
-		CHECK_FOR_INTERRUPTS();
-		return same_objects(policy, node, without_latest, a, b);
-	}
-	if (json_is_array(a) && json_is_array(b))
-	{
-		check_stack_depth();
-		CHECK_FOR_INTERRUPTS();
-		return same_arrays(policy, node, a, b);
-	}
-	if (a.type == JENTRY_ISNUMERIC && b.type == JENTRY_ISNUMERIC)
-		return same_numbers(policy, a, b);
-	return json_equal_scalars(a, b);
-}
-
-/*
- * Are two values the same?
- */
-static bool
-same(const Policy *policy, const PolicyNode *node, bool without_latest,
-	 JsonValue a, JsonValue b)
-{
-	if (policy->tolerance == NULL && (node == NULL || node->count == 0))
-		return json_equal(a, b);
-	return json_identical(a, b) ||
-		same_within(policy, node, without_latest, a, b, 0);
-}
+/* ---- How it stands --------------------------------------------------------- */
 
 static int
 compare(const Weighing *weighing, const PolicyNode *node, bool without_latest,
@@ -235,12 +82,12 @@ compare(const Weighing *weighing, const PolicyNode *node, bool without_latest,
 	const Policy *policy = weighing->threeway->policy;
 	int			state = 0;
 
-	if (!same(policy, node, without_latest, values->base, values->local))
+	if (!same_values(policy, node, without_latest, values->base, values->local))
 		state |= LOCAL_CHANGED;
-	if (!same(policy, node, without_latest, values->base, values->public))
+	if (!same_values(policy, node, without_latest, values->base, values->public))
 		state |= PUBLIC_CHANGED;
 
-	if (!same(policy, node, without_latest, values->local, values->public))
+	if (!same_values(policy, node, without_latest, values->local, values->public))
 		state |= DIFFER;
 	return state;
 }
@@ -583,19 +430,19 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 		if (as_base_local)
 		{
 			set_value(part, values->public);
-			return same(policy, node, false, values->base, values->public) ? 0 :
+			return same_values(policy, node, false, values->base, values->public) ? 0 :
 				PUBLIC_CHANGED | DIFFER;
 		}
 		if (as_base_public)
 		{
 			set_value(part, values->local);
-			return same(policy, node, false, values->base, values->local) ? 0 :
+			return same_values(policy, node, false, values->base, values->local) ? 0 :
 				LOCAL_CHANGED | DIFFER;
 		}
 		if (json_identical_within(values->local, values->public, outer))
 		{
 			set_value(part, values->local);
-			return same(policy, node, false, values->base, values->local) ? 0 :
+			return same_values(policy, node, false, values->base, values->local) ? 0 :
 				BOTH_CHANGED;
 		}
 	}
@@ -666,16 +513,6 @@ keep_conflicts(Threeway *threeway)
 			conflicts = lappend(conflicts, clash);
 	}
 	threeway->clashes = conflicts;
-}
-
-/*
- * Are two documents the same, as a policy sees it?  NULL is one that does not
- * exist, and the same as only another such.
- */
-bool
-threeway_same(const Policy *policy, const Jsonb *a, const Jsonb *b)
-{
-	return same(policy, &policy->root, false, json_root(a), json_root(b));
 }
 
 /*

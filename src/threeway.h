@@ -46,8 +46,6 @@ typedef struct Threeway
 	Part	   *part;			/* what is to be merged from what */
 } Threeway;
 
-extern bool threeway_same(const Policy *policy, const Jsonb *a,
-						  const Jsonb *b);
 extern void threeway_weigh(Threeway *threeway);
 extern Jsonb *threeway_merged(const Threeway *threeway);
 extern ArrayType *threeway_paths(List *clashes);

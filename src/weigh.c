@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "document.h"
+#include "same.h"
 #include "weigh.h"
 
 static const char *const change_names[] = {
@@ -224,7 +225,7 @@ reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
 		if (isnull)
 			return false;
 		deletion->accepted = get_accepted(reader->base.slot);
-		if (!threeway_same(reader->policy, DatumGetJsonbP(base),
+		if (!same_documents(reader->policy, DatumGetJsonbP(base),
 						   DatumGetJsonbP(slot_getattr(left->slot,
 													   Anum_entity_doc,
 													   &isnull))))
