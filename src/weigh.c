@@ -8,7 +8,7 @@
  * the documents is weighed by threeway.c; whether a reference would dangle is
  * known of an entity's ties, which ties.c has found before.
  *
- * May call storage.c, directory.c, document.c, threeway.c and reference.c.
+ * May call storage.c, directory.c, document.c, same.c, threeway.c and reference.c.
  */
 #include "postgres.h"
 
