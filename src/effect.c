@@ -194,6 +194,15 @@ with_id(List *ids, const char *id)
 	return lappend(ids, pstrdup(id));
 }
 
+static List *
+with_new_id(List *ids, char *id, const char **last)
+{
+	if (*last != NULL && strcmp(*last, id) == 0)
+		return ids;
+	*last = id;
+	return lappend(ids, id);
+}
+
 /*
  * What the resolution of a conflict over a reference is remembered by: the local
  * change is to be kept though the reference dangles.
@@ -205,15 +214,12 @@ accepted_by(const Entity *entity)
 	const char *last = NULL;
 	ListCell   *lc;
 
-	/* Those are new, but may occur more than once in a row. */
+	/* These are new, but may occur more than once in a row. */
 	foreach(lc, entity->ties->referrers)
-	{
-		if (last == NULL || strcmp(last, lfirst(lc)) != 0)
-			accepted = lappend(accepted, lfirst(lc));
-		last = lfirst(lc);
-	}
+		accepted = with_new_id(accepted, lfirst(lc), &last);
+	last = NULL;
 	foreach(lc, entity->ties->targets)
-		accepted = lappend(accepted, ((Target *) lfirst(lc))->id);
+		accepted = with_new_id(accepted, ((Target *) lfirst(lc))->id, &last);
 	return accepted;
 }
 

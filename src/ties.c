@@ -294,7 +294,8 @@ chain_version(Finder *finder, const Entity *entity, const Jsonb *doc, bool local
 	{
 		Tie		   *tie = lfirst(lc);
 
-		if (refers_to(finder, edited, tie->id))
+		/* That of an edit is known, unless it may be kept for another's sake. */
+		if (!is_deleted && refers_to(finder, edited, tie->id))
 			continue;
 		tie->at = DT_NOBEGIN;
 		tieset_put_pair(finder->set, tie,

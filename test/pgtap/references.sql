@@ -2,7 +2,7 @@
 -- one which the other end deleted, unless somebody wanted that.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(829);
+SELECT plan(830);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -632,6 +632,14 @@ SELECT is(conflict, 'dangling', 'one more reference than was shown: nothing is a
 SELECT version FROM diagsync.conflicts('shown') WHERE entity_id = 'box' \gset
 SELECT is(conflict, NULL, 'as it was shown: both are') FROM diagsync.resolve('shown', 'box', 'local', expected => :'version');
 SELECT is(accepted, '{arrow,more}', '... once each') FROM diagsync_local.base WHERE diagram_id = 'shown' AND id = 'box';
+
+-- An entity that is deleted here and edited there, referred to and referring: kept
+-- by the rule "newest" for the sake of an edit, it keeps what it refers to.
+SELECT t.linked('kept too', '{"c": {"v": 0}, "d": {"v": 0, "from": "c"}, "a": {"v": 0, "from": "c"}}', '{"references": ["/from"]}');
+SELECT t.write('kept too', 'd', NULL), t.write('kept too', 'c', NULL), t.write('far kept too', 'd', '{"v": 6, "from": "c"}'), t.write('far kept too', 'a', '{"v": 5, "from": "d"}');
+SELECT t.edited('far kept too', 'd', '2020-01-01Z'), t.edited('far kept too', 'a', '2100-01-01Z');
+SELECT diagsync.push('kept too', on_conflict => 'newest'), diagsync.pull('kept too');
+SELECT is(t.docs('far kept too'), '{"c": {"v": 0}, "d": {"v": 6, "from": "c"}, "a": {"v": 5, "from": "d"}}', 'kept for the sake of an edit, with what it refers to');
 
 -- Many that refer to one, one that refers to many: no look at all for each.
 SELECT t.linked('many', (SELECT jsonb_object_agg('box' || n, '{"v": 1}'::jsonb) FROM generate_series(1, 5000) AS n), '{"references": ["/from", "/all"]}');
