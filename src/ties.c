@@ -286,8 +286,8 @@ static void
 chain_version(Finder *finder, const Entity *entity, const Jsonb *doc, bool locally,
 			  const Jsonb *edited)
 {
-	bool		is_deleted = locally ? entity->local.doc == NULL :
-		entity->public.doc == NULL;
+	bool		is_deleted = entity->base.doc != NULL &&
+		(locally ? entity->local.doc : entity->public.doc) == NULL;
 	ListCell   *lc;
 
 	foreach(lc, find_deleted(finder, entity, doc, locally, DT_NOBEGIN))
