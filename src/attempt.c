@@ -11,6 +11,8 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -18,18 +20,46 @@
 
 #define MAX_TRIES 100
 
+/*
+ * How long to wait for a lock, in milliseconds, before a deadlock is looked for.
+ * That ends whoever looks first, and the body can be run again, which a writer's
+ * statement cannot.
+ */
+#define LOOK_FOR_DEADLOCK_AFTER 20
+
+/* Deadlocks in a row that are tried again; more may rest on what is locked already */
+#define MAX_DEADLOCKS 10
+
+static void
+look_for_deadlocks_early(void)
+{
+	char	   *timeout = psprintf("%d", LOOK_FOR_DEADLOCK_AFTER);
+
+	if (DeadlockTimeout > LOOK_FOR_DEADLOCK_AFTER)
+		(void) set_config_option("deadlock_timeout", timeout, PGC_SUSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Run a body in a subtransaction; for a deadlock, returns AGAIN and the error.
+ */
 static AttemptEnd
-attempt_once(AttemptBody body, void *arg)
+attempt_once(AttemptBody body, void *arg, ErrorData **deadlock)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile AttemptEnd end = ATTEMPT_UNDONE;
 
+	*deadlock = NULL;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
+		int			nestlevel = NewGUCNestLevel();
+
+		look_for_deadlocks_early();
 		end = body(arg);
+		AtEOXact_GUC(true, nestlevel);
 		if (end == ATTEMPT_DONE)
 			ReleaseCurrentSubTransaction();
 		else
@@ -47,7 +77,10 @@ attempt_once(AttemptBody body, void *arg)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		ReThrowError(error);
+		if (error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+			ReThrowError(error);
+		*deadlock = error;
+		end = ATTEMPT_AGAIN;
 	}
 	PG_END_TRY();
 	return end;
@@ -56,22 +89,31 @@ attempt_once(AttemptBody body, void *arg)
 /*
  * Run a body in a subtransaction that is rolled back unless it returns
  * ATTEMPT_DONE; again as long as it returns ATTEMPT_AGAIN, after the transaction
- * that it has set *wait_for to (if any) has ended.  Returns DONE or
- * UNDONE.  Errors of the body are rolled back and passed on; 40001 where it
- * comes to no end.  "diagram" is for that message.
+ * that it has set *wait_for to (if any) has ended, and where it met a deadlock.
+ * Returns DONE or UNDONE.  Errors of the body are rolled back and passed on; 40001
+ * where it comes to no end.  "diagram" is for that message.
  */
 AttemptEnd
 attempt_run(AttemptBody body, void *arg, const TransactionId *wait_for,
 			const char *diagram)
 {
+	int			deadlocks = 0;
+
 	for (int try = 0; try < MAX_TRIES; try++)
 	{
-		AttemptEnd	end = attempt_once(body, arg);
+		ErrorData  *deadlock;
+		AttemptEnd	end = attempt_once(body, arg, &deadlock);
 
 		if (end != ATTEMPT_AGAIN)
 			return end;
 		CHECK_FOR_INTERRUPTS();
-		if (TransactionIdIsValid(*wait_for))
+		if (deadlock != NULL)
+		{
+			if (++deadlocks > MAX_DEADLOCKS)
+				ReThrowError(deadlock);
+			FreeErrorData(deadlock);
+		}
+		else if (TransactionIdIsValid(*wait_for))
 			XactLockTableWait(*wait_for, NULL, NULL, XLTW_None);
 	}
 	ereport(ERROR,

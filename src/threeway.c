@@ -247,6 +247,9 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 	if (node != NULL && node->latest_below)
 		firm = compare(weighing, node, true, values);
 
+	if (member != NULL)
+		member->state |= firm;
+
 	/* Both sides made it the same object, but for what is "latest" inside. */
 	if ((state & DIFFER) && !(firm & DIFFER) &&
 		json_is_object(values->local) && json_is_object(values->public))
@@ -254,7 +257,6 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 
 	if (member != NULL)
 	{
-		member->state |= firm;
 		part->kind = PART_OF_UNIT;
 		part->unit = member->unit;
 		part->values = *values;
@@ -391,8 +393,11 @@ weigh_objects(Weighing *weighing, const PolicyNode *node, Member *member,
 		leave(weighing);
 	}
 
-	/* Where nothing has to be merged, one side is taken with all that is in it. */
-	if (member == NULL && state != CONFLICT)
+	/*
+	 * Where nothing has to be merged, one side is taken with all that is in it.
+	 * What nobody changed comes from the side that its unit is taken from.
+	 */
+	if (state != CONFLICT && (member == NULL || (state & BOTH_CHANGED)))
 	{
 		free_parts(part);
 		set_value(part, choose(weighing->threeway, state, values));
@@ -420,11 +425,7 @@ weigh_property(Weighing *weighing, const PolicyNode *node, const Three *values,
 		return 0;
 	}
 	if (!are_objects(values))
-	{
-		int			state = weigh_whole(weighing, node, NULL, values, part);
-
-		return (state & BOTH_CHANGED) ? state : 0;
-	}
+		return weigh_whole(weighing, node, NULL, values, part);
 	if (node == NULL || !node->groups_below)
 	{
 		if (as_base_local)
@@ -483,10 +484,9 @@ weigh(Weighing *weighing, const PolicyNode *node, Member *member,
 		state = weigh_objects(weighing, node, member, values, 0, part);
 	else
 		state = weigh_whole(weighing, node, member, values, part);
-	if (own.unit == NULL)
-		return state;
-	note_member(weighing, own.unit, own.state, values);
-	return (state & BOTH_CHANGED) ? state : 0;
+	if (own.unit != NULL)
+		note_member(weighing, own.unit, own.state, values);
+	return state;
 }
 
 static bool

@@ -441,9 +441,10 @@ class Merge:
         """The side's value where it belongs to this owner, and what other
         owners have in it as these say."""
         mine = local if side == "local" else public
-        if inside and not (equal(base, local) and equal(base, public)):
-            # An object that only one side changed comes with what is ignored
-            # in it; here the one side may not be the owner's.
+        if self.policy.tolerance or inside and not (equal(base, local) and equal(base, public)):
+            # An object that only one side changed comes with what is ignored,
+            # or within the tolerance, in it; here the one side may not be the
+            # owner's.
             self.answer.noisy = True
         if type(mine) is not dict:
             self.seen.add("latest value taken along")
