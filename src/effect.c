@@ -223,6 +223,17 @@ accepted_by(const Entity *entity)
 	return accepted;
 }
 
+/* The local version as it was before it was edited */
+static Version *
+unedited(const Entity *entity)
+{
+	Version    *version = palloc(sizeof(Version));
+
+	*version = entity->local;
+	version->doc = entity->base.doc;
+	return version;
+}
+
 static void
 decide_conflict(Effect *effect, Entity *entity, Direction direction,
 				Resolution resolution, const Version *given)
@@ -248,20 +259,20 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 			keep(effect, entity, effect_led(entity, &entity->local), direction);
 			break;
 		case RESOLUTION_PUBLIC:
-			if (!dangles && direction == DIRECTION_NONE &&
-				entity->public.doc == NULL && entity->ties != NULL &&
-				entity->ties->referred_to)
+			if (entity->public.doc == NULL && entity->ties != NULL &&
+				entity->ties->referred_to &&
+				(direction == DIRECTION_PUSH ||
+				 (direction == DIRECTION_NONE && !dangles)))
 			{
 				/*
-				 * Local references would dangle, which nobody was asked: only
-				 * the edit is given up, so that the deletion comes back as a
-				 * conflict over these.
+				 * Deleted here, local references would dangle: in a push those
+				 * that the far end has led elsewhere, until they are pulled;
+				 * in a resolution those that nobody was asked about.  So only
+				 * the edit is given up; the deletion is pulled with the rest,
+				 * or comes back as a conflict.
 				 */
-				Version    *unchanged = palloc(sizeof(Version));
-
-				*unchanged = entity->local;
-				unchanged->doc = entity->base.doc;
-				effect->local = unchanged;
+				if (entity->local_change != CHANGE_NONE)
+					effect->local = unedited(entity);
 			}
 			else
 				store(effect, entity, &entity->public);

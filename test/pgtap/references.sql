@@ -2,7 +2,7 @@
 -- one which the other end deleted, unless somebody wanted that.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(830);
+SELECT plan(833);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -184,7 +184,7 @@ INSERT INTO t.rule VALUES
 	('public', 'insert', 'push', 'abort', 'no +0 ~0 -0 0/2; conflict 2/2/2; arrow>box2 box1 x2 y1; x1 y2; x2 y2'),
 	('public', 'insert', 'push', 'skip', 'no +0 ~1 -0 0/2; conflict 1/2/2; arrow>box2 box1 x2 y1; x2 y2; x2 y2'),
 	('public', 'insert', 'push', 'local', 'yes +2 ~1 -0 2/0; pending 0/1/0; arrow>box2 box1 x2 y1; arrow>box2 box1 x2 y2; arrow>box2 box1 x2 y2'),
-	('public', 'insert', 'push', 'public', 'yes +0 ~1 -0 2/0; pending 0/1/0; x2 y1; x2 y2; x2 y2'),
+	('public', 'insert', 'push', 'public', 'yes +0 ~1 -0 2/0; pending 0/2/0; box1 x2 y1; x2 y2; x2 y2'),
 	('public', 'insert', 'push', 'both', 'yes +2 ~1 -0 2/0; pending 0/1/0; arrow>box2 box1 x2 y1; arrow>box2 box1 x2 y2; arrow>box2 box1 x2 y2'),
 	('public', 'insert', 'pull', 'abort', 'no +0 ~0 -0 0/2; conflict 2/2/2; arrow>box2 box1 x2 y1; x1 y2; x2 y2'),
 	('public', 'insert', 'pull', 'skip', 'no +0 ~1 -0 0/2; conflict 2/1/2; arrow>box2 box1 x2 y2; x1 y2; x2 y2'),
@@ -198,7 +198,7 @@ INSERT INTO t.rule VALUES
 	('local', 'turn', 'pull', 'local', 'yes +0 ~1 -0 2/0; pending 3/0/0; arrow>y1 x2 y2; arrow>box2 box1 x1 y2; arrow>y1 x2 y2'),
 	('local', 'turn', 'pull', 'public', 'yes +1 ~2 -0 2/0; pending 1/0/0; arrow>box2 box1 x2 y2; arrow>box2 box1 x1 y2; arrow>box2 box1 x2 y2'),
 	('public', 'turn', 'push', 'local', 'yes +1 ~2 -0 2/0; pending 0/1/0; arrow>box2 box1 x2 y1; arrow>box2 box1 x2 y2; arrow>box2 box1 x2 y2'),
-	('public', 'turn', 'push', 'public', 'yes +0 ~1 -0 2/0; pending 0/1/0; arrow>y1 x2 y1; arrow>y1 x2 y2; arrow>y1 x2 y2'),
+	('public', 'turn', 'push', 'public', 'yes +0 ~1 -0 2/0; pending 0/2/0; arrow>y1 box1 x2 y1; arrow>y1 x2 y2; arrow>y1 x2 y2'),
 	('public', 'turn', 'pull', 'local', 'yes +0 ~1 -0 2/0; pending 3/0/0; arrow>box2 box1 x2 y2; arrow>y1 x1 y2; arrow>box2 box1 x2 y2'),
 	('public', 'turn', 'pull', 'public', 'yes +0 ~2 -1 2/0; pending 1/0/0; arrow>y1 x2 y2; arrow>y1 x1 y2; arrow>y1 x2 y2'),
 	-- The reference was there before, so giving up the edit leaves it: its end
@@ -640,6 +640,15 @@ SELECT t.write('kept too', 'd', NULL), t.write('kept too', 'c', NULL), t.write('
 SELECT t.edited('far kept too', 'd', '2020-01-01Z'), t.edited('far kept too', 'a', '2100-01-01Z');
 SELECT diagsync.push('kept too', on_conflict => 'newest'), diagsync.pull('kept too');
 SELECT is(t.docs('far kept too'), '{"c": {"v": 0}, "d": {"v": 6, "from": "c"}, "a": {"v": 5, "from": "d"}}', 'kept for the sake of an edit, with what it refers to');
+
+-- The far end deleted a box and led an arrow elsewhere. A push that lets it have
+-- its way pulls neither without the other.
+SELECT t.linked('halfway', '{"box": {}, "arrow": {"from": "box"}}', '{"references": ["/from"]}');
+SELECT t.write('far halfway', 'box', NULL), t.write('far halfway', 'arrow', '{}'), t.write('halfway', 'note', '{"from": "box"}');
+SELECT is(t.show(diagsync.push('halfway', on_conflict => 'public')), 'yes +0 ~0 -0 2/0', 'the far end has its way');
+SELECT is(t.docs('halfway'), '{"box": {}, "arrow": {"from": "box"}}', '... and its deletion is pulled with the rest');
+SELECT t.write('halfway', 'arrow', '{"from": "box", "v": 1}');
+SELECT is((SELECT array_agg(entity_id || ' ' || conflict ORDER BY entity_id) FROM diagsync.conflicts('halfway')), '{"arrow update_update","box dangling"}', 'an edit in between is in conflict with it');
 
 -- Many that refer to one, one that refers to many: no look at all for each.
 SELECT t.linked('many', (SELECT jsonb_object_agg('box' || n, '{"v": 1}'::jsonb) FROM generate_series(1, 5000) AS n), '{"references": ["/from", "/all"]}');
