@@ -198,6 +198,25 @@ sub diagrams
 	  . "BEGIN;\n" . upd('own-and-other-p', 'e3', 'P') . edit_sql('own-and-other', 'L')
 	  . "SELECT diagsync.push('own-and-other');\n" . upd('own-and-other-p', 'e4', 'P') . "COMMIT;\n";
 
+	# Merge policies: both edited an entity, what is ignored was passed over by a pull
+	$sql{'policy'} =
+	    _shared('policy')
+	  . "SELECT diagsync.set_merge_policy('policy', '{\"granularity\": \"property\", \"ignore\": [\"/seen\"]}');\n"
+	  . "UPDATE diagsync_public.entity SET doc = doc || '{\"seen\": 1}' WHERE diagram_id = 'policy-p' AND id = 'e4';\n"
+	  . "SELECT diagsync.pull('policy');\n"
+	  . "UPDATE diagsync_local.entity SET doc = doc || '{\"color\": \"L\"}' WHERE diagram_id = 'policy' AND id < 'e3';\n"
+	  . "UPDATE diagsync_public.entity SET doc = doc || '{\"text\": \"P\"}' WHERE diagram_id = 'policy-p' AND id < 'e3';\n"
+	  . upd('policy', 'e3', 'L') . upd('policy-p', 'e3', 'P');
+	# References that would dangle: settled, shown, skipped
+	$sql{'references'} =
+	    _shared('references')
+	  . "SELECT diagsync.set_merge_policy('references', '{\"references\": [\"/to\"]}');\n"
+	  . del('references', 'e1') . del('references', 'e2') . del('references-p', 'e3')
+	  . "INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES ('references-p', 'to e1', '{\"to\": \"e1\"}'), ('references-p', 'to e2', '{\"to\": \"e2\"}');\n"
+	  . "INSERT INTO diagsync_local.entity (diagram_id, id, doc) VALUES ('references', 'to e3', '{\"to\": \"e3\"}');\n"
+	  . "SELECT diagsync.resolve('references', 'e1', 'local');\n"
+	  . "SELECT diagsync.pull('references', on_conflict => 'skip');\n";
+
 	# Links of other kinds
 	$sql{'linked'} =
 	    "SELECT diagsync.create_diagram('linked', 'local', 'linked');\n"
