@@ -81,7 +81,7 @@ PG_CFLAGS   += -Werror
 endif
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
-ifeq (,$(wildcard $(PGXS)))
+ifeq (,$(and $(wildcard $(PGXS)),$(wildcard $(shell $(PG_CONFIG) --includedir-server)/postgres.h)))
 $(error PostgreSQL's server headers are missing; "make setup" installs them)
 endif
 
