@@ -10,7 +10,7 @@
  * over.  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
- * May call work.c, document.c and command.c.
+ * May call work.c, document.c, command.c and rowwriter.c.
  */
 #include "postgres.h"
 
@@ -27,6 +27,7 @@
 #include "command.h"
 #include "document.h"
 #include "lock.h"
+#include "rowwriter.h"
 
 static Command insert_entities =
 COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
@@ -165,6 +166,35 @@ accept(const Work *work, const WorkItem *item)
 					   COMMAND_EXEMPT | COMMAND_BY_KEY);
 }
 
+/* Delete base rows; false where one is not that version any more. */
+static bool
+delete_bases(Columns *drop)
+{
+	RowWriter	writer;
+	bool		complete = true;
+	Datum		values[1];
+
+	if (!rowwriter_suits(STORAGE_LOCAL, TABLE_BASE))
+	{
+		values[0] = TIDS(drop);
+		return command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
+						   COMMAND_EXEMPT | COMMAND_BY_KEY) == (uint64) drop->n;
+	}
+	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE);
+	for (int i = 0; i < drop->n && complete; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		complete = rowwriter_delete(&writer,
+									(ItemPointer) DatumGetPointer(drop->tids[i]));
+	}
+	rowwriter_close(&writer);
+	return complete;
+}
+
+/*
+ * Drop and set base rows.  One that is not that version any more, though its
+ * entity is locked, has been changed by an administrator: work->moved.
+ */
 static void
 drop_and_set_bases(Work *work, List *items)
 {
@@ -188,22 +218,15 @@ drop_and_set_bases(Work *work, List *items)
 			columns_add(&set, item, &entity->base.tid, item->effect.base_doc,
 						DT_NOBEGIN, NULL);
 	}
-	if (drop.n > 0)
-	{
-		values[0] = TIDS(&drop);
-		if (command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
-						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) drop.n)
-			elog(ERROR, "base rows of diagram \"%s\" changed though they are locked",
-				 work->link->local->id);
-	}
+	if (drop.n > 0 && !delete_bases(&drop))
+		work->moved = true;
 	if (set.n > 0)
 	{
 		values[0] = TIDS(&set);
 		values[1] = DOCS(&set);
 		if (command_run(&set_bases, STORAGE_LOCAL, values, NULL,
 						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) set.n)
-			elog(ERROR, "base rows of diagram \"%s\" changed though they are locked",
-				 work->link->local->id);
+			work->moved = true;
 	}
 
 	/* Only resolve() does, for one entity. */
@@ -362,6 +385,40 @@ upsert_deleted(const End *end, Columns *deletes)
 }
 
 /*
+ * Update entities without SQL, where that serves.  One that is not that version
+ * any more sets work->moved.
+ */
+static void
+update_directly(const End *end, Columns *updates)
+{
+	RowWriter	writer;
+
+	rowwriter_open(&writer, end->diagram->storage, TABLE_ENTITY);
+	for (int i = 0; i < updates->n; i++)
+	{
+		Datum		values[6];
+		bool		nulls[6] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		values[Anum_entity_diagram_id - 1] = end->diagram->key;
+		values[Anum_entity_id - 1] = updates->keys[i];
+		values[Anum_entity_doc - 1] = updates->docs[i];
+		values[Anum_entity_rev - 1] = Int64GetDatum((int64) end->work->own);
+		values[Anum_entity_modified_at - 1] = updates->times[i];
+		values[Anum_entity_modified_by - 1] = updates->principals[i];
+		if (!rowwriter_update(&writer,
+							  (ItemPointer) DatumGetPointer(updates->tids[i]),
+							  values, nulls))
+		{
+			end->work->moved = true;
+			break;
+		}
+		*outcome_of(end, updates->items[i]) = OUTCOME_WRITTEN;
+	}
+	rowwriter_close(&writer);
+}
+
+/*
  * Write one end of the items; notes the outcomes.
  */
 static void
@@ -402,7 +459,10 @@ write_end(const End *end, List *items)
 		if (!end->is_local)
 			upsert_deleted(end, &deletes);
 	}
-	if (updates.n > 0)
+	if (updates.n > 0 && (end->is_local ? end->work->direct_local :
+						  end->work->direct_public))
+		update_directly(end, &updates);
+	else if (updates.n > 0)
 	{
 		values[0] = TIDS(&updates);
 		values[1] = DOCS(&updates);
@@ -565,7 +625,8 @@ apply_write(Work *work, List *items)
 	}
 
 	drop_and_set_bases(work, others);
-	write_end(&local, others);
+	if (!work->moved)
+		write_end(&local, others);
 	if (!work->moved)
 		write_end(&public, items);
 	if (!work->moved)

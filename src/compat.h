@@ -36,6 +36,25 @@
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
+/* 16 knows indexes that an update can leave alone though it is not HOT. */
+#if PG_VERSION_NUM >= 160000
+#define compat_update_indexes TU_UpdateIndexes
+#define compat_insert_index_tuples(result, slot, estate, which) \
+	do { \
+		if ((which) != TU_None) \
+			(void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, \
+										 NIL, (which) == TU_Summarizing); \
+	} while (0)
+#else
+#define compat_update_indexes bool
+#define compat_insert_index_tuples(result, slot, estate, which) \
+	do { \
+		if (which) \
+			(void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, \
+										 NIL); \
+	} while (0)
+#endif
+
 /* 17 has named segments of shared memory that need no preloading. */
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"

@@ -9,6 +9,7 @@
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
  *	  storage.c    the tables: names, rows found and locked by key
+ *	  rowwriter.c  rows updated and deleted without SQL
  *	  session.c    what a session remembers between triggers and statements
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking

@@ -3,11 +3,17 @@
  *	  A batch of entities, locked, and decided about on what is locked.
  *
  * Locking comes in ascending keys: the local entities, their base rows, and
- * where the far end is written its entities.  Then everything is read again
- * under a newer snapshot, and the decisions are made on that; what they rest on
- * must be exactly the row versions that are locked, else the round is repeated.
- * What does not exist cannot be locked: an insert of it by somebody else shows
- * up as a conflict of the unique key when it is written.
+ * where the far end is written its entities.  What was read of a row version that
+ * is locked then needs no second look.  Everything else is read again under a
+ * newer snapshot, and the decisions are made on that; what they rest on must be
+ * exactly the row versions that are locked, else the round is repeated.  What
+ * does not exist cannot be locked: an insert of it by somebody else shows up as a
+ * conflict of the unique key when it is written.
+ *
+ * Not locked is what the write itself makes sure of: a row that is updated by
+ * ctid (rowwriter.c) is written only if it is still that version; and no base row
+ * comes or goes while its entity is locked, since whoever edits the entity waits.
+ * After a try in which somebody was faster all is locked.
  *
  * May call work.c, effect.c and weigh.c.
  */
@@ -47,6 +53,92 @@ lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
 	}
 }
 
+/* Is one end of an item updated by ctid, so that it needs no lock before? */
+static bool
+is_checked_by_write(const Work *work, const Version *target,
+					const Version *current, bool direct)
+{
+	return direct && !work->cautious && target != NULL && target->doc != NULL &&
+		current->doc != NULL;
+}
+
+static bool
+local_needs_no_lock(const Work *work, const WorkItem *item)
+{
+	/* One with a base row is locked before that is dropped. */
+	return is_checked_by_write(work, item->effect.local, &item->entity.local,
+							   work->direct_local) &&
+		!item->entity.has_base_row;
+}
+
+static bool
+public_needs_no_lock(const Work *work, const WorkItem *item)
+{
+	return item->effect.public == NULL ||
+		is_checked_by_write(work, item->effect.public, &item->entity.public,
+							work->direct_public);
+}
+
+/* Has an item all the locks that what was read of it needs? */
+static bool
+is_locked(const Work *work, WorkItem *item)
+{
+	bool		has_local = ItemPointerIsValid(&item->entity.local.tid);
+
+	return (local_needs_no_lock(work, item) ||
+			same_tid(&item->entity.local.tid, &item->locked_local)) &&
+		(has_local || same_tid(&item->entity.base.tid, &item->locked_base)) &&
+		(public_needs_no_lock(work, item) ||
+		 same_tid(&item->entity.public.tid, &item->locked_public));
+}
+
+/*
+ * Does what is decided about an item rest on rows alone that are locked (or
+ * checked by the write), as they were read?  Rows that do not exist may have
+ * come to exist since.
+ */
+static bool
+is_settled(const Work *work, WorkItem *item)
+{
+	return item->role == ROLE_SYNCED && !item->effect.copies &&
+		ItemPointerIsValid(&item->entity.local.tid) &&
+		(item->effect.public == NULL ||
+		 ItemPointerIsValid(&item->entity.public.tid)) &&
+		is_locked(work, item);
+}
+
+static void
+lock_rows(Work *work, List *items)
+{
+	Snapshot	snapshot = work->reader.snapshot;
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		if (!local_needs_no_lock(work, item))
+			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
+					 LockTupleNoKeyExclusive, &item->locked_local);
+	}
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		if (!ItemPointerIsValid(&item->entity.local.tid))
+			lock_row(&work->reader.base, snapshot, &item->entity.base.tid,
+					 LockTupleExclusive, &item->locked_base);
+	}
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		if (!public_needs_no_lock(work, item))
+			lock_row(&work->reader.public, snapshot, &item->entity.public.tid,
+					 LockTupleNoKeyExclusive, &item->locked_public);
+	}
+}
+
 /*
  * Lock what the items rest on and decide about them anew, until all of it is
  * locked or work->moved is set.  The items come in ascending ids and have been
@@ -58,48 +150,29 @@ lock_items(Work *work, List *items)
 {
 	for (int round = 0;; round++)
 	{
-		Snapshot	snapshot = work->reader.snapshot;
 		bool		complete = true;
+		bool		reading = false;
 		ListCell   *lc;
 
-		foreach(lc, items)
-		{
-			WorkItem   *item = lfirst(lc);
-
-			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
-					 LockTupleNoKeyExclusive, &item->locked_local);
-		}
-		foreach(lc, items)
-		{
-			WorkItem   *item = lfirst(lc);
-
-			lock_row(&work->reader.base, snapshot, &item->entity.base.tid,
-					 LockTupleExclusive, &item->locked_base);
-		}
-		foreach(lc, items)
-		{
-			WorkItem   *item = lfirst(lc);
-
-			if (item->effect.public != NULL)
-				lock_row(&work->reader.public, snapshot,
-						 &item->entity.public.tid,
-						 LockTupleNoKeyExclusive, &item->locked_public);
-		}
-
-		/* What we waited for may have committed: read again. */
-		reader_end(&work->reader);
-		reader_begin(&work->reader, GetTransactionSnapshot());
+		lock_rows(work, items);
 		foreach(lc, items)
 		{
 			WorkItem   *item = lfirst(lc);
 
 			CHECK_FOR_INTERRUPTS();
+			if (is_settled(work, item))
+				continue;
+
+			/* What we waited for may have committed: read again. */
+			if (!reading)
+			{
+				reader_end(&work->reader);
+				reader_begin(&work->reader, GetTransactionSnapshot());
+				reading = true;
+			}
 			(void) reader_read(&work->reader, &item->entity);
 			work_decide(work, item);
-			if (!same_tid(&item->entity.local.tid, &item->locked_local) ||
-				!same_tid(&item->entity.base.tid, &item->locked_base) ||
-				(item->effect.public != NULL &&
-				 !same_tid(&item->entity.public.tid, &item->locked_public)))
+			if (!is_locked(work, item))
 				complete = false;
 
 			/*

@@ -345,14 +345,15 @@ process(void *arg)
 	Snapshot	snapshot;
 	bool		expected;
 
-	work.link = directory_lock_link(resolving->local, NULL, ACCESS_READER);
+	work_open(&work, directory_lock_link(resolving->local, NULL, ACCESS_READER),
+			  true);
 	resolving->public = MemoryContextStrdup(resolving->context,
 											work.link->public->id);
 	work.direction = DIRECTION_NONE;
 	work.resolution = resolving->resolution;
 	work.given = &resolving->given;
 	work.own = U64FromFullTransactionId(GetTopFullTransactionId());
-	reader_open(&work.reader, work.link, RowShareLock);
+	work.cautious = true;
 
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	item->entity.ties = find_ties(&work, resolving->entity_id, snapshot, &items);

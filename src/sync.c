@@ -62,6 +62,7 @@ typedef struct Sync
 	char	   *plan;			/* or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	bool		unpulled;		/* a push leaves public changes for a pull */
+	int			tries;
 	int64		late_conflicts; /* made by triggers while it wrote */
 	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;
@@ -414,10 +415,10 @@ process(void *arg)
 		link = directory_read_link(sync->local, sync->public, far, snapshot);
 	}
 	sync->far = MemoryContextStrdup(sync->context, link->public->id);
-	work.link = link;
+	work_open(&work, link, write);
 	work.direction = sync->direction;
 	work.resolution = sync->on_conflict;
-	reader_open(&work.reader, link, write ? RowShareLock : AccessShareLock);
+	work.cautious = sync->tries++ > 0;
 	candidates = candidates_collect(link, snapshot);
 	work.ties = ties_collect(&work.reader, candidates, snapshot,
 							 sync->on_conflict == RESOLUTION_BOTH);

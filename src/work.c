@@ -2,7 +2,7 @@
  * work.c
  *	  A sync or a resolution at work, and the entities that it works on.
  *
- * May call effect.c, weigh.c, reference.c and document.c.
+ * May call effect.c, weigh.c, reference.c, document.c and rowwriter.c.
  */
 #include "postgres.h"
 
@@ -10,7 +10,24 @@
 #include "utils/fmgrprotos.h"
 
 #include "document.h"
+#include "rowwriter.h"
 #include "work.h"
+
+/*
+ * Open both ends of a link, for a sync or resolution that writes, or only looks.
+ * Whoever adds a trigger waits until the one that writes is over.
+ */
+void
+work_open(Work *work, const Link *link, bool write)
+{
+	work->link = link;
+	reader_open(&work->reader, link,
+				write ? RowExclusiveLock : AccessShareLock);
+	if (!write)
+		return;
+	work->direct_local = rowwriter_suits(STORAGE_LOCAL, TABLE_ENTITY);
+	work->direct_public = rowwriter_suits(link->public->storage, TABLE_ENTITY);
+}
 
 /*
  * A new item for the entity with this id, nothing of it read or locked.

@@ -52,6 +52,9 @@ typedef struct Work
 	Reader		reader;
 	TieSet	   *ties;			/* NULL: the policy knows no references */
 	Seen	   *ties_seen;		/* what was visible when they were found */
+	bool		direct_local;	/* its entities are updated without SQL */
+	bool		direct_public;	/* so are those of the far end */
+	bool		cautious;		/* somebody was faster before: lock all rows */
 	bool		public_written; /* rows of the far end were written */
 	bool		weigh_own;		/* the far end holds something else than was
 								 * sent: its own revision must be weighed */
@@ -60,6 +63,7 @@ typedef struct Work
 	TransactionId inserter;		/* and only after that transaction, if any */
 } Work;
 
+extern void work_open(Work *work, const Link *link, bool write);
 extern WorkItem *work_item(const char *id);
 extern void work_decide(const Work *work, WorkItem *item);
 extern WorkItem *work_copy(Work *work, WorkItem *item);

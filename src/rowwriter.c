@@ -1,0 +1,155 @@
+/*
+ * rowwriter.c
+ *	  Rows updated and deleted without SQL: by the table access method, with
+ *	  their index entries, as the executor does it.
+ *
+ * For a batch that costs half of what a statement costs that is given arrays:
+ * nothing is packed, joined, collected for transition tables or returned.  An
+ * update or a deletion by ctid also stands for lock and reading: it happens only
+ * if the row is still that version.
+ *
+ * It fires no triggers and checks no constraints, so it is for tables that have
+ * no others than diagsync's own, which has checked or keeps them itself; where
+ * an application has added a trigger, column, constraint or rule, SQL writes.
+ *
+ * May call storage.c.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "rowwriter.h"
+
+/* What the tables have that the install script has made */
+#define NATTS 6
+#define ENTITY_CHECKS 3
+
+/*
+ * Has a table nothing that only the executor would attend to?  To be asked with
+ * a lock on it that keeps triggers from being added.
+ */
+bool
+rowwriter_suits(StorageType storage, StorageTable table)
+{
+	Relation	rel = storage_open(storage, table, AccessShareLock);
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+	Oid			namespace = get_namespace_oid("diagsync", false);
+	bool		suits = rel->rd_rules == NULL &&
+		RelationGetDescr(rel)->natts == NATTS &&
+		constraints != NULL && !constraints->has_generated_stored &&
+		constraints->num_check == (table == TABLE_ENTITY ? ENTITY_CHECKS : 0);
+
+	for (int i = 0; suits && rel->trigdesc != NULL &&
+		 i < rel->trigdesc->numtriggers; i++)
+		suits = get_func_namespace(rel->trigdesc->triggers[i].tgfoid) == namespace;
+	table_close(rel, AccessShareLock);
+	return suits;
+}
+
+/*
+ * Open a table that suits, with its indexes, under RowExclusiveLock.
+ */
+void
+rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
+{
+	writer->rel = storage_open(storage, table, RowExclusiveLock);
+	CheckCmdReplicaIdentity(writer->rel, CMD_UPDATE);
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
+	ExecOpenIndices(writer->result, false);
+	writer->slot = table_slot_create(writer->rel, NULL);
+	writer->cid = GetCurrentCommandId(true);
+}
+
+/*
+ * What came of a write: false where the row is not that version any more, 40001
+ * where the transaction must not see that.
+ */
+static bool
+is_written(RowWriter *writer, TM_Result result)
+{
+	switch (result)
+	{
+		case TM_Ok:
+			return true;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update"),
+						 errdetail("A row of \"%s.%s\" changed after this transaction began to read.",
+								   get_namespace_name(RelationGetNamespace(writer->rel)),
+								   RelationGetRelationName(writer->rel)),
+						 errhint("Run the transaction again.")));
+			return false;
+		default:
+			elog(ERROR, "unexpected result of writing a row: %u", result);
+	}
+	return false;				/* keep compiler quiet */
+}
+
+/*
+ * Give the row at that place new values, all of its columns.  Waits for whoever
+ * holds it.
+ */
+bool
+rowwriter_update(RowWriter *writer, ItemPointer tid, const Datum *values,
+				 const bool *nulls)
+{
+	TupleTableSlot *slot = writer->slot;
+	TM_FailureData tmfd;
+	LockTupleMode lockmode;
+	compat_update_indexes which;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, NATTS * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, NATTS * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(writer->rel);
+	if (!is_written(writer,
+					table_tuple_update(writer->rel, tid, slot, writer->cid,
+									   GetActiveSnapshot(), InvalidSnapshot,
+									   true, &tmfd, &lockmode, &which)))
+		return false;
+	compat_insert_index_tuples(writer->result, slot, writer->estate, which);
+	ResetPerTupleExprContext(writer->estate);
+	return true;
+}
+
+/*
+ * Delete the row at that place.  Waits for whoever holds it.
+ */
+bool
+rowwriter_delete(RowWriter *writer, ItemPointer tid)
+{
+	TM_FailureData tmfd;
+
+	return is_written(writer,
+					  table_tuple_delete(writer->rel, tid, writer->cid,
+										 GetActiveSnapshot(), InvalidSnapshot,
+										 true, &tmfd, false));
+}
+
+/*
+ * Close the table; what was written is seen from now on.
+ */
+void
+rowwriter_close(RowWriter *writer)
+{
+	ExecDropSingleTupleTableSlot(writer->slot);
+	ExecCloseIndices(writer->result);
+	FreeExecutorState(writer->estate);
+	table_close(writer->rel, NoLock);
+	CommandCounterIncrement();
+}

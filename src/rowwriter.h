@@ -1,0 +1,30 @@
+/*
+ * rowwriter.h
+ *	  Rows updated and deleted without SQL.
+ */
+#ifndef DIAGSYNC_ROWWRITER_H
+#define DIAGSYNC_ROWWRITER_H
+
+#include "nodes/execnodes.h"
+
+#include "storage.h"
+
+/* A table open for writing */
+typedef struct RowWriter
+{
+	Relation	rel;
+	ResultRelInfo *result;
+	EState	   *estate;
+	TupleTableSlot *slot;
+	CommandId	cid;
+} RowWriter;
+
+extern bool rowwriter_suits(StorageType storage, StorageTable table);
+extern void rowwriter_open(RowWriter *writer, StorageType storage,
+						   StorageTable table);
+extern bool rowwriter_update(RowWriter *writer, ItemPointer tid,
+							 const Datum *values, const bool *nulls);
+extern bool rowwriter_delete(RowWriter *writer, ItemPointer tid);
+extern void rowwriter_close(RowWriter *writer);
+
+#endif							/* DIAGSYNC_ROWWRITER_H */
