@@ -19,7 +19,9 @@
 
 #include "access/relscan.h"
 #include "access/stratnum.h"
+#include "access/sysattr.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -227,11 +229,15 @@ add_differing(Candidates *candidates, const Link *link, Snapshot snapshot)
 }
 
 /*
- * Add the entities with a base row.
+ * Add the entities with a base row.  Returns whether there may be some that the
+ * last sync has left: of a local edit made since, the base is the public version,
+ * unless that has changed since, too.
  */
-static void
+static bool
 add_bases(Candidates *candidates, const Link *link, Snapshot snapshot)
 {
+	const Seen *seen = link->local->seen;
+	bool		left = link->compare_in_full;
 	Probe		probe;
 	ScanKeyData key;
 	bool		isnull;
@@ -244,8 +250,18 @@ add_bases(Candidates *candidates, const Link *link, Snapshot snapshot)
 	{
 		CHECK_FOR_INTERRUPTS();
 		add(candidates, slot_getattr(probe.slot, Anum_base_id, &isnull));
+		if (!left)
+		{
+			Datum		xmin = slot_getsysattr(probe.slot,
+											   MinTransactionIdAttributeNumber,
+											   &isnull);
+
+			left = TransactionIdPrecedes(DatumGetTransactionId(xmin),
+										 XidFromFullTransactionId(seen->xmax));
+		}
 	}
 	probe_close(&probe);
+	return left;
 }
 
 /*
@@ -256,9 +272,12 @@ Candidates *
 candidates_collect(const Link *link, Snapshot snapshot)
 {
 	Candidates *candidates = palloc0(sizeof(Candidates));
+	bool		left;
+	int64		bases;
 
 	candidates->context = CurrentMemoryContext;
-	add_bases(candidates, link, snapshot);
+	left = add_bases(candidates, link, snapshot);
+	bases = candidates->added;
 	if (link->compare_in_full)
 		add_differing(candidates, link, snapshot);
 	else
@@ -268,6 +287,9 @@ candidates_collect(const Link *link, Snapshot snapshot)
 		add_unseen(candidates, link, TABLE_TOMBSTONE, "tombstone_rev",
 				   Anum_tombstone_id, snapshot);
 	}
+	candidates->may_conflict = bases > 0 && (left || candidates->added > bases);
+	if (link->compare_in_full)
+		candidates->may_conflict = true;
 	return candidates;
 }
 

@@ -14,6 +14,7 @@
 typedef struct Candidates
 {
 	int64		added;			/* how many, those found twice counted twice */
+	bool		may_conflict;	/* else no entity among them does, by itself */
 	Tuplesortstate *sort;		/* NULL while there is none */
 	bool		sorted;
 	bool		read;			/* candidates_next() has been called */

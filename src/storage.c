@@ -188,6 +188,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
+	probe->walked_to = NULL;
 }
 
 /*
@@ -201,6 +202,14 @@ probe_begin(Probe *probe, Snapshot snapshot)
 	probe->scan = compat_index_beginscan(probe->heap, probe->index, snapshot,
 										 probe->nkeys);
 	probe->context = CurrentMemoryContext;
+}
+
+static void
+end_walk(Probe *probe)
+{
+	if (probe->walked_to != NULL)
+		pfree(probe->walked_to);
+	probe->walked_to = NULL;
 }
 
 /*
@@ -224,12 +233,77 @@ probe_find(Probe *probe, Datum key1, Datum key2)
 	 * in the context that it runs in; the caller's may be reset meanwhile.
 	 */
 	caller = MemoryContextSwitchTo(probe->context);
+	end_walk(probe);
 	index_rescan(probe->scan, keys, probe->nkeys, NULL, 0);
 	found = index_getnext_slot(probe->scan, ForwardScanDirection, probe->slot);
 	MemoryContextSwitchTo(caller);
 	if (!found)
 		ExecClearTuple(probe->slot);
 	return found;
+}
+
+/*
+ * Go to the next row of a walk.
+ */
+static void
+walk_on(Probe *probe)
+{
+	MemoryContext caller = MemoryContextSwitchTo(probe->context);
+
+	probe->at_end = !index_getnext_slot(probe->scan, ForwardScanDirection,
+										probe->slot);
+	MemoryContextSwitchTo(caller);
+	if (probe->at_end)
+		ExecClearTuple(probe->slot);
+}
+
+static int
+compare_keys(const text *a, const text *b)
+{
+	int			a_len = VARSIZE_ANY_EXHDR(a);
+	int			b_len = VARSIZE_ANY_EXHDR(b);
+	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b),
+							   Min(a_len, b_len));
+
+	return order != 0 ? order : a_len - b_len;
+}
+
+/* How the second key of the row that a walk is at stands to that one. */
+static int
+compare_walked(Probe *probe, const text *key)
+{
+	bool		isnull;
+
+	return compare_keys(DatumGetTextPP(slot_getattr(probe->slot, 2, &isnull)),
+						key);
+}
+
+/*
+ * As probe_find(), for a table of which most rows with the first key will be
+ * asked for, in ascending second keys: goes on from one to the next instead of
+ * looking each up.  A key before the last one begins a new walk.
+ */
+bool
+probe_walk(Probe *probe, Datum key1, Datum key2)
+{
+	text	   *key = DatumGetTextPP(key2);
+
+	if (probe->walked_to == NULL || compare_keys(key, probe->walked_to) < 0)
+	{
+		ScanKeyData keys[2];
+
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
+		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, key2);
+		index_rescan(probe->scan, keys, 2, NULL, 0);
+		probe->at_end = false;
+		walk_on(probe);
+	}
+	end_walk(probe);
+	probe->walked_to = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
+	memcpy(probe->walked_to, key, VARSIZE_ANY(key));
+	while (!probe->at_end && compare_walked(probe, key) < 0)
+		walk_on(probe);
+	return !probe->at_end && compare_walked(probe, key) == 0;
 }
 
 /*
@@ -256,6 +330,7 @@ probe_insert_in_progress(Probe *probe, Datum key1, Datum key2)
 void
 probe_end(Probe *probe)
 {
+	end_walk(probe);
 	if (probe->scan != NULL)
 		index_endscan(probe->scan);
 	probe->scan = NULL;

@@ -71,6 +71,9 @@ typedef struct Probe
 	IndexScanDesc scan;
 	MemoryContext context;		/* of the scan */
 	TupleTableSlot *slot;		/* the row found or locked last */
+	text	   *walked_to;		/* probe_walk() was asked for that key last, and
+								 * goes on from that row; NULL: no walk */
+	bool		at_end;			/* there is no row after it */
 } Probe;
 
 extern const char *storage_name(StorageType storage);
@@ -87,6 +90,7 @@ extern void probe_open(Probe *probe, StorageType storage, StorageTable table,
 					   LOCKMODE lockmode);
 extern void probe_begin(Probe *probe, Snapshot snapshot);
 extern bool probe_find(Probe *probe, Datum key1, Datum key2);
+extern bool probe_walk(Probe *probe, Datum key1, Datum key2);
 extern TransactionId probe_insert_in_progress(Probe *probe, Datum key1,
 											  Datum key2);
 extern void probe_end(Probe *probe);

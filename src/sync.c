@@ -434,7 +434,9 @@ process(void *arg)
 	 * would be rolled back.
 	 */
 	if (write && candidates->added > settings_batch_size &&
-		(sync->on_conflict == RESOLUTION_ABORT || sync->expected_plan != NULL))
+		((sync->on_conflict == RESOLUTION_ABORT &&
+		  (candidates->may_conflict || work.ties != NULL)) ||
+		 sync->expected_plan != NULL))
 	{
 		end = go_through(sync, &work, candidates, false);
 		candidates_rewind(candidates);

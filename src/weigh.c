@@ -155,7 +155,8 @@ reader_read(Reader *reader, Entity *entity)
 	else
 		set_absent(&entity->public);
 
-	entity->has_base_row = probe_find(&reader->base, reader->link->local->key,
+	/* All base rows are candidates. */
+	entity->has_base_row = probe_walk(&reader->base, reader->link->local->key,
 									  entity->key);
 	if (entity->has_base_row)
 	{
