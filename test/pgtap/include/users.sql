@@ -72,7 +72,7 @@ BEGIN
 	IF t.everything() IS DISTINCT FROM before THEN
 		RETURN ok(false, description) || E'\n' || diag('it changed something; answer: ' || coalesce(answer, 'null'));
 	END IF;
-	RETURN alike(coalesce(answer, 'null'), errcode || ' %', description);
+	RETURN alike(coalesce(answer, 'null'), CASE WHEN errcode LIKE '_____' THEN errcode || ' %' ELSE errcode END, description);
 END $$;
 
 SELECT t.as('ann', $$ SELECT diagsync.create_diagram('Private', 'local', 'L') $$);
