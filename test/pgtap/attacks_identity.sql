@@ -170,6 +170,23 @@ SELECT t.as('eve', 'SELECT t.picture()');
 ROLLBACK TO s;
 SELECT is(t.as('eve', 'SELECT t.picture()'), 'role:regress_eve:-:0:0', 'let in by a subtransaction that was rolled back');
 
+-- What PL/pgSQL keeps of an expression lasts as long as the transaction.
+CREATE FUNCTION t.asks() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	reads boolean := diagsync.may_read('P');
+BEGIN
+	IF diagsync.may_write('P') THEN
+		RETURN 'writer';
+	END IF;
+	RETURN CASE WHEN reads THEN 'reader' ELSE 'nobody' END;
+END $$;
+SELECT is((SELECT string_agg(t.as(u, 'SELECT t.asks()'), ' ' ORDER BY n) FROM unnest('{ann,eve,ray,ben,eve,ano}'::text[]) WITH ORDINALITY AS x (u, n)),
+	'writer nobody reader writer nobody nobody', 'may_read() and may_write() in PL/pgSQL expressions answer who asks now');
+SAVEPOINT s;
+SELECT t.as('ann', $$ SELECT diagsync.remove_member('P', 'role:regress_ben') $$);
+SELECT is(t.as('ben', 'SELECT t.asks()'), 'nobody', '... and by what is so now');
+ROLLBACK TO s;
+
 -- ---- Cached plans, cursors ----------------------------------------------------------------------
 
 CREATE FUNCTION t.cached() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM diagsync_private.entity WHERE diagram_id = 'P'); END $$;

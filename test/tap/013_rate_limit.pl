@@ -136,12 +136,10 @@ sub count_in_shared_memory
 	my @jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "x$how", "y$how");
 	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'JWT users are counted each for himself');
 	is(in_short(outcomes('d', 'regress_auth', 'SET ROLE regress_web', ("SELECT diagsync.push('nix')") x 2)), '1 ok, 2 42704', '... and not as their role');
-	# Somebody who floods the memory with principals neither breaks it nor loses a count.
-	is(calls('d', 'regress_u11', "SELECT diagsync.push('nix')", 11), '10 42704, 1 53400', 'refused');
+	# Whoever floods the memory with principals does not break it.
 	is(scalar($node->psql('d', "SET ROLE regress_web; DO \$\$ BEGIN FOR i IN 1..20000 LOOP PERFORM set_config('request.jwt.claims', json_build_object('sub', 'flood $how ' || i)::text, false);"
 		  . " BEGIN PERFORM diagsync.push('nix'); EXCEPTION WHEN undefined_object THEN NULL; END; END LOOP; END \$\$", extra_params => [ '-U', 'regress_auth' ])), 0, 'a flood of principals');
 	is(calls('d', 'regress_u9', "SELECT diagsync.push('nix')", 12), '10 42704, 2 53400', 'after 20,000 other principals');
-	is(calls('d', 'regress_u11', "SELECT diagsync.push('nix')", 2), '2 53400', '... one who was refused before still is');
 	# A long one, and two that are the same up to the end.
 	my $long = 'l' x 10000;
 	@jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "$long 1 $how", "$long 2 $how");
