@@ -118,10 +118,15 @@ COMMENT ON COLUMN diagsync_api.entities."modifiedAt" IS
 COMMENT ON COLUMN diagsync_api.entities."modifiedBy" IS
 'the principal who last edited the content';
 
+-- A row that an HTTP route inserts belongs to the diagram of that route. (A
+-- default of the views would be shown to clients.)
+ALTER TABLE diagsync_local.entity ALTER COLUMN diagram_id SET DEFAULT diagsync.requested_diagram();
+ALTER TABLE diagsync_public.entity ALTER COLUMN diagram_id SET DEFAULT diagsync.requested_diagram();
+ALTER TABLE diagsync_private.entity ALTER COLUMN diagram_id SET DEFAULT diagsync.requested_diagram();
+
 CREATE VIEW diagsync_api.local_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
 	  FROM diagsync_local.entity;
-ALTER VIEW diagsync_api.local_entities ALTER COLUMN diagram SET DEFAULT diagsync.requested_diagram();
 COMMENT ON VIEW diagsync_api.local_entities IS
 'The entities of the caller''s local diagrams
 
@@ -140,7 +145,6 @@ COMMENT ON COLUMN diagsync_api.local_entities."modifiedBy" IS
 CREATE VIEW diagsync_api.public_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
 	  FROM diagsync_public.entity;
-ALTER VIEW diagsync_api.public_entities ALTER COLUMN diagram SET DEFAULT diagsync.requested_diagram();
 COMMENT ON VIEW diagsync_api.public_entities IS
 'The entities of public diagrams
 
@@ -159,7 +163,6 @@ COMMENT ON COLUMN diagsync_api.public_entities."modifiedBy" IS
 CREATE VIEW diagsync_api.private_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
 	  FROM diagsync_private.entity;
-ALTER VIEW diagsync_api.private_entities ALTER COLUMN diagram SET DEFAULT diagsync.requested_diagram();
 COMMENT ON VIEW diagsync_api.private_entities IS
 'The entities of private diagrams that the caller may read
 
@@ -377,9 +380,11 @@ resolution: local, public, both, newest, or merged with the document to keep in 
 
 -- ---- Members and tokens ------------------------------------------------------
 
+-- The joins with nothing keep the views from being taken for updatable ones.
+
 CREATE VIEW diagsync_api.members WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, principal, role, added_at AS "addedAt", added_by AS "addedBy"
-	  FROM diagsync.member;
+	  FROM diagsync.member, (SELECT) AS read_only;
 COMMENT ON VIEW diagsync_api.members IS
 'The members of private diagrams
 
@@ -414,7 +419,7 @@ For the owner and admins.';
 CREATE VIEW diagsync_api.tokens WITH (security_invoker = true) AS
 	SELECT id, diagram_id AS diagram, role, label, created_at AS "createdAt", created_by AS "createdBy",
 		   expires_at AS "expiresAt"
-	  FROM diagsync.access_token;
+	  FROM diagsync.access_token, (SELECT) AS read_only;
 COMMENT ON VIEW diagsync_api.tokens IS
 'The access tokens of diagrams
 
