@@ -37,12 +37,12 @@
 
 #include "command.h"
 #include "directory.h"
+#include "function.h"
+#include "quota.h"
 #include "principal.h"
 #include "session.h"
 #include "storage.h"
 #include "trigger.h"
-
-PG_FUNCTION_INFO_V1(diagsync_keep_books);
 
 #define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
 
@@ -52,6 +52,7 @@ typedef struct Touched
 	char	   *id;				/* hash key */
 	bool		own_rows;		/* some rows are edits of this transaction */
 	bool		replicas;		/* some rows came with another's revision */
+	int64		rows;			/* how many there are */
 } Touched;
 
 /* What a statement did, as far as its rows tell */
@@ -63,6 +64,7 @@ typedef struct Deed
 	Statement	statement;		/* what was noted since it began */
 	bool		timed;			/* an inserted row's time is what its default
 								 * gave it */
+	bool		limited;		/* limits apply to the caller */
 	int64		own;			/* this transaction's revision */
 	int			ntouched;
 	Touched   **touched;		/* ascending ids */
@@ -198,6 +200,17 @@ compare_touched(const void *a, const void *b)
 	return strcmp((*(Touched *const *) a)->id, (*(Touched *const *) b)->id);
 }
 
+/* Is an inserted entity too large? */
+static void
+check_size(TupleTableSlot *slot, const char *diagram)
+{
+	bool		isnull;
+	Datum		id = slot_getattr(slot, Anum_entity_id, &isnull);
+
+	quota_check_size(diagram, TextDatumGetCString(id),
+					  slot_getattr(slot, Anum_entity_doc, &isnull));
+}
+
 /*
  * Look through the rows of a statement: which diagrams they belong to, and for
  * inserted ones whether they are edits or replicas.
@@ -246,11 +259,15 @@ survey(Deed *deed, TriggerData *trigger)
 			if (!found)
 			{
 				last->own_rows = last->replicas = false;
+				last->rows = 0;
 				n++;
 			}
 			else
 				pfree(key);
 		}
+		last->rows++;
+		if (insert && deed->limited && deed->table == TABLE_ENTITY)
+			check_size(slot, last->id);
 		if (insert)
 		{
 			int			attno = deed->table == TABLE_ENTITY ?
@@ -295,6 +312,7 @@ look_up_diagrams(Deed *deed)
 {
 	Datum	   *linked = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
 	Datum	   *seen = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
+	bool		restricted = !access_is_unrestricted(GetUserId());
 
 	for (int i = 0; i < deed->ntouched; i++)
 	{
@@ -322,6 +340,10 @@ look_up_diagrams(Deed *deed)
 				continue;
 			directory_need(diagram, touched->id);
 		}
+
+		/* The policies have gone by what the statement's snapshot shows. */
+		if (restricted)
+			directory_check_access(diagram, ACCESS_WRITER);
 		if (diagram->storage != deed->storage)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -332,6 +354,9 @@ look_up_diagrams(Deed *deed)
 							   storage_name(diagram->storage)),
 					 errhint("Use table \"%s.entity\", or diagsync.put() and diagsync.remove().",
 							 storage_schema(diagram->storage))));
+		if (deed->limited && deed->table == TABLE_ENTITY &&
+			TRIGGER_FIRED_BY_INSERT(deed->event))
+			quota_check_entities(diagram, touched->rows);
 		if (diagram->public_copy_id != NULL)
 		{
 			if (touched->replicas && !is_owner())
@@ -483,8 +508,7 @@ stamp_replicas(Deed *deed)
  * diagsync.keep_books(): AFTER INSERT, UPDATE or DELETE, STATEMENT, with a
  * transition table new_rows (INSERT) or old_rows (UPDATE, DELETE)
  */
-Datum
-diagsync_keep_books(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_keep_books)
 {
 	Deed		deed = {0};
 	TriggerData *trigger = trigger_check(fcinfo, "keep_books", false, false,
@@ -503,6 +527,7 @@ diagsync_keep_books(PG_FUNCTION_ARGS)
 
 	deed.statement = session_close_statement(relid, trigger->tg_event);
 	deed.timed = !trigger->tg_relation->trigdesc->trig_insert_before_row;
+	deed.limited = quota_applies();
 	deed.own = (int64) U64FromFullTransactionId(GetTopFullTransactionId());
 
 	/* The same command may have made the diagram, too. */

@@ -20,10 +20,8 @@
 #include "candidate.h"
 #include "changes.h"
 #include "directory.h"
+#include "function.h"
 #include "ties.h"
-
-PG_FUNCTION_INFO_V1(diagsync_changes);
-PG_FUNCTION_INFO_V1(diagsync_conflicts);
 
 #define CHANGE_COLUMNS 14
 
@@ -92,7 +90,8 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 	char	   *local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										   "local");
 	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
-	Link	   *link = directory_read_link(local, NULL, snapshot);
+	Link	   *link = directory_read_link(local, NULL, ACCESS_READER,
+										   snapshot);
 	Candidates *candidates;
 	Reader		reader;
 	TieSet	   *ties;
@@ -136,8 +135,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 /*
  * diagsync.changes(local)
  */
-Datum
-diagsync_changes(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_changes)
 {
 	return list_changes(fcinfo, false);
 }
@@ -145,8 +143,7 @@ diagsync_changes(PG_FUNCTION_ARGS)
 /*
  * diagsync.conflicts(local)
  */
-Datum
-diagsync_conflicts(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_conflicts)
 {
 	return list_changes(fcinfo, true);
 }

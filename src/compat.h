@@ -36,6 +36,12 @@
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
+/* 17 has named segments of shared memory that need no preloading. */
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#define COMPAT_NAMED_SEGMENTS
+#endif
+
 /* Before the declaration, as from PostgreSQL 18 on. */
 #ifndef pg_noreturn
 #define pg_noreturn pg_attribute_noreturn()

@@ -14,18 +14,14 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "command.h"
 #include "compare.h"
 #include "directory.h"
+#include "function.h"
 #include "policy.h"
 #include "session.h"
-
-PG_FUNCTION_INFO_V1(diagsync_create_diagram);
-PG_FUNCTION_INFO_V1(diagsync_drop_diagram);
-PG_FUNCTION_INFO_V1(diagsync_set_storage_type);
-PG_FUNCTION_INFO_V1(diagsync_set_merge_policy);
-PG_FUNCTION_INFO_V1(diagsync_guard_directory);
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
 #define OWN_ENTITIES (OWN_WORK | COMMAND_ENTITIES)
@@ -105,8 +101,7 @@ parse_storage_type(const char *name, const char *diagram)
 /*
  * diagsync.create_diagram(name, storage_type, id, description)
  */
-Datum
-diagsync_create_diagram(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_create_diagram)
 {
 	char	   *name = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										  "name");
@@ -148,16 +143,18 @@ unlink_all(const char *public)
 }
 
 /*
- * Lock a diagram FOR UPDATE, and before it those that link to it.
+ * Lock a diagram that the caller administers FOR UPDATE, and before it those
+ * that link to it.
  */
 static Diagram *
 lock_with_links(const char *id)
 {
 	ListCell   *lc;
 
+	(void) directory_see(id, ACCESS_ADMIN, GetLatestSnapshot());
 	foreach(lc, directory_links_of(id, NULL))
 		(void) directory_lock(lfirst(lc), LockTupleExclusive, LOCK_LATEST);
-	return directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST), id);
+	return directory_lock_seen(id, ACCESS_ADMIN, LockTupleExclusive, LOCK_LATEST);
 }
 
 /*
@@ -187,8 +184,7 @@ delete_all_entities(const Diagram *diagram)
  *
  * Locks the directory rows of the diagram and of those linked to it FOR UPDATE.
  */
-Datum
-diagsync_drop_diagram(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_drop_diagram)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0), "id");
 	Diagram    *diagram;
@@ -258,8 +254,7 @@ move_rows(const Diagram *diagram, StorageType to)
  * Locks the directory row FOR UPDATE: syncs and writers wait, and then find the
  * rows where they are.
  */
-Datum
-diagsync_set_storage_type(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0), "id");
 	char	   *name;
@@ -274,7 +269,7 @@ diagsync_set_storage_type(PG_FUNCTION_ARGS)
 	SPI_connect();
 	/* Its links are locked first, where they are to compare in full then. */
 	diagram = compare_has_application_triggers(storage) ? lock_with_links(id) :
-		directory_need(directory_lock(id, LockTupleExclusive, LOCK_LATEST), id);
+		directory_lock_seen(id, ACCESS_ADMIN, LockTupleExclusive, LOCK_LATEST);
 	if (!diagram->legacy && diagram->storage != storage &&
 		(diagram->storage == STORAGE_LOCAL || storage == STORAGE_LOCAL))
 		ereport(ERROR,
@@ -304,8 +299,7 @@ diagsync_set_storage_type(PG_FUNCTION_ARGS)
  * goes by the new policy.  What the link had seen is forgotten: a difference that
  * was ignored may have been passed over for good.
  */
-Datum
-diagsync_set_merge_policy(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");
@@ -321,8 +315,8 @@ diagsync_set_merge_policy(PG_FUNCTION_ARGS)
 	}
 	session_check_may_write("set_merge_policy", id, NULL);
 	SPI_connect();
-	diagram = directory_need(directory_lock(id, LockTupleNoKeyExclusive,
-											LOCK_AS_TRANSACTION), id);
+	diagram = directory_lock_seen(id, ACCESS_ADMIN, LockTupleNoKeyExclusive,
+								  LOCK_AS_TRANSACTION);
 	values[0] = diagram->key;
 	values[1] = PointerGetDatum(policy);
 	nulls[1] = policy != NULL ? ' ' : 'n';
@@ -355,8 +349,7 @@ is_changed(TriggerData *trigger, int attno)
  * mean something once this cluster's transaction ids get there: a restored
  * entry forgets it.
  */
-Datum
-diagsync_guard_directory(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_guard_directory)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	tupdesc;

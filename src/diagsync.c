@@ -5,10 +5,14 @@
  * Which file is for what, from the bottom up (lower ones never call higher
  * ones):
  *
+ *	  settings.c   settings
+ *	  request.c    the PostgREST request that a call is part of
+ *	  function.c   what every SQL-callable function begins with
  *	  storage.c    the tables: names, rows found and locked by key
  *	  session.c    what a session remembers between triggers and statements
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
+ *	  access.c     who may do what with a diagram
  *	  jsonvalue.c  values inside binary jsonb, and objects made of them
  *	  document.c   documents compared by value, digests
  *	  pointer.c    JSON Pointers
@@ -20,6 +24,9 @@
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
+ *	  quota.c     how large entities and diagrams may be
+ *	  ratelimit.c  how many syncs a principal may call in a minute
+ *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full
  *	  weigh.c      an entity in three versions: what is a change, a conflict
  *	  candidate.c  the entities that have to be weighed
@@ -44,30 +51,28 @@
  *	  merge.c      merge
  *	  status.c     status, status_all, refresh
  *	  prune.c      prune
+ *	  member.c     add_member, remove_member, set_owner, create_token,
+ *				   revoke_token
+ *	  rowaccess.c  what the row-level policies ask; access
+ *	  route.c      what HTTP routes ask: requested_diagram, check_request
+ *	  usage.c      grant_usage, revoke_usage
  */
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/guc.h"
 
+#include "ratelimit.h"
 #include "session.h"
 #include "settings.h"
 
 PG_MODULE_MAGIC;
-
-int			settings_batch_size = 1000;
 
 void		_PG_init(void);
 
 void
 _PG_init(void)
 {
-	DefineCustomIntVariable("diagsync.batch_size",
-							"Entities that a sync locks and writes at once.",
-							"Larger batches take more memory and fewer statements.",
-							&settings_batch_size,
-							1000, 1, 100000,
-							PGC_USERSET, 0, NULL, NULL, NULL);
-	MarkGUCPrefixReserved("diagsync");
+	settings_init();
 	session_init();
+	ratelimit_init();
 }

@@ -8,7 +8,11 @@
  * NO KEY UPDATE on its local row and FOR KEY SHARE on the shared one, so it is
  * in no writer's way.
  *
- * May call storage.c, seen.c, session.c and command.c.
+ * What functions do for their callers begins with directory_see() or
+ * directory_lock_seen(), which answer what he may not see as not existing;
+ * directory_read() and directory_lock() are for diagsync's own business.
+ *
+ * May call storage.c, access.c, seen.c, session.c and command.c.
  */
 #include "postgres.h"
 
@@ -138,6 +142,7 @@ directory_read_row(TupleTableSlot *slot)
 	else if (!storage_parse(storage, &diagram->storage))
 		elog(ERROR, "diagram \"%s\" has unknown storage type \"%s\"",
 			 diagram->id, storage);
+	diagram->owner = attr_string(slot, Anum_directory_owner);
 	diagram->public_copy_id = attr_string(slot, Anum_directory_public_copy_id);
 	diagram->last_pushed_at = attr_int64(slot, Anum_directory_last_pushed_at,
 										 DT_NOBEGIN);
@@ -227,6 +232,82 @@ directory_need(Diagram *diagram, const char *id)
 	return diagram;
 }
 
+/*
+ * What a caller may do with a diagram; a level that is enough is not looked
+ * beyond.
+ */
+AccessLevel
+directory_access(Caller *caller, const Diagram *diagram, AccessLevel enough,
+				 Snapshot snapshot)
+{
+	return access_level(caller, diagram->id, diagram->storage, diagram->owner,
+						enough, snapshot);
+}
+
+/*
+ * Fail unless the caller may do something with a diagram under a snapshot: 42704
+ * where he may not see it, 42501 where that is all he may.
+ */
+static void
+check_access_at(const Diagram *diagram, AccessLevel needs, Snapshot snapshot)
+{
+	Caller		caller;
+	AccessLevel level;
+
+	access_identify(&caller);
+	level = directory_access(&caller, diagram, needs, snapshot);
+	if (level == ACCESS_NONE)
+		(void) directory_need(NULL, diagram->id);
+	if (level < needs)
+		access_refuse(diagram->id, level, needs);
+}
+
+/*
+ * The same as it is committed now.
+ */
+void
+directory_check_access(const Diagram *diagram, AccessLevel needs)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	check_access_at(diagram, needs, snapshot);
+	UnregisterSnapshot(snapshot);
+}
+
+/*
+ * Read an entry on behalf of the caller, who needs that access to it; an error
+ * as above otherwise.
+ */
+Diagram *
+directory_see(const char *id, AccessLevel needs, Snapshot snapshot)
+{
+	Diagram    *diagram;
+
+	snapshot = RegisterSnapshot(snapshot);
+	diagram = directory_need(directory_read(id, snapshot), id);
+	check_access_at(diagram, needs, snapshot);
+	UnregisterSnapshot(snapshot);
+	return diagram;
+}
+
+/*
+ * Lock an entry on behalf of the caller.  His access is checked before (not
+ * even a wait is to tell him of what he may not see), and again as it is after
+ * the wait, under every isolation level.
+ */
+Diagram *
+directory_lock_seen(const char *id, AccessLevel needs, LockTupleMode mode,
+					LockReading reading)
+{
+	Diagram    *diagram;
+
+	(void) directory_see(id, needs, reading == LOCK_LATEST ?
+						 GetLatestSnapshot() : GetTransactionSnapshot());
+	diagram = directory_need(directory_lock(id, mode, reading), id);
+	directory_check_access(diagram, needs);
+	return diagram;
+}
+
 static void
 directory_need_storage_type(const Diagram *diagram)
 {
@@ -296,7 +377,7 @@ make_link(Diagram *local, Diagram *public)
 {
 	Link	   *link = palloc(sizeof(Link));
 
-	directory_need_shared(directory_need(public, local->public_copy_id));
+	directory_need_shared(public);
 	link->local = local;
 	link->public = public;
 	link->compare_in_full = !seen_is_valid(local->seen, local->seen_on);
@@ -305,17 +386,20 @@ make_link(Diagram *local, Diagram *public)
 
 /*
  * A linked local diagram and its far end, read under a snapshot; with "public"
- * (not NULL) they must be linked to each other.  Takes no row lock.
+ * (not NULL) they must be linked to each other.  The caller must own the local
+ * one and needs that access to the far end.  Takes no row lock.
  */
 Link *
-directory_read_link(const char *local, const char *public, Snapshot snapshot)
+directory_read_link(const char *local, const char *public, AccessLevel far,
+					Snapshot snapshot)
 {
-	Diagram    *diagram = directory_need(directory_read(local, snapshot), local);
+	Diagram    *diagram = directory_see(local, ACCESS_READER, snapshot);
 
 	if (public != NULL)
-		directory_need(directory_read(public, snapshot), public);
+		(void) directory_see(public, ACCESS_READER, snapshot);
 	check_link(diagram, public);
-	return make_link(diagram, directory_read(diagram->public_copy_id, snapshot));
+	return make_link(diagram, directory_see(diagram->public_copy_id, far,
+											snapshot));
 }
 
 /*
@@ -323,25 +407,22 @@ directory_read_link(const char *local, const char *public, Snapshot snapshot)
  * unlinked, dropped or moved before the transaction ends.
  */
 Link *
-directory_lock_link(const char *local, const char *public)
+directory_lock_link(const char *local, const char *public, AccessLevel far)
 {
-	Diagram    *diagram = directory_need(directory_lock(local,
-														LockTupleNoKeyExclusive,
-														LOCK_AS_TRANSACTION),
-										 local);
+	Diagram    *diagram = directory_see(local, ACCESS_READER,
+										GetTransactionSnapshot());
 
+	/* A shared one is not to be locked by whoever takes it for a local one. */
+	directory_need_local(diagram);
+	diagram = directory_lock_seen(local, ACCESS_READER, LockTupleNoKeyExclusive,
+								  LOCK_AS_TRANSACTION);
 	if (public != NULL && (diagram->public_copy_id == NULL ||
 						   strcmp(public, diagram->public_copy_id) != 0))
-	{
-		Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-
-		directory_need(directory_read(public, snapshot), public);
-		UnregisterSnapshot(snapshot);
-	}
+		(void) directory_see(public, ACCESS_READER, GetTransactionSnapshot());
 	check_link(diagram, public);
-	return make_link(diagram, directory_lock(diagram->public_copy_id,
-											 LockTupleKeyShare,
-											 LOCK_AS_TRANSACTION));
+	return make_link(diagram, directory_lock_seen(diagram->public_copy_id, far,
+												  LockTupleKeyShare,
+												  LOCK_AS_TRANSACTION));
 }
 
 /*

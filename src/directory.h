@@ -11,6 +11,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
+#include "access.h"
 #include "seen.h"
 #include "storage.h"
 
@@ -39,6 +40,7 @@ typedef struct Diagram
 	char	   *description;	/* or NULL */
 	StorageType storage;		/* public for a legacy one */
 	bool		legacy;			/* has no storage type yet */
+	char	   *owner;
 	char	   *public_copy_id; /* or NULL */
 	TimestampTz last_pushed_at; /* DT_NOBEGIN: never */
 	TimestampTz last_pulled_at; /* DT_NOBEGIN: never */
@@ -80,11 +82,19 @@ extern Diagram *directory_read_row(TupleTableSlot *slot);
 extern Diagram *directory_lock(const char *id, LockTupleMode mode,
 							   LockReading reading);
 extern Diagram *directory_need(Diagram *diagram, const char *id);
+extern AccessLevel directory_access(Caller *caller, const Diagram *diagram,
+									AccessLevel enough, Snapshot snapshot);
+extern Diagram *directory_see(const char *id, AccessLevel needs,
+							  Snapshot snapshot);
+extern void directory_check_access(const Diagram *diagram, AccessLevel needs);
+extern Diagram *directory_lock_seen(const char *id, AccessLevel needs,
+									LockTupleMode mode, LockReading reading);
 extern void directory_need_local(const Diagram *diagram);
 extern void directory_need_shared(const Diagram *diagram);
 extern Link *directory_read_link(const char *local, const char *public,
-								 Snapshot snapshot);
-extern Link *directory_lock_link(const char *local, const char *public);
+								 AccessLevel far, Snapshot snapshot);
+extern Link *directory_lock_link(const char *local, const char *public,
+								 AccessLevel far);
 extern bool directory_is_seen(const char *public);
 extern void directory_touch(const char *id);
 extern List *directory_links_of(const char *public, Snapshot snapshot);

@@ -4,7 +4,7 @@
  *
  * They are ordinary edits, whose books the triggers keep.
  *
- * May call storage.c, command.c and directory.c.
+ * May call storage.c, command.c, directory.c and quota.c.
  */
 #include "postgres.h"
 
@@ -20,9 +20,8 @@
 
 #include "command.h"
 #include "directory.h"
-
-PG_FUNCTION_INFO_V1(diagsync_put);
-PG_FUNCTION_INFO_V1(diagsync_remove);
+#include "function.h"
+#include "quota.h"
 
 /* Entities with the same content are not touched. */
 static Command put_entities =
@@ -119,8 +118,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 static Diagram *
 find_diagram(const char *id)
 {
-	return directory_need(directory_lock(id, LockTupleKeyShare, LOCK_LATEST),
-						  id);
+	return directory_lock_seen(id, ACCESS_WRITER, LockTupleKeyShare, LOCK_LATEST);
 }
 
 /*
@@ -128,8 +126,7 @@ find_diagram(const char *id)
  *
  * Locks the directory row FOR KEY SHARE, and the entities.
  */
-Datum
-diagsync_put(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_put)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");
@@ -147,6 +144,8 @@ diagsync_put(PG_FUNCTION_ARGS)
 	SPI_connect();
 	entities = parse_entities(id, PG_GETARG_JSONB_P(1), &count);
 	diagram = find_diagram(id);
+	if (quota_applies())
+		quota_check_put(id, count);
 	ids = palloc(Max(count, 1) * sizeof(Datum));
 	docs = palloc(Max(count, 1) * sizeof(Datum));
 	for (int i = 0; i < count; i++)
@@ -170,8 +169,7 @@ diagsync_put(PG_FUNCTION_ARGS)
  *
  * Locks as put() does.  Ids that do not exist are passed over.
  */
-Datum
-diagsync_remove(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_remove)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");

@@ -16,12 +16,11 @@
 #include "command.h"
 #include "compare.h"
 #include "directory.h"
+#include "function.h"
+#include "quota.h"
+#include "ratelimit.h"
 #include "session.h"
-
-PG_FUNCTION_INFO_V1(diagsync_share);
-PG_FUNCTION_INFO_V1(diagsync_clone);
-PG_FUNCTION_INFO_V1(diagsync_link);
-PG_FUNCTION_INFO_V1(diagsync_unlink);
+#include "synclog.h"
 
 static Command copy_to_shared =
 COMMAND("INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
@@ -50,13 +49,27 @@ check_isolation(const char *function, const char *diagram)
 				 errhint("Call it in a transaction at READ COMMITTED.")));
 }
 
+/*
+ * Lock a local diagram of the caller's FOR UPDATE.
+ */
+static Diagram *
+lock_local(const char *id)
+{
+	Diagram    *local;
+
+	/* A shared one is not to be locked by whoever takes it for a local one. */
+	directory_need_local(directory_see(id, ACCESS_READER, GetLatestSnapshot()));
+	local = directory_lock_seen(id, ACCESS_READER, LockTupleExclusive,
+								LOCK_LATEST);
+	directory_need_local(local);
+	return local;
+}
+
 static Diagram *
 lock_unlinked(const char *id)
 {
-	Diagram    *local = directory_need(directory_lock(id, LockTupleExclusive,
-													  LOCK_LATEST), id);
+	Diagram    *local = lock_local(id);
 
-	directory_need_local(local);
 	if (local->public_copy_id != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -93,7 +106,8 @@ static Link *
 new_link(const char *local, const char *public)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	Link	   *link = directory_read_link(local, public, snapshot);
+	Link	   *link = directory_read_link(local, public, ACCESS_READER,
+											snapshot);
 
 	UnregisterSnapshot(snapshot);
 	return link;
@@ -111,14 +125,26 @@ record_link(const Link *link, SyncKind kind, const Seen *seen, bool weigh_own)
 }
 
 /*
+ * A call has done its work: check that the copy it made (or NULL) is not too
+ * large, and log it.
+ */
+static void
+end_call(SyncLogEntry *entry, const char *public, const Diagram *copy)
+{
+	if (copy != NULL && quota_applies())
+		quota_check_entities(copy, entry->inserted);
+	entry->public = public;
+	synclog_write(entry);
+}
+
+/*
  * diagsync.share(local, public, storage_type)
  *
  * Locks the local directory row FOR UPDATE: writers of the local diagram wait
  * until the link is there, and then note their bases.  No local entity is
  * written.
  */
-Datum
-diagsync_share(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_share)
 {
 	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
 											  PG_ARGISNULL(0), "local");
@@ -130,6 +156,7 @@ diagsync_share(PG_FUNCTION_ARGS)
 	Link	   *link;
 	Seen	   *seen;
 	uint64		edits = session_shared_edits();
+	SyncLogEntry entry;
 	bool		triggers;
 	Datum		values[3];
 	MemoryContext caller = CurrentMemoryContext;
@@ -145,6 +172,8 @@ diagsync_share(PG_FUNCTION_ARGS)
 						local_id, storage_type),
 				 errhint("It is public or private.")));
 
+	ratelimit_charge("share");
+	synclog_begin(&entry, "share", local_id);
 	SPI_connect();
 	local = lock_unlinked(local_id);
 	public_id = directory_insert(public_id, local->name, local->description,
@@ -156,8 +185,8 @@ diagsync_share(PG_FUNCTION_ARGS)
 	values[0] = link->local->key;
 	values[1] = link->public->key;
 	values[2] = Int64GetDatum((int64) own_revision());
-	(void) command_run(&copy_to_shared, storage, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_ENTITIES);
+	entry.inserted = command_run(&copy_to_shared, storage, values, NULL,
+								 COMMAND_EXEMPT | COMMAND_ENTITIES);
 
 	/* What a trigger stored instead is a public change; what it kept out is
 	 * still to be pushed. */
@@ -166,6 +195,7 @@ diagsync_share(PG_FUNCTION_ARGS)
 		compare_note_missing(link, 0);
 	record_link(link, SYNC_PUSH, seen,
 				triggers || session_shared_edits() != edits);
+	end_call(&entry, public_id, link->public);
 	public_id = MemoryContextStrdup(caller, public_id);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(public_id));
@@ -177,8 +207,7 @@ diagsync_share(PG_FUNCTION_ARGS)
  * Holds the shared directory row FOR KEY SHARE to the end of the transaction, so
  * that prune() does not drop tombstones that the new link will need.
  */
-Datum
-diagsync_clone(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_clone)
 {
 	char	   *public_id = directory_name_arg(PG_GETARG_DATUM(0),
 											   PG_ARGISNULL(0), "public");
@@ -190,13 +219,16 @@ diagsync_clone(PG_FUNCTION_ARGS)
 	Link	   *link;
 	Seen	   *seen;
 	uint64		edits = session_shared_edits();
+	SyncLogEntry entry;
 	Datum		values[3];
 	MemoryContext caller = CurrentMemoryContext;
 
 	session_check_may_write("clone", public_id, NULL);
+	ratelimit_charge("clone");
+	synclog_begin(&entry, "clone", NULL);
 	SPI_connect();
-	public = directory_need(directory_lock(public_id, LockTupleKeyShare,
-										   LOCK_AS_TRANSACTION), public_id);
+	public = directory_lock_seen(public_id, ACCESS_READER, LockTupleKeyShare,
+								 LOCK_AS_TRANSACTION);
 	directory_need_shared(public);
 	local_id = directory_insert(local_id, name ? name : public->name,
 								public->description,
@@ -211,8 +243,10 @@ diagsync_clone(PG_FUNCTION_ARGS)
 	values[0] = link->local->key;
 	values[1] = link->public->key;
 	values[2] = Int64GetDatum((int64) own_revision());
-	(void) command_run(&copy_to_local, public->storage, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_ENTITIES | COMMAND_ACTIVE);
+	entry.local = local_id;
+	entry.inserted = command_run(&copy_to_local, public->storage, values, NULL,
+								 COMMAND_EXEMPT | COMMAND_ENTITIES |
+								 COMMAND_ACTIVE);
 
 	/* What a trigger stored instead is a local change; what it kept out is
 	 * still to be pulled. */
@@ -223,6 +257,7 @@ diagsync_clone(PG_FUNCTION_ARGS)
 	}
 	PopActiveSnapshot();
 	record_link(link, SYNC_PULL, seen, session_shared_edits() != edits);
+	end_call(&entry, public_id, link->local);
 	local_id = MemoryContextStrdup(caller, local_id);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(local_id));
@@ -233,30 +268,32 @@ diagsync_clone(PG_FUNCTION_ARGS)
  *
  * Locks the local directory row FOR UPDATE, the shared one FOR KEY SHARE.
  */
-Datum
-diagsync_link(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_link)
 {
 	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
 											  PG_ARGISNULL(0), "local");
 	char	   *public_id;
 	Link	   *link;
 	Seen	   *seen;
+	SyncLogEntry entry;
 
 	directory_refuse_null(PG_ARGISNULL(1), "public", local_id);
 	public_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	session_check_may_write("link", local_id, NULL);
 	check_isolation("link", local_id);
+	ratelimit_charge("link");
+	synclog_begin(&entry, "link", local_id);
 	SPI_connect();
 	(void) lock_unlinked(local_id);
-	directory_need_shared(directory_need(directory_lock(public_id,
-														LockTupleKeyShare,
-														LOCK_AS_TRANSACTION),
-										 public_id));
+	directory_need_shared(directory_lock_seen(public_id, ACCESS_READER,
+											  LockTupleKeyShare,
+											  LOCK_AS_TRANSACTION));
 	directory_link(local_id, public_id);
 	link = new_link(local_id, public_id);
 	seen = see_now();
 	compare_note_differing(link, COMPARE_NO_BASE, 0);
 	record_link(link, SYNC_COMPARE, seen, false);
+	end_call(&entry, public_id, NULL);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -266,8 +303,7 @@ diagsync_link(PG_FUNCTION_ARGS)
  *
  * Locks the local directory row FOR UPDATE.
  */
-Datum
-diagsync_unlink(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_unlink)
 {
 	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
 											  PG_ARGISNULL(0), "local");
@@ -275,9 +311,7 @@ diagsync_unlink(PG_FUNCTION_ARGS)
 
 	session_check_may_write("unlink", local_id, NULL);
 	SPI_connect();
-	local = directory_need(directory_lock(local_id, LockTupleExclusive,
-										  LOCK_LATEST), local_id);
-	directory_need_local(local);
+	local = lock_local(local_id);
 	if (local->public_copy_id == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

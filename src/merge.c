@@ -14,9 +14,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "function.h"
 #include "threeway.h"
-
-PG_FUNCTION_INFO_V1(diagsync_merge);
 
 #define MERGE_COLUMNS 6
 
@@ -128,8 +127,7 @@ value_array(List *clashes, JsonValue (*side) (const Three *values))
  * A null document is one that does not exist.  No side counts as the newer one:
  * the public one is taken where that decides.
  */
-Datum
-diagsync_merge(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_merge)
 {
 	MergeState *state = merge_state(fcinfo);
 	Threeway	threeway = {

@@ -1,6 +1,7 @@
 /*
  * prune.c
- *	  Tombstones that nobody needs are dropped: prune().
+ *	  Tombstones that nobody needs are dropped, and old entries of the log of
+ *	  syncs: prune().
  *
  * A tombstone tells links that an entity was deleted since they last looked. So
  * it can go when every link of its diagram has seen its revision (a link that
@@ -29,9 +30,9 @@
 
 #include "command.h"
 #include "directory.h"
+#include "function.h"
 #include "session.h"
-
-PG_FUNCTION_INFO_V1(diagsync_prune);
+#include "synclog.h"
 
 static Command diagrams_with_tombstones =
 COMMAND("SELECT DISTINCT diagram_id FROM %1$s.tombstone ORDER BY diagram_id",
@@ -286,8 +287,7 @@ prune_diagram(const char *id, TimestampTz since)
  * for its writers and clones, and keeps new ones waiting until the transaction
  * ends.
  */
-Datum
-diagsync_prune(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_prune)
 {
 	TimestampTz since = DT_NOBEGIN;
 	uint64		dropped = 0;
@@ -317,6 +317,7 @@ diagsync_prune(PG_FUNCTION_ARGS)
 			dropped += prune_diagram(lfirst(lc), since);
 		}
 	}
+	synclog_prune();
 	SPI_finish();
 	PG_RETURN_INT32((int32) Min(dropped, PG_INT32_MAX));
 }

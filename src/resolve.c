@@ -24,12 +24,14 @@
 #include "candidate.h"
 #include "changes.h"
 #include "directory.h"
+#include "function.h"
+#include "quota.h"
 #include "lock.h"
 #include "principal.h"
+#include "ratelimit.h"
 #include "session.h"
+#include "synclog.h"
 #include "ties.h"
-
-PG_FUNCTION_INFO_V1(diagsync_resolve);
 
 /* A call and what comes of it */
 typedef struct Resolving
@@ -39,8 +41,9 @@ typedef struct Resolving
 	Resolution	resolution;
 	Version		given;			/* the document for "merged" */
 	char	   *expected;		/* or NULL */
+	char	   *public;			/* the far end, once that is known */
 	TupleDesc	tupdesc;
-	MemoryContext context;		/* for the row */
+	MemoryContext context;		/* for the row and the far end's name */
 	HeapTuple	row;
 	TransactionId inserter;		/* to be waited for before the next try */
 } Resolving;
@@ -83,6 +86,9 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 					 errmsg("the merged document for entity \"%s\" of diagram \"%s\" is not an object",
 							resolving->entity_id, resolving->local),
 					 errhint("An entity is a JSON object.")));
+		if (quota_applies())
+			quota_check_size(resolving->local, resolving->entity_id,
+							  PG_GETARG_DATUM(3));
 		resolving->given.at = GetCurrentTransactionStartTimestamp();
 		resolving->given.by = principal_current();
 	}
@@ -339,7 +345,9 @@ process(void *arg)
 	Snapshot	snapshot;
 	bool		expected;
 
-	work.link = directory_lock_link(resolving->local, NULL);
+	work.link = directory_lock_link(resolving->local, NULL, ACCESS_READER);
+	resolving->public = MemoryContextStrdup(resolving->context,
+											work.link->public->id);
 	work.direction = DIRECTION_NONE;
 	work.resolution = resolving->resolution;
 	work.given = &resolving->given;
@@ -369,7 +377,11 @@ process(void *arg)
 	reader_end(&work.reader);
 
 	if (expected && !work.moved)
+	{
 		apply_write(&work, items);
+		if (quota_applies())
+			quota_check_entities(work.link->local, item->effect.copies);
+	}
 	if (!work.moved)
 	{
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
@@ -402,10 +414,11 @@ process(void *arg)
  * Locks the local directory row FOR NO KEY UPDATE, the shared one FOR KEY SHARE,
  * the local entity and its base row.
  */
-Datum
-diagsync_resolve(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_resolve)
 {
 	Resolving	resolving = {0};
+	SyncLogEntry entry;
+	AttemptEnd	end;
 
 	parse_arguments(fcinfo, &resolving);
 	session_check_may_write("resolve", resolving.local, resolving.entity_id);
@@ -414,9 +427,15 @@ diagsync_resolve(PG_FUNCTION_ARGS)
 	resolving.tupdesc = BlessTupleDesc(resolving.tupdesc);
 	resolving.context = CurrentMemoryContext;
 
+	ratelimit_charge("resolve");
+	synclog_begin(&entry, "resolve", resolving.local);
 	SPI_connect();
-	(void) attempt_run(process, &resolving, &resolving.inserter,
-					   resolving.local);
+	end = attempt_run(process, &resolving, &resolving.inserter,
+					  resolving.local);
+	entry.public = resolving.public;
+	entry.success = end == ATTEMPT_DONE;
+	entry.resolved = entry.success ? 1 : 0;
+	synclog_write(&entry);
 	SPI_finish();
 	return HeapTupleGetDatum(resolving.row);
 }

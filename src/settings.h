@@ -5,6 +5,18 @@
 #ifndef DIAGSYNC_SETTINGS_H
 #define DIAGSYNC_SETTINGS_H
 
+/* Most calls a minute that sync_rate_limit can be set to */
+#define SETTINGS_MAX_RATE 60000
+
 extern int	settings_batch_size;
+extern char *settings_trusted_authenticators;
+extern char *settings_token;
+extern int	settings_sync_rate_limit;
+extern int	settings_sync_log_days;
+extern int	settings_max_entity_size;
+extern int	settings_max_entities;
+extern int	settings_max_put_entities;
+
+extern void settings_init(void);
 
 #endif							/* DIAGSYNC_SETTINGS_H */

@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -22,19 +23,23 @@
 #include "command.h"
 #include "compare.h"
 #include "directory.h"
+#include "function.h"
+#include "ratelimit.h"
 #include "session.h"
+#include "synclog.h"
 #include "ties.h"
 #include "weigh.h"
 
-PG_FUNCTION_INFO_V1(diagsync_status);
-PG_FUNCTION_INFO_V1(diagsync_status_all);
-PG_FUNCTION_INFO_V1(diagsync_refresh);
-
 #define STATUS_COLUMNS 11
 
-static Command linked_diagrams =
+static Command all_linked_diagrams =
 COMMAND("SELECT id FROM diagsync.directory WHERE public_copy_id IS NOT NULL ORDER BY id",
 		0, InvalidOid);
+
+static Command linked_diagrams_of =
+COMMAND("SELECT id FROM diagsync.directory"
+		" WHERE owner" EQ "$1 AND public_copy_id IS NOT NULL ORDER BY id",
+		1, TEXTOID);
 
 typedef struct Figures
 {
@@ -90,6 +95,23 @@ count_changes(const Link *link, Snapshot snapshot)
 }
 
 /*
+ * Is the far end of a link there, as far as the caller may see?  In the middle
+ * of a restore it may not be there yet.
+ */
+static bool
+may_see_far_end(const char *public, Snapshot snapshot)
+{
+	Diagram    *diagram = directory_read(public, snapshot);
+	Caller		caller;
+
+	if (diagram == NULL)
+		return false;
+	access_identify(&caller);
+	return directory_access(&caller, diagram, ACCESS_READER,
+							snapshot) != ACCESS_NONE;
+}
+
+/*
  * A row of diagsync.sync_status for a local diagram.
  */
 static HeapTuple
@@ -104,9 +126,8 @@ form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 		CStringGetTextDatum(local->public_copy_id) : (Datum) 0;
 	nulls[1] = local->public_copy_id == NULL;
 
-	/* In the middle of a restore the far end may not be there yet. */
 	if (local->public_copy_id == NULL ||
-		directory_read(local->public_copy_id, snapshot) == NULL)
+		!may_see_far_end(local->public_copy_id, snapshot))
 	{
 		values[2] = CStringGetTextDatum("unlinked");
 		for (int i = 3; i < STATUS_COLUMNS; i++)
@@ -114,7 +135,8 @@ form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 	}
 	else
 	{
-		Link	   *link = directory_read_link(local->id, NULL, snapshot);
+		Link	   *link = directory_read_link(local->id, NULL,
+											   ACCESS_READER, snapshot);
 		Figures		figures = count_changes(link, snapshot);
 		bool		diverged = figures.local_changes > 0 ||
 			figures.public_changes > 0;
@@ -150,20 +172,18 @@ status_tupdesc(FunctionCallInfo fcinfo)
 /*
  * diagsync.status(local, public)
  */
-Datum
-diagsync_status(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_status)
 {
 	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
 											  PG_ARGISNULL(0), "local");
 	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
-	Diagram    *local = directory_need(directory_read(local_id, snapshot),
-									   local_id);
+	Diagram    *local = directory_see(local_id, ACCESS_READER, snapshot);
 	HeapTuple	row;
 
 	directory_need_local(local);
 	if (!PG_ARGISNULL(1))
 		(void) directory_read_link(local_id, text_to_cstring(PG_GETARG_TEXT_PP(1)),
-								   snapshot);
+								   ACCESS_READER, snapshot);
 	row = form_status(local, snapshot, status_tupdesc(fcinfo));
 	UnregisterSnapshot(snapshot);
 	return HeapTupleGetDatum(row);
@@ -172,19 +192,31 @@ diagsync_status(PG_FUNCTION_ARGS)
 /*
  * diagsync.status_all()
  */
-Datum
-diagsync_status_all(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_status_all)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
 	MemoryContext row_context;
+	Caller		caller;
+	List	   *linked;
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
+	access_identify(&caller);
+	if (caller.unrestricted)
+		linked = command_list(&all_linked_diagrams, STORAGE_LOCAL, NULL,
+							  snapshot);
+	else
+	{
+		Datum		values[1] = {CStringGetTextDatum(caller.principal)};
+
+		linked = command_list(&linked_diagrams_of, STORAGE_LOCAL, values,
+							  snapshot);
+	}
 	row_context = AllocSetContextCreate(CurrentMemoryContext,
 										"diagsync status of a diagram",
 										ALLOCSET_DEFAULT_SIZES);
-	foreach(lc, command_list(&linked_diagrams, STORAGE_LOCAL, NULL, snapshot))
+	foreach(lc, linked)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(row_context);
 		Diagram    *local = directory_read(lfirst(lc), snapshot);
@@ -208,8 +240,7 @@ diagsync_status_all(PG_FUNCTION_ARGS)
  * Locks the local directory row FOR NO KEY UPDATE, the shared one FOR KEY
  * SHARE.
  */
-Datum
-diagsync_refresh(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_refresh)
 {
 	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
 											  PG_ARGISNULL(0), "local");
@@ -218,10 +249,13 @@ diagsync_refresh(PG_FUNCTION_ARGS)
 	Seen	   *seen;
 	uint64		own;
 	HeapTuple	row;
+	SyncLogEntry entry;
 
 	session_check_may_write("refresh", local_id, NULL);
+	ratelimit_charge("refresh");
+	synclog_begin(&entry, "refresh", local_id);
 	SPI_connect();
-	link = directory_lock_link(local_id, NULL);
+	link = directory_lock_link(local_id, NULL, ACCESS_READER);
 	own = U64FromFullTransactionId(GetTopFullTransactionId());
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	PushActiveSnapshot(snapshot);
@@ -230,6 +264,8 @@ diagsync_refresh(PG_FUNCTION_ARGS)
 	compare_note_differing(link, COMPARE_LOCAL_BASE, 0);
 	directory_record_sync(local_id, SYNC_COMPARE, seen, own,
 						  directory_public_version(link->public, snapshot));
+	entry.public = link->public->id;
+	synclog_write(&entry);
 	UnregisterSnapshot(snapshot);
 	SPI_finish();
 

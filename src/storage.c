@@ -40,6 +40,8 @@ static const char *const table_names[] = {
 	[TABLE_ENTITY] = "entity",
 	[TABLE_BASE] = "base",
 	[TABLE_TOMBSTONE] = "tombstone",
+	[TABLE_MEMBER] = "member",
+	[TABLE_ACCESS_TOKEN] = "access_token",
 };
 
 static const char *const key_names[] = {
@@ -47,6 +49,8 @@ static const char *const key_names[] = {
 	[TABLE_ENTITY] = "entity_pkey",
 	[TABLE_BASE] = "base_pkey",
 	[TABLE_TOMBSTONE] = "tombstone_pkey",
+	[TABLE_MEMBER] = "member_pkey",
+	[TABLE_ACCESS_TOKEN] = "access_token_pkey",
 };
 
 /*
@@ -106,12 +110,13 @@ storage_relid(const char *schema, const char *name)
 static const char *
 table_schema(StorageType storage, StorageTable table)
 {
-	return table == TABLE_DIRECTORY ? "diagsync" : storage_schemas[storage];
+	return table == TABLE_DIRECTORY || table == TABLE_MEMBER ||
+		table == TABLE_ACCESS_TOKEN ? "diagsync" : storage_schemas[storage];
 }
 
 /*
- * Open a table of a storage type (any, for the directory) under a table lock;
- * the caller closes it.
+ * Open a table of a storage type (any, for those of schema diagsync) under a
+ * table lock; the caller closes it.
  */
 Relation
 storage_open(StorageType storage, StorageTable table, LOCKMODE lockmode)
@@ -180,7 +185,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->index = index_open(storage_relid(table_schema(storage, table),
 											key_names[table]),
 							  AccessShareLock);
-	probe->nkeys = (table == TABLE_DIRECTORY) ? 1 : 2;
+	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
 }
@@ -199,7 +204,8 @@ probe_begin(Probe *probe, Snapshot snapshot)
 }
 
 /*
- * Find the row with these keys (text; the second is ignored by the directory).
+ * Find the row with these keys (text; the second is ignored where the key has
+ * one column).
  * It is in probe->slot until the next call.  False if there is none.
  */
 bool

@@ -28,6 +28,8 @@ typedef enum StorageTable
 	TABLE_ENTITY,
 	TABLE_BASE,					/* local only */
 	TABLE_TOMBSTONE,			/* shared only */
+	TABLE_MEMBER,				/* one for all storage types */
+	TABLE_ACCESS_TOKEN,			/* one for all storage types */
 } StorageTable;
 
 /* Columns of the entity tables */
@@ -51,12 +53,21 @@ typedef enum StorageTable
 #define Anum_tombstone_deleted_at 4
 #define Anum_tombstone_deleted_by 5
 
+/* Columns of diagsync.member */
+#define Anum_member_role 3
+
+/* Columns of diagsync.access_token */
+#define Anum_access_token_diagram_id 2
+#define Anum_access_token_secret_hash 3
+#define Anum_access_token_role 4
+#define Anum_access_token_expires_at 8
+
 /* Rows of one table, to be found by key one after the other. */
 typedef struct Probe
 {
 	Relation	heap;
 	Relation	index;			/* its primary key */
-	int			nkeys;			/* 2, or 1 for the directory */
+	int			nkeys;			/* 2, or 1 for directory and access_token */
 	IndexScanDesc scan;
 	MemoryContext context;		/* of the scan */
 	TupleTableSlot *slot;		/* the row found or locked last */

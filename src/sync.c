@@ -28,12 +28,13 @@
 #include "candidate.h"
 #include "directory.h"
 #include "document.h"
+#include "function.h"
+#include "quota.h"
 #include "lock.h"
+#include "ratelimit.h"
 #include "session.h"
 #include "settings.h"
-
-PG_FUNCTION_INFO_V1(diagsync_push);
-PG_FUNCTION_INFO_V1(diagsync_pull);
+#include "synclog.h"
 
 /* A batch ends with so many bytes of documents, if not before */
 #define BATCH_BYTES (8 * 1024 * 1024)
@@ -44,6 +45,8 @@ typedef struct Sync
 	const char *function;
 	char	   *local;
 	char	   *public;			/* or NULL */
+	MemoryContext context;		/* of the call */
+	char	   *far;			/* the far end, once that is known */
 	Direction	direction;
 	Resolution	on_conflict;
 	bool		dry_run;
@@ -368,6 +371,21 @@ public_version_now(const Link *link)
 }
 
 /*
+ * Check that the ends that a sync added entities to may have so many.
+ */
+static void
+check_entities(const Sync *sync, const Link *link)
+{
+	if (!quota_applies())
+		return;
+	if (sync->direction == DIRECTION_PUSH)
+		quota_check_entities(link->public, sync->inserted);
+	if (sync->direction == DIRECTION_PULL ||
+		sync->on_conflict == RESOLUTION_BOTH)
+		quota_check_entities(link->local, sync->inserted);
+}
+
+/*
  * Do all of it, or with dry_run look what it would do.
  */
 static AttemptEnd
@@ -380,19 +398,22 @@ process(void *arg)
 	Candidates *candidates;
 	Link	   *link;
 	Work		work = {0};
-	AttemptEnd		end = ATTEMPT_DONE;
+	AttemptEnd	end = ATTEMPT_DONE;
+	AccessLevel far = sync->direction == DIRECTION_PUSH ? ACCESS_WRITER :
+		ACCESS_READER;
 
 	if (write)
 	{
-		link = directory_lock_link(sync->local, sync->public);
+		link = directory_lock_link(sync->local, sync->public, far);
 		work.own = U64FromFullTransactionId(GetTopFullTransactionId());
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	}
 	else
 	{
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
-		link = directory_read_link(sync->local, sync->public, snapshot);
+		link = directory_read_link(sync->local, sync->public, far, snapshot);
 	}
+	sync->far = MemoryContextStrdup(sync->context, link->public->id);
 	work.link = link;
 	work.direction = sync->direction;
 	work.resolution = sync->on_conflict;
@@ -422,6 +443,7 @@ process(void *arg)
 
 	if (write && end == ATTEMPT_DONE)
 	{
+		check_entities(sync, link);
 		sync->public_version = public_version_now(link);
 		record(sync, &work, snapshot, shared_edits);
 	}
@@ -461,14 +483,30 @@ result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
 											 nulls));
 }
 
+static void
+log_sync(const Sync *sync, AttemptEnd end, SyncLogEntry *entry)
+{
+	entry->public = sync->far;
+	entry->success = end == ATTEMPT_DONE && sync->conflicts == 0;
+	entry->inserted = sync->inserted;
+	entry->updated = sync->updated;
+	entry->deleted = sync->deleted;
+	entry->merged = sync->merged;
+	entry->resolved = sync->resolved;
+	entry->conflicts = sync->conflicts;
+	synclog_write(entry);
+}
+
 static Datum
 run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Sync	   *sync = palloc0(sizeof(Sync));
-	AttemptEnd		end;
+	SyncLogEntry entry;
+	AttemptEnd	end;
 
 	sync->function = function;
+	sync->context = caller;
 	sync->direction = direction;
 	parse_arguments(fcinfo, sync);
 	if (sync->dry_run)
@@ -476,9 +514,13 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 	else
 		session_check_may_write(function, sync->local, NULL);
 
+	ratelimit_charge(function);
+	synclog_begin(&entry, function, sync->local);
 	SPI_connect();
 	end = sync->dry_run ? process(sync) :
 		attempt_run(process, sync, &sync->inserter, sync->local);
+	if (!sync->dry_run)
+		log_sync(sync, end, &entry);
 	if (sync->plan != NULL)
 		sync->plan = MemoryContextStrdup(caller, sync->plan);
 	SPI_finish();
@@ -489,11 +531,10 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 /*
  * diagsync.push(local, public, on_conflict, dry_run, expected_plan)
  *
- * Sends local changes to the far end.  Locks the local directory row FOR NO KEY
+ * For the local diagram's owner, who may write to the far end.  Sends local changes to the far end.  Locks the local directory row FOR NO KEY
  * UPDATE, the far one FOR KEY SHARE, and the rows that it writes.
  */
-Datum
-diagsync_push(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_push)
 {
 	return run(fcinfo, "push", DIRECTION_PUSH);
 }
@@ -501,11 +542,10 @@ diagsync_push(PG_FUNCTION_ARGS)
 /*
  * diagsync.pull(local, public, on_conflict, dry_run, expected_plan)
  *
- * Takes the changes of the far end.  Locks as push() does, but no rows of the
+ * For the local diagram's owner, who may read the far end.  Takes the changes of the far end.  Locks as push() does, but no rows of the
  * far end.
  */
-Datum
-diagsync_pull(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_pull)
 {
 	return run(fcinfo, "pull", DIRECTION_PULL);
 }

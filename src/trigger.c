@@ -11,7 +11,7 @@
  *
  * and the check that all of them begin with.
  *
- * May call storage.c, session.c and principal.c.
+ * May call storage.c, session.c, principal.c and quota.c.
  */
 #include "postgres.h"
 
@@ -26,16 +26,14 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "function.h"
+#include "quota.h"
 #include "principal.h"
 #include "session.h"
 #include "trigger.h"
 
 /* The trigger of stamp_entity() */
 #define STAMP_TRIGGER "~diagsync_stamp_entity"
-
-PG_FUNCTION_INFO_V1(diagsync_open_statement);
-PG_FUNCTION_INFO_V1(diagsync_stamp_entity);
-PG_FUNCTION_INFO_V1(diagsync_refuse_truncate);
 
 /*
  * Check that a function was called as the trigger that it is, on a table of
@@ -100,8 +98,7 @@ check_stamped_last(Relation rel)
 /*
  * diagsync.open_statement(): BEFORE INSERT, UPDATE or DELETE, STATEMENT
  */
-Datum
-diagsync_open_statement(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_open_statement)
 {
 	StorageType storage;
 	StorageTable table;
@@ -148,14 +145,30 @@ leave_row(TriggerData *trigger, StorageType storage)
 						  SPI_getvalue(old, tupdesc, Anum_entity_id));
 }
 
+/* Is the new version of an entity too large? */
+static void
+check_size(TriggerData *trigger)
+{
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	bool		isnull;
+	Datum		doc = heap_getattr(trigger->tg_newtuple, Anum_entity_doc,
+								   tupdesc, &isnull);
+
+	/* Not null any more than the column is: constraints come after triggers. */
+	if (!isnull)
+		quota_check_size(SPI_getvalue(trigger->tg_newtuple, tupdesc,
+									   Anum_entity_diagram_id),
+						  SPI_getvalue(trigger->tg_newtuple, tupdesc,
+									   Anum_entity_id), doc);
+}
+
 /*
  * diagsync.stamp_entity(): BEFORE UPDATE or DELETE, ROW
  *
  * Its trigger's name makes it fire after those of applications, so that what it
  * stamps and checks is what is stored.
  */
-Datum
-diagsync_stamp_entity(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 {
 	StorageType storage;
 	StorageTable table;
@@ -195,6 +208,8 @@ diagsync_stamp_entity(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	if (!session_is_exempt())
 	{
+		if (quota_applies())
+			check_size(trigger);
 		leave_row(trigger, storage);
 		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 		values[2] = CStringGetTextDatum(principal_current());
@@ -208,8 +223,7 @@ diagsync_stamp_entity(PG_FUNCTION_ARGS)
 /*
  * diagsync.refuse_truncate(): BEFORE TRUNCATE, STATEMENT
  */
-Datum
-diagsync_refuse_truncate(PG_FUNCTION_ARGS)
+DIAGSYNC_FUNCTION(diagsync_refuse_truncate)
 {
 	StorageType storage;
 	StorageTable table;

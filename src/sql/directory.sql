@@ -5,7 +5,7 @@ CREATE FUNCTION diagsync.principal() RETURNS text
 	AS 'MODULE_PATHNAME', 'diagsync_principal'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION diagsync.principal() IS
-'who is asking, as noted in owner, modified_by and deleted_by: role:NAME of the role in force';
+'who is asking, as noted in owner, modified_by and deleted_by: role:NAME of the role in force, or sub:VALUE of the claim "sub" in sessions of diagsync.trusted_authenticators';
 
 CREATE FUNCTION diagsync.revision() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'diagsync_revision'
@@ -37,6 +37,8 @@ CREATE TABLE diagsync.directory (
 );
 CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id)
 	WHERE public_copy_id IS NOT NULL;
+CREATE INDEX directory_owner_linked ON diagsync.directory (owner, id)
+	WHERE public_copy_id IS NOT NULL;
 
 COMMENT ON TABLE diagsync.directory IS
 'every diagram, and for a local one its link to the shared copy that it pushes to and pulls from';
@@ -49,7 +51,7 @@ COMMENT ON COLUMN diagsync.directory.description IS
 COMMENT ON COLUMN diagsync.directory.storage_type IS
 'local, public or private; null for a diagram from before storage types existed, which behaves as public and cannot be synced until diagsync.set_storage_type() gives it one';
 COMMENT ON COLUMN diagsync.directory.owner IS
-'the principal who owns it';
+'the principal who owns it; diagsync.set_owner() gives it to another';
 COMMENT ON COLUMN diagsync.directory.created_at IS
 'when the entry was made';
 COMMENT ON COLUMN diagsync.directory.public_copy_id IS

@@ -1,6 +1,9 @@
 -- Last: what a dump carries, and who may use it. Nothing is granted to PUBLIC.
 
 SELECT pg_catalog.pg_extension_config_dump('diagsync.directory', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync.member', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync.access_token', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync.sync_log', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync_local.entity', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync_local.base', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync_public.entity', '');

@@ -1,0 +1,27 @@
+/*
+ * function.h
+ *	  What every function that SQL can call begins with.
+ */
+#ifndef DIAGSYNC_FUNCTION_H
+#define DIAGSYNC_FUNCTION_H
+
+#include "fmgr.h"
+
+/*
+ * Begins the definition of a C function that SQL can call, in the place of
+ * PG_FUNCTION_INFO_V1(name) and its head.  See function.c.
+ */
+#define DIAGSYNC_FUNCTION(name) \
+	PG_FUNCTION_INFO_V1(name); \
+	static Datum name##_body(PG_FUNCTION_ARGS); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		return function_call(fcinfo, name##_body); \
+	} \
+	static Datum \
+	name##_body(PG_FUNCTION_ARGS)
+
+extern Datum function_call(FunctionCallInfo fcinfo, PGFunction body);
+
+#endif							/* DIAGSYNC_FUNCTION_H */

@@ -1,0 +1,11 @@
+/*
+ * ratelimit.h
+ *	  How many syncs a principal may call in a minute.
+ */
+#ifndef DIAGSYNC_RATELIMIT_H
+#define DIAGSYNC_RATELIMIT_H
+
+extern void ratelimit_init(void);
+extern void ratelimit_charge(const char *function);
+
+#endif							/* DIAGSYNC_RATELIMIT_H */

@@ -1,0 +1,225 @@
+-- Who may do what: members, access tokens, and the row-level policies of all
+-- tables (access.c, rowaccess.c, member.c, usage.c, route.c).
+
+CREATE TABLE diagsync.member (
+	diagram_id text COLLATE "C" NOT NULL,
+	principal text COLLATE "C" NOT NULL,
+	role text NOT NULL,
+	added_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	added_by text,
+	CONSTRAINT member_pkey PRIMARY KEY (diagram_id, principal),
+	CONSTRAINT member_diagram FOREIGN KEY (diagram_id)
+		REFERENCES diagsync.directory (id) ON DELETE CASCADE,
+	CONSTRAINT member_principal CHECK (principal ~ '^(role|sub):.'),
+	CONSTRAINT member_role CHECK (role IN ('reader', 'writer', 'admin'))
+);
+COMMENT ON TABLE diagsync.member IS
+'who may use a shared diagram besides its owner; written by diagsync.add_member() and diagsync.remove_member()';
+COMMENT ON COLUMN diagsync.member.diagram_id IS
+'the shared diagram';
+COMMENT ON COLUMN diagsync.member.principal IS
+'who: role:NAME or sub:VALUE';
+COMMENT ON COLUMN diagsync.member.role IS
+'reader (looks and pulls), writer (edits and pushes, too) or admin (manages the diagram, its members and tokens, too)';
+COMMENT ON COLUMN diagsync.member.added_at IS
+'when the member got this role';
+COMMENT ON COLUMN diagsync.member.added_by IS
+'the principal who gave it';
+
+CREATE TABLE diagsync.access_token (
+	id text COLLATE "C" NOT NULL,
+	diagram_id text COLLATE "C" NOT NULL,
+	secret_hash bytea NOT NULL,
+	role text NOT NULL,
+	label text,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_by text,
+	expires_at timestamptz,
+	CONSTRAINT access_token_pkey PRIMARY KEY (id),
+	CONSTRAINT access_token_diagram FOREIGN KEY (diagram_id)
+		REFERENCES diagsync.directory (id) ON DELETE CASCADE,
+	CONSTRAINT access_token_secret_hash CHECK (length(secret_hash) = 32),
+	CONSTRAINT access_token_role CHECK (role IN ('reader', 'writer', 'admin'))
+);
+CREATE INDEX access_token_diagram_id ON diagsync.access_token (diagram_id);
+COMMENT ON TABLE diagsync.access_token IS
+'tokens whose bearers may use a shared diagram; written by diagsync.create_token() and diagsync.revoke_token()';
+COMMENT ON COLUMN diagsync.access_token.id IS
+'the part of the token before the dot; not secret';
+COMMENT ON COLUMN diagsync.access_token.diagram_id IS
+'the shared diagram';
+COMMENT ON COLUMN diagsync.access_token.secret_hash IS
+'SHA-256 of the part of the token after the dot';
+COMMENT ON COLUMN diagsync.access_token.role IS
+'what its bearer may do: reader, writer or admin, as for members';
+COMMENT ON COLUMN diagsync.access_token.label IS
+'what it is for, as whoever made it says';
+COMMENT ON COLUMN diagsync.access_token.created_at IS
+'when it was made';
+COMMENT ON COLUMN diagsync.access_token.created_by IS
+'the principal who made it';
+COMMENT ON COLUMN diagsync.access_token.expires_at IS
+'from when on it is good for nothing; null for never';
+
+-- ---- What the policies ask ------------------------------------------------------
+
+CREATE FUNCTION diagsync.may_see(id text, storage_type text, owner text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'diagsync_may_see'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION diagsync.may_see(text, text, text) IS
+'for row-level policies: may the caller see this row of the directory?';
+
+CREATE FUNCTION diagsync.may_read(diagram text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'diagsync_may_read'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION diagsync.may_read(text) IS
+'for row-level policies: may the caller read rows of this diagram?';
+
+CREATE FUNCTION diagsync.may_write(diagram text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'diagsync_may_write'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION diagsync.may_write(text) IS
+'for row-level policies: may the caller change or delete rows of this diagram?';
+
+CREATE FUNCTION diagsync.may_administer(diagram text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'diagsync_may_administer'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION diagsync.may_administer(text) IS
+'for row-level policies: is the caller the owner or an admin of this diagram?';
+
+CREATE FUNCTION diagsync.check_may_write(diagram text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'diagsync_check_may_write'
+	LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.check_may_write(text) IS
+'for row-level policies: true where the caller may add rows to this diagram, else an error that says why not';
+
+CREATE FUNCTION diagsync.access(diagram text) RETURNS text
+	AS 'MODULE_PATHNAME', 'diagsync_access'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.access(text) IS
+'what the caller may do with a diagram: reader, writer, admin or owner; null where there is none for him';
+
+-- ---- The policies -----------------------------------------------------------------
+-- Whoever reaches a table at all (diagsync.grant_usage) reaches these rows.
+
+ALTER TABLE diagsync.directory ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync.directory FOR SELECT
+	USING (diagsync.may_see(id, storage_type, owner));
+CREATE POLICY updatable ON diagsync.directory FOR UPDATE
+	USING (diagsync.may_administer(id));
+
+ALTER TABLE diagsync.member ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync.member FOR SELECT
+	USING (principal = (SELECT diagsync.principal()) OR diagsync.may_administer(diagram_id));
+
+ALTER TABLE diagsync.access_token ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync.access_token FOR SELECT
+	USING (diagsync.may_administer(diagram_id));
+
+ALTER TABLE diagsync.sync_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync.sync_log FOR SELECT
+	USING (principal = (SELECT diagsync.principal()));
+
+ALTER TABLE diagsync_local.base ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync_local.base FOR SELECT
+	USING (diagsync.may_read(diagram_id));
+
+ALTER TABLE diagsync_public.tombstone ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync_public.tombstone FOR SELECT
+	USING (diagsync.may_read(diagram_id));
+
+ALTER TABLE diagsync_private.tombstone ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync_private.tombstone FOR SELECT
+	USING (diagsync.may_read(diagram_id));
+
+ALTER TABLE diagsync_local.entity ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync_local.entity FOR SELECT
+	USING (diagsync.may_read(diagram_id));
+CREATE POLICY insertable ON diagsync_local.entity FOR INSERT
+	WITH CHECK (diagsync.check_may_write(diagram_id));
+CREATE POLICY updatable ON diagsync_local.entity FOR UPDATE
+	USING (diagsync.may_write(diagram_id));
+CREATE POLICY deletable ON diagsync_local.entity FOR DELETE
+	USING (diagsync.may_write(diagram_id));
+
+ALTER TABLE diagsync_public.entity ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync_public.entity FOR SELECT
+	USING (diagsync.may_read(diagram_id));
+CREATE POLICY insertable ON diagsync_public.entity FOR INSERT
+	WITH CHECK (diagsync.check_may_write(diagram_id));
+CREATE POLICY updatable ON diagsync_public.entity FOR UPDATE
+	USING (diagsync.may_write(diagram_id));
+CREATE POLICY deletable ON diagsync_public.entity FOR DELETE
+	USING (diagsync.may_write(diagram_id));
+
+ALTER TABLE diagsync_private.entity ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync_private.entity FOR SELECT
+	USING (diagsync.may_read(diagram_id));
+CREATE POLICY insertable ON diagsync_private.entity FOR INSERT
+	WITH CHECK (diagsync.check_may_write(diagram_id));
+CREATE POLICY updatable ON diagsync_private.entity FOR UPDATE
+	USING (diagsync.may_write(diagram_id));
+CREATE POLICY deletable ON diagsync_private.entity FOR DELETE
+	USING (diagsync.may_write(diagram_id));
+
+-- ---- Giving access ----------------------------------------------------------------
+
+CREATE FUNCTION diagsync.add_member(diagram text, principal text, role text) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_add_member'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.add_member(text, text, text) IS
+'make a principal (role:NAME or sub:VALUE) reader, writer or admin of a shared diagram, or give a member another role';
+
+CREATE FUNCTION diagsync.remove_member(diagram text, principal text) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_remove_member'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.remove_member(text, text) IS
+'end a principal''s membership of a shared diagram; everybody may end his own';
+
+CREATE FUNCTION diagsync.set_owner(diagram text, principal text) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_set_owner'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.set_owner(text, text) IS
+'give a diagram to another owner; the one before keeps what he is besides, as a member';
+
+CREATE FUNCTION diagsync.create_token(
+		diagram text,
+		role text DEFAULT 'reader',
+		expires_in interval DEFAULT NULL,
+		label text DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'diagsync_create_token'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.create_token(text, text, interval, text) IS
+'make an access token for a shared diagram and return it, this once: its bearer is reader, writer or admin, for that long or until it is revoked';
+
+CREATE FUNCTION diagsync.revoke_token(id text) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_revoke_token'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.revoke_token(text) IS
+'make an access token good for nothing; its id is the part before the dot';
+
+CREATE FUNCTION diagsync.grant_usage(role text, anonymous boolean DEFAULT false) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_grant_usage'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.grant_usage(text, boolean) IS
+'grant a database role what it needs to use diagsync; with anonymous only what needs no owner: reading, and editing public diagrams and those that a token is for';
+
+CREATE FUNCTION diagsync.revoke_usage(role text) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_revoke_usage'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.revoke_usage(text) IS
+'revoke from a database role all that diagsync.grant_usage() grants';
+
+-- ---- What HTTP routes ask -----------------------------------------------------------
+
+CREATE FUNCTION diagsync.requested_diagram() RETURNS text
+	AS 'MODULE_PATHNAME', 'diagsync_requested_diagram'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.requested_diagram() IS
+'the diagram that the route of a PostgREST request names (header x-diagsync-diagram, percent-encoded), or null';
+
+CREATE FUNCTION diagsync.check_request() RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_check_request'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.check_request() IS
+'for PostgREST''s db-pre-request: an error where the route names a diagram that the caller may not see, or of another storage type than the header x-diagsync-storage says';

@@ -1,0 +1,46 @@
+-- The log of syncs (synclog.c).
+
+CREATE TABLE diagsync.sync_log (
+	principal text COLLATE "C" NOT NULL,
+	action text NOT NULL,
+	local_id text COLLATE "C" NOT NULL,
+	public_id text COLLATE "C" NOT NULL,
+	called_at timestamptz NOT NULL,
+	duration_ms double precision NOT NULL,
+	success boolean NOT NULL,
+	inserted bigint,
+	updated bigint,
+	deleted bigint,
+	merged bigint,
+	resolved bigint,
+	conflicts bigint
+);
+CREATE INDEX sync_log_principal_called_at ON diagsync.sync_log (principal, called_at);
+COMMENT ON TABLE diagsync.sync_log IS
+'every push, pull, resolve, share, clone, link and refresh that came to an end; diagsync.prune() drops entries older than diagsync.sync_log_days';
+COMMENT ON COLUMN diagsync.sync_log.principal IS
+'who called it';
+COMMENT ON COLUMN diagsync.sync_log.action IS
+'what: push, pull, resolve, share, clone, link or refresh';
+COMMENT ON COLUMN diagsync.sync_log.local_id IS
+'the local diagram';
+COMMENT ON COLUMN diagsync.sync_log.public_id IS
+'the shared diagram';
+COMMENT ON COLUMN diagsync.sync_log.called_at IS
+'when it was called';
+COMMENT ON COLUMN diagsync.sync_log.duration_ms IS
+'how many milliseconds it took, waiting included';
+COMMENT ON COLUMN diagsync.sync_log.success IS
+'whether no conflict was left and it did what was expected';
+COMMENT ON COLUMN diagsync.sync_log.inserted IS
+'entities inserted at the end that it is about; null where it counts none';
+COMMENT ON COLUMN diagsync.sync_log.updated IS
+'entities updated there';
+COMMENT ON COLUMN diagsync.sync_log.deleted IS
+'entities deleted there';
+COMMENT ON COLUMN diagsync.sync_log.merged IS
+'entities merged property by property';
+COMMENT ON COLUMN diagsync.sync_log.resolved IS
+'conflicts settled';
+COMMENT ON COLUMN diagsync.sync_log.conflicts IS
+'conflicts left';
