@@ -160,7 +160,7 @@ test('the claim sub is who one is, and is no role', async () => {
 	sql("SELECT diagsync.create_diagram('Of a role', id => 'access-role')");
 	assert.equal(sql("SELECT owner FROM diagsync.directory WHERE id = 'access-role'"), 'role:postgres');
 	for (const [claims, status] of [[{ sub: 'role:postgres' }, 404], [{ sub: 'postgres' }, 404], [{}, 404], [{ sub: null }, 404],
-		[{ sub: '' }, 404], [{ sub: 5 }, 401], [{ sub: ['postgres'] }, 401]]) {
+		[{ sub: '' }, 422], [{ sub: 5 }, 401], [{ sub: ['postgres'] }, 401]]) {
 		const headers = { Authorization: 'Bearer ' + jwt({ role: 'diagsync_user', ...claims }) };
 		for (const id of ['access-odd', 'access-role']) {
 			refused(await get('/db/local/' + id, { headers }), status, null);

@@ -29,7 +29,7 @@ function someAddress() {
 // address unless "from" one), an access "token", "headers", "body" (a string, or
 // what becomes JSON). The answer: status, reason, headers, text, json.
 function request(method, path, options = {}) {
-	const { as, token, from, headers = {}, body } = options;
+	const { as, token, from, headers = {}, body, port = base.port } = options;
 	const sent = { ...headers };
 	if (as) sent.Authorization ??= 'Bearer ' + login(as);
 	if (token) sent['X-Diagsync-Token'] = token;
@@ -44,7 +44,7 @@ function request(method, path, options = {}) {
 	return new Promise((resolve, reject) => {
 		const call = http.request({
 			host: base.hostname,
-			port: base.port,
+			port,
 			method,
 			path,
 			headers: sent,
@@ -86,7 +86,11 @@ function rawRequest(lines, from = someAddress()) {
 			socket.write(lines.join('\r\n') + '\r\n\r\n');
 		});
 		socket.setTimeout(10000, () => socket.destroy(new Error('no answer')));
-		socket.on('data', (chunk) => { text += chunk; });
+		// nginx waits for the rest of what it refused; we don't.
+		socket.on('data', (chunk) => {
+			text += chunk;
+			if (/\r\n\r\n[^]*(?:\}|\r\n0\r\n\r\n)$/.test(text)) socket.destroy();
+		});
 		socket.on('error', reject);
 		socket.on('close', () => resolve({ status: Number(text.split(' ')[1]), text }));
 	});
