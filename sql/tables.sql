@@ -1,5 +1,5 @@
--- What the extension stores: tables with their columns, constraints and
--- indexes, and types, as the catalogs have them. (The functions are in
+-- What the extension stores: tables with their columns, constraints, indexes
+-- and policies, and types, as the catalogs have them. (The functions are in
 -- test/pgtap/contract.sql.)
 \pset null '-'
 CREATE TEMPORARY VIEW extension_table AS
@@ -19,6 +19,12 @@ SELECT name AS "table", conname AS "constraint", pg_get_constraintdef(c.oid) AS 
  WHERE contype IN ('p', 'u', 'c', 'f') ORDER BY name COLLATE "C", conname COLLATE "C";
 SELECT pg_get_indexdef(indexrelid) AS index FROM extension_table JOIN pg_index ON indrelid = oid
  ORDER BY name COLLATE "C", indexrelid::regclass::text COLLATE "C";
+SELECT name AS "table", polname AS policy,
+	CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' END AS command,
+	pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS "with check"
+  FROM extension_table AS t JOIN pg_policy ON polrelid = t.oid ORDER BY name COLLATE "C", polname;
+SELECT name AS "table without row-level security" FROM extension_table JOIN pg_class USING (oid)
+ WHERE pg_class.relkind = 'r' AND NOT relrowsecurity;
 SELECT n.nspname, typname, string_agg(attname || ' ' || format_type(atttypid, atttypmod), E',\n' ORDER BY attnum) AS columns
   FROM pg_type AS y JOIN pg_namespace AS n ON n.oid = typnamespace JOIN pg_class AS c ON c.oid = typrelid AND c.relkind = 'c'
   JOIN pg_attribute ON attrelid = c.oid AND attnum > 0

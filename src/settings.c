@@ -66,7 +66,7 @@ settings_init(void)
 							   &settings_token,
 							   "",
 							   PGC_USERSET,
-							   GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							   NULL, NULL, NULL);
 	DefineCustomIntVariable("diagsync.sync_rate_limit",
 							"Syncs that a principal may call in a minute.",

@@ -63,27 +63,37 @@ COMMENT ON COLUMN diagsync.access_token.expires_at IS
 
 -- ---- What the policies ask ------------------------------------------------------
 
+CREATE FUNCTION diagsync.row_access_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'diagsync_row_access_support'
+	LANGUAGE C STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION diagsync.row_access_support(internal) IS
+'planner support of the functions that row-level policies ask';
+
 CREATE FUNCTION diagsync.may_see(id text, storage_type text, owner text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'diagsync_may_see'
-	LANGUAGE C STABLE PARALLEL SAFE;
+	LANGUAGE C STABLE PARALLEL SAFE
+	SUPPORT diagsync.row_access_support;
 COMMENT ON FUNCTION diagsync.may_see(text, text, text) IS
 'for row-level policies: may the caller see this row of the directory?';
 
 CREATE FUNCTION diagsync.may_read(diagram text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'diagsync_may_read'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT diagsync.row_access_support;
 COMMENT ON FUNCTION diagsync.may_read(text) IS
 'for row-level policies: may the caller read rows of this diagram?';
 
 CREATE FUNCTION diagsync.may_write(diagram text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'diagsync_may_write'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT diagsync.row_access_support;
 COMMENT ON FUNCTION diagsync.may_write(text) IS
 'for row-level policies: may the caller change or delete rows of this diagram?';
 
 CREATE FUNCTION diagsync.may_administer(diagram text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'diagsync_may_administer'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT diagsync.row_access_support;
 COMMENT ON FUNCTION diagsync.may_administer(text) IS
 'for row-level policies: is the caller the owner or an admin of this diagram?';
 

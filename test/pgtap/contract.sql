@@ -25,7 +25,18 @@ INSERT INTO contract VALUES
 	('refresh', 'local text', 'diagsync.sync_status', 'v', 'u'),
 	('merge', 'base jsonb, local jsonb, public jsonb, policy jsonb DEFAULT NULL::jsonb', 'diagsync.merge_result', 'i', 's'),
 	('set_merge_policy', 'diagram text, policy jsonb', 'jsonb', 'v', 'u'),
-	('prune', 'idle interval DEFAULT NULL::interval', 'integer', 'v', 'u');
+	('prune', 'idle interval DEFAULT NULL::interval', 'integer', 'v', 'u'),
+	('principal', '', 'text', 's', 'r'),
+	('access', 'diagram text', 'text', 's', 'r'),
+	('add_member', 'diagram text, principal text, role text', 'void', 'v', 'u'),
+	('remove_member', 'diagram text, principal text', 'void', 'v', 'u'),
+	('set_owner', 'diagram text, principal text', 'void', 'v', 'u'),
+	('create_token', 'diagram text, role text DEFAULT ''reader''::text, expires_in interval DEFAULT NULL::interval, label text DEFAULT NULL::text', 'text', 'v', 'u'),
+	('revoke_token', 'id text', 'void', 'v', 'u'),
+	('grant_usage', 'role text, anonymous boolean DEFAULT false', 'void', 'v', 'u'),
+	('revoke_usage', 'role text', 'void', 'v', 'u'),
+	('requested_diagram', '', 'text', 's', 'r'),
+	('check_request', '', 'void', 's', 'r');
 
 CREATE TEMPORARY TABLE columns (name text, columns text);
 INSERT INTO columns VALUES
@@ -34,6 +45,9 @@ INSERT INTO columns VALUES
 	('diagsync.change', 'entity_id text, side text, local_change text, public_change text, conflict text, paths text[], base jsonb, local jsonb, public jsonb, local_modified_at timestamp with time zone, local_modified_by text, public_modified_at timestamp with time zone, public_modified_by text, version text'),
 	('diagsync.merge_result', 'merged jsonb, conflict boolean, paths text[], base_values jsonb[], local_values jsonb[], public_values jsonb[]'),
 	('diagsync.directory', 'id text, name text, description text, storage_type text, owner text, created_at timestamp with time zone, public_copy_id text, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint, merge_policy jsonb, seen pg_snapshot, seen_own bigint, seen_on bigint'),
+	('diagsync.member', 'diagram_id text, principal text, role text, added_at timestamp with time zone, added_by text'),
+	('diagsync.access_token', 'id text, diagram_id text, secret_hash bytea, role text, label text, created_at timestamp with time zone, created_by text, expires_at timestamp with time zone'),
+	('diagsync.sync_log', 'principal text, action text, local_id text, public_id text, called_at timestamp with time zone, duration_ms double precision, success boolean, inserted bigint, updated bigint, deleted bigint, merged bigint, resolved bigint, conflicts bigint'),
 	('diagsync_local.entity', 'diagram_id text, id text, doc jsonb, rev bigint, modified_at timestamp with time zone, modified_by text'),
 	('diagsync_public.entity', 'diagram_id text, id text, doc jsonb, rev bigint, modified_at timestamp with time zone, modified_by text'),
 	('diagsync_private.entity', 'diagram_id text, id text, doc jsonb, rev bigint, modified_at timestamp with time zone, modified_by text'),

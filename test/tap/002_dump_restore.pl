@@ -17,6 +17,8 @@ my $dir  = PostgreSQL::Test::Utils::tempdir;
 new_database($node, 'origin');
 diagrams($node, 'origin');
 my $before = picture($node, 'origin');
+my $log    = "SELECT count(*), md5(string_agg(l::text, E'\\n' ORDER BY l::text)) FROM diagsync.sync_log AS l";
+my $logged = $node->safe_psql('origin', $log);
 cmp_ok(scalar(split(/\n/, $before->{status})), '>', 20, 'there are many linked diagrams');
 cmp_ok(scalar(split(/\n/, $before->{conflicts})), '>', 8, 'and conflicts');
 
@@ -39,6 +41,7 @@ sub restored_is_the_same
 
 	# psql, too, stops at the first error.
 	command_ok([ @command, '-d', $where->connstr($db) ], "$name: restored");
+	is_sql($where, $db, $log, $logged, "$name: the log of syncs");
 	same_picture(picture($where, $db), $before, $name);
 	$restored{$name} = [ $where, $db ];
 	return;
@@ -72,6 +75,30 @@ my $again = "$dir/again";
 command_ok([ 'pg_dump', '-d', $new->connstr('parallel'), '--format=custom', '-f', $again ], 'dumped again');
 $node->safe_psql('postgres', 'CREATE DATABASE again');
 restored_is_the_same('there and back', $node, 'again', @restore, '-j4', $again);
+
+# Access is what it was: the policies, the grants, a member's and a token's rights.
+my @asked = (
+	[ 'a member reads', "SET ROLE member; SELECT count(*) FROM diagsync_private.entity WHERE diagram_id = 'guarded'", 1 ],
+	[ 'the bearer of a token reads', "SET ROLE stranger; SET diagsync.token = 'TOKEN'; SELECT count(*) FROM diagsync_private.entity WHERE diagram_id = 'guarded'", 1 ],
+	[ 'a stranger does not', "SET ROLE stranger; SELECT count(*) FROM diagsync_private.entity WHERE diagram_id = 'guarded'", 0 ]);
+$_->safe_psql('postgres', 'CREATE ROLE member; CREATE ROLE stranger') foreach ($node, $new);
+my $token = $node->safe_psql('origin', "DO \$\$ BEGIN PERFORM diagsync.create_diagram('Guarded', 'private', 'guarded'),"
+	  . " diagsync.put('guarded', '[{\"id\": \"secret\"}]'), diagsync.add_member('guarded', 'role:member', 'reader'),"
+	  . " diagsync.grant_usage('member'), diagsync.grant_usage('stranger'); END \$\$;"
+	  . " SELECT diagsync.create_token('guarded')");
+my $guarded = dump_of('origin', 'tar');
+foreach my $where ($node, $new)
+{
+	$where->safe_psql('postgres', 'CREATE DATABASE guarded');
+	command_ok([ @restore, $guarded, '-d', $where->connstr('guarded') ], 'restored with members, tokens and grants');
+	foreach my $ask (@asked)
+	{
+		my ($name, $sql, $answer) = @$ask;
+		$sql =~ s/TOKEN/$token/;
+		is_sql($where, 'guarded', $sql, $answer, "after that, $name");
+	}
+}
+$node->safe_psql('origin', "SELECT diagsync.drop_diagram('guarded')");
 
 # The next syncs.
 my $expected = carry_on($node, 'origin');

@@ -228,7 +228,10 @@ sub diagrams
 	$sql{'two'} =
 	    _shared('two') . "SELECT diagsync.clone('two-p', 'two-other');\n"
 	  . edit_sql('two', 'L') . "SELECT diagsync.push('two');\n" . upd('two-other', 'e3', 'M') . del('two-p', 'e4');
-	$sql{'private'} = _shared('private', private => 1) . upd('private', 'e1', 'L') . upd('private-q', 'e1', 'P')
+	$sql{'private'} = _shared('private', private => 1)
+	  . "SELECT diagsync.add_member('private-q', 'sub:' || role, role) FROM unnest('{reader,writer,admin}'::text[]) AS role;\n"
+	  . "SELECT diagsync.create_token('private-q', 'reader', '1 day', 'a day'), diagsync.create_token('private-q', 'writer', label => 'for good');\n"
+	  . "SELECT diagsync.set_owner('private-q', 'sub:owner');\n" . upd('private', 'e1', 'L') . upd('private-q', 'e1', 'P')
 	  . upd('private', 'e2', 'L') . del('private-q', 'e3') . ins('private-q', 'new', 'P');
 	$sql{'moved'} = _shared('moved') . edit_sql('moved-p', 'P') . "SELECT diagsync.set_storage_type('moved-p', 'private');\n";
 	$sql{'unlinked'} = _shared('unlinked') . edit_sql('unlinked', 'L') . "SELECT diagsync.unlink('unlinked');\n" . upd('unlinked', 'e3', 'L');
@@ -289,7 +292,9 @@ sub picture
 			  . " last_pushed_at, last_pulled_at, merge_policy FROM diagsync.directory ORDER BY id"),
 		contents => $node->safe_psql($db,
 			'SELECT storage_type, diagram_id, id, doc, modified_at, modified_by FROM diagsync.entity ORDER BY 1, 2, 3'),
-		bases => $node->safe_psql($db, 'SELECT * FROM diagsync_local.base ORDER BY 1, 2'));
+		bases => $node->safe_psql($db, 'SELECT * FROM diagsync_local.base ORDER BY 1, 2'),
+		access => $node->safe_psql($db,
+			'SELECT * FROM diagsync.member ORDER BY 1, 2; SELECT * FROM diagsync.access_token ORDER BY label'));
 	return \%picture;
 }
 
