@@ -63,7 +63,7 @@ SELECT diagsync.grant_usage(:'anonymous', anonymous => true);
 SELECT format('ALTER ROLE %I IN DATABASE %I SET %s = %L', :'authenticator', current_database(), name, value)
   FROM (VALUES
 		-- Claims of JWTs count in sessions of this login role alone.
-		('diagsync.trusted_authenticators', :'authenticator'),
+		('diagsync.trusted_authenticators', quote_ident(:'authenticator')),
 		('diagsync.sync_rate_limit', :'sync_rate_limit'),
 		('diagsync.max_entity_size', '1MB'),
 		('diagsync.max_entities', '100000'),
