@@ -64,6 +64,11 @@ test('without a login it shows what can be done without one', async () => {
 	assert.deepEqual(functions.sort(), ['/rpc/access', '/rpc/put', '/rpc/remove']);
 });
 
+test('what GET is for says that it changes nothing', () => {
+	assert.equal(sql(`SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc
+		WHERE pronamespace = 'diagsync_api'::regnamespace AND provolatile = 's'`), 'access changes conflicts status');
+});
+
 test('psql shows a comment on every object of the schema', () => {
 	assert.equal(sql(`
 		SELECT string_agg(what, ', ') FROM (
