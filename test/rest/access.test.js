@@ -237,9 +237,9 @@ test('an access token opens its diagram to whoever sends it', async () => {
 	refused(await get(path, { token: reader.token }), 404);
 	sql(`UPDATE diagsync.access_token SET expires_at = now() - interval '1 second' WHERE id = '${writer.id}'`);
 	refused(await get(path, { token: writer.token }), 404);
-	const brief = await make({ expiresIn: '300 milliseconds' });
+	const brief = await make({ expiresIn: '2 seconds' });
 	ok(await get(path, { token: brief.token }));
-	await new Promise((resolve) => setTimeout(resolve, 400));
+	await new Promise((resolve) => setTimeout(resolve, 2100));
 	refused(await get(path, { token: brief.token }), 404);
 	refused(await rpc('revoke_token', { id: brief.id }, { as: stranger }), 404);
 });

@@ -14,8 +14,9 @@ const { diagram, entities, get, ok, post, request, rpc } = require('./lib.js');
 
 const CLIENTS = Number(process.env.REST_CLIENTS ?? 50);
 const SECONDS = Number(process.env.REST_SECONDS ?? 10);
-// A round syncs twice, and syncs are limited to 120 a minute for each user.
-const ROUND_MS = 250;
+// A round syncs twice, and each user has 120 syncs a minute, a few of which are
+// for the end.
+const ROUND_MS = Math.max(250, Math.min(SECONDS, 60) * 20);
 
 const COMMON = 10;
 const CONTESTED = 5;
