@@ -91,10 +91,11 @@ test('the id means what encodeURIComponent made it of', async () => {
 
 test('what is not two segments of that kind is no diagram', async () => {
 	await diagram(as, 'routes-x', 'local', { e: {} });
-	await diagram(as, 'routes-x y', 'local', { e: {} });
+	// There they are, if only their names were encoded.
+	for (const sign of ' +&;=,@"') await diagram(as, `routes-x${sign}y`, 'local', { e: {} });
 	for (const path of ['/db/local', '/db/local/', '/db//local/routes-x', '//db/local/routes-x', '/db/local//routes-x',
-		'/db/local/routes-x/', '/db/local/routes-x/e', '/db/local/routes-x;v=1', '/db/local/routes-x&a=b', '/db/local/a+b',
-		'/db/local/routes-x+y', '/db/local/routes-x=y', '/db/local/routes-x,y', '/db/local/routes@x', '/db/local/"x"', '/DB/local/routes-x',
+		'/db/local/routes-x/', '/db/local/routes-x/e', '/db/local/routes-x;y', '/db/local/routes-x&y', '/db/local/routes-x+y',
+		'/db/local/routes-x=y', '/db/local/routes-x,y', '/db/local/routes-x@y', '/db/local/routes-x"y', '/db/local/routes-x%2+y', '/DB/local/routes-x',
 		'/db/LOCAL/routes-x', '/db/loca%6c/routes-x', '/%64b/local/routes-x', '/db/other/routes-x', '/db/entities/routes-x',
 		'/x/../db/local/routes-x', '/./db/local/routes-x', '/db/./local/routes-x', '/db/local/../local/routes-x',
 		'/db/local%2Froutes-x', '/db%2Flocal/routes-x', '/db/local/routes-x%2F..%2Froutes-x', '/db/local/..%2Flocal%2Froutes-x',
