@@ -7,7 +7,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { spawn } = require('node:child_process');
 const { mkdirSync, mkdtempSync, readFileSync, writeFileSync } = require('node:fs');
-const { base, diagram, entities, get, login, ok, post, rawRequest, refused, request, rpc, someAddress } = require('./lib.js');
+const { base, diagram, entities, get, login, ok, post, rawGet, rawRequest, refused, request, rpc, someAddress } = require('./lib.js');
 
 const as = 'errors-ann';
 const sync = (name) => ['/rpc/' + name, '/api/sync/' + name];
@@ -109,6 +109,16 @@ test('413: too large, for nginx or for diagsync', async () => {
 	const many = Array.from({ length: 10001 }, (_, n) => ({ id: `e${n}` }));
 	refused(await rpc('put', { diagram: 'errors-413', entities: many }, { as }), 413);
 	assert.deepEqual(await entities(as, 'local', 'errors-413'), { e: {} });
+});
+
+test('414: an address too long for nginx; a long one is none', async () => {
+	await diagram(as, 'errors-414', 'local', { e: {} });
+	const query = (length) => `/db/local/errors-414?id=in.(${'%C3%BC,'.repeat(length / 7)}e)`;
+	assert.equal(ok(await get(query(15000), { as })).length, 1);
+	assert.equal(ok(await get(`/db/local/errors-414?id=in.(e,"${'(,:<'.repeat(3500)}")`, { as })).length, 1);
+	const { status, text } = await rawGet(query(20000));
+	assert.equal(status, 414);
+	assert.match(text, /"code":"PT414"/);
 });
 
 test('422: what makes no sense', async () => {
