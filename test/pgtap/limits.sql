@@ -94,7 +94,7 @@ SELECT is(t.logs(c), w, c)
   FROM (VALUES
 	('SELECT diagsync.push(%L)', 'push lea>lea-p no +0 ~0 -0 m0 r0 c2'),
 	('SELECT diagsync.push(%L, dry_run => true)', 'nothing'),
-	('SELECT diagsync.push(%L, expected_plan => ''x'', on_conflict => ''skip'')', 'push lea>lea-p no +1 ~1 -0 m0 r0 c2'),	-- as it answers; nothing is written
+	('SELECT diagsync.push(%L, expected_plan => ''x'', on_conflict => ''skip'')', 'push lea>lea-p no +0 ~0 -0 m0 r0 c2'),	-- nothing is written
 	('SELECT diagsync.push(%L, on_conflict => ''skip'')', 'push lea>lea-p no +1 ~1 -0 m0 r0 c2'),
 	('SELECT diagsync.pull(%L, on_conflict => ''skip'')', 'pull lea>lea-p no +1 ~0 -1 m0 r0 c2'),
 	('SELECT diagsync.resolve(%L, ''a'', ''public'')', 'resolve lea>lea-p yes + ~ - m r1 c'),
