@@ -57,7 +57,7 @@ UPDATE diagsync_local.entity SET id = 'z' WHERE diagram_id = 'mine' AND id = 'a'
 UPDATE diagsync_public.entity SET diagram_id = 'theirs' WHERE diagram_id = 'ours' AND id = 'a';
 TRUNCATE diagsync_local.entity;
 TRUNCATE diagsync_public.tombstone;
-TRUNCATE diagsync.directory CASCADE;
+TRUNCATE diagsync.directory;
 UPDATE diagsync.directory SET id = 'z' WHERE id = 'mine';
 UPDATE diagsync.directory SET public_copy_id = 'theirs' WHERE id = 'mine';
 UPDATE diagsync.directory SET storage_type = 'private' WHERE id = 'ours';

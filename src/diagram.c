@@ -34,6 +34,14 @@ static Command delete_tombstones =
 COMMAND("DELETE FROM %1$s.tombstone WHERE diagram_id" EQ "$1",
 		1, TEXTOID);
 
+static Command delete_members =
+COMMAND("DELETE FROM diagsync.member WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
+static Command delete_tokens =
+COMMAND("DELETE FROM diagsync.access_token WHERE diagram_id" EQ "$1",
+		1, TEXTOID);
+
 static Command delete_entry =
 COMMAND("DELETE FROM diagsync.directory WHERE id" EQ "$1",
 		1, TEXTOID);
@@ -203,6 +211,8 @@ DIAGSYNC_FUNCTION(diagsync_drop_diagram)
 						   OWN_WORK);
 	}
 	(void) delete_all_entities(diagram);
+	(void) command_run(&delete_members, STORAGE_LOCAL, values, NULL, OWN_WORK);
+	(void) command_run(&delete_tokens, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	(void) command_run(&delete_entry, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	SPI_finish();
 	PG_RETURN_VOID();

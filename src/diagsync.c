@@ -6,6 +6,7 @@
  * ones):
  *
  *	  settings.c   settings
+ *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
  *	  storage.c    the tables: names, rows found and locked by key
@@ -62,9 +63,9 @@
 
 #include "fmgr.h"
 
-#include "ratelimit.h"
 #include "session.h"
 #include "settings.h"
+#include "shared.h"
 
 PG_MODULE_MAGIC;
 
@@ -75,5 +76,5 @@ _PG_init(void)
 {
 	settings_init();
 	session_init();
-	ratelimit_init();
+	shared_init();
 }

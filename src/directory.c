@@ -412,8 +412,14 @@ directory_lock_link(const char *local, const char *public, AccessLevel far)
 	Diagram    *diagram = directory_see(local, ACCESS_READER,
 										GetTransactionSnapshot());
 
-	/* A shared one is not to be locked by whoever takes it for a local one. */
+	/*
+	 * A shared one is not to be locked by whoever takes it for a local one; and
+	 * whoever drops what he may not see holds this one locked.
+	 */
 	directory_need_local(diagram);
+	if (diagram->public_copy_id != NULL)
+		(void) directory_see(diagram->public_copy_id, far,
+							 GetTransactionSnapshot());
 	diagram = directory_lock_seen(local, ACCESS_READER, LockTupleNoKeyExclusive,
 								  LOCK_AS_TRANSACTION);
 	if (public != NULL && (diagram->public_copy_id == NULL ||

@@ -80,8 +80,9 @@ check_role(const char *role, const char *diagram)
 }
 
 /*
- * The shared diagram whose members or tokens the caller changes, locked FOR KEY
- * SHARE so that it stays.
+ * The shared diagram whose members or tokens the caller changes, locked FOR NO KEY
+ * UPDATE: one change at a time, so that nobody gives himself again what is just
+ * being taken from him; writers and syncs are not in the way.
  */
 static Diagram *
 lock_shared(const char *function, const char *id, AccessLevel needs)
@@ -89,7 +90,8 @@ lock_shared(const char *function, const char *id, AccessLevel needs)
 	Diagram    *diagram;
 
 	PreventCommandIfReadOnly(psprintf("diagsync.%s()", function));
-	diagram = directory_lock_seen(id, needs, LockTupleKeyShare, LOCK_LATEST);
+	diagram = directory_lock_seen(id, needs, LockTupleNoKeyExclusive,
+								  LOCK_LATEST);
 	if (diagram->storage == STORAGE_LOCAL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -307,6 +309,8 @@ DIAGSYNC_FUNCTION(diagsync_revoke_token)
 							 snapshot) >= ACCESS_ADMIN;
 		UnregisterSnapshot(snapshot);
 	}
+	if (found)
+		(void) lock_shared("revoke_token", linitial(diagrams), ACCESS_ADMIN);
 	if (!found || command_run(&delete_token, STORAGE_LOCAL, values, NULL,
 							  COMMAND_EXEMPT | COMMAND_FRESH) == 0)
 		ereport(ERROR,

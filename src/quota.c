@@ -7,10 +7,11 @@
  * superusers and the tables' owner, and so to no restore.
  *
  * PostgreSQL does not know how many rows a diagram has without counting them.
- * So a session counts when it first adds to a diagram, and again when it has
- * added half of what there was room for then: never more than a few times on the
- * way, and to the row where it is alone.  Sessions that add at the same time
- * may go beyond by as much as each has found room for.
+ * So the room that was found when it was counted is noted in memory that all
+ * sessions share (shared.c), and taken up by what they add; it is counted again
+ * when that is used up.  What is deleted or rolled back meanwhile makes the note
+ * too low, which costs a count.  Where the server has no memory to share, each
+ * statement that adds entities counts.
  *
  * May call directory.c and what is below it.
  */
@@ -19,10 +20,7 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "access.h"
@@ -30,25 +28,12 @@
 #include "quota.h"
 #include "principal.h"
 #include "settings.h"
+#include "shared.h"
 
 static Command count_entities =
 COMMAND("SELECT count(*) FROM (SELECT FROM %1$s.entity WHERE diagram_id" EQ "$1"
 		" LIMIT $2) AS e",
 		2, TEXTOID, INT8OID);
-
-/* What a session knows of the room in a diagram */
-typedef struct Room
-{
-	char		diagram[255 * MAX_MULTIBYTE_CHAR_LEN + 1];	/* hash key */
-	int			limit;			/* that it was counted for */
-	int64		room;			/* there was then */
-	int64		added;			/* since */
-} Room;
-
-/* More diagrams than this are forgotten */
-#define MAX_ROOMS 1000
-
-static HTAB *rooms = NULL;
 
 /*
  * Do the limits apply to the caller?  Also while the tables' owner works for
@@ -99,25 +84,35 @@ quota_check_put(const char *diagram, int n)
 			 errhint("Write them in several calls, or have an administrator raise diagsync.max_put_entities.")));
 }
 
-static Room *
-find_room(const char *diagram, bool *found)
+/*
+ * Take up room for so many entities, if it is known that there is.
+ */
+static bool
+take_room(const char *diagram, int limit, int64 added)
 {
-	if (rooms != NULL && hash_get_num_entries(rooms) >= MAX_ROOMS)
-	{
-		hash_destroy(rooms);
-		rooms = NULL;
-	}
-	if (rooms == NULL)
-	{
-		HASHCTL		ctl;
+	SharedNote *note = shared_lock(SHARED_ROOM, diagram);
+	bool		taken;
 
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = sizeof(((Room *) NULL)->diagram);
-		ctl.entrysize = sizeof(Room);
-		rooms = hash_create("diagsync room in diagrams", 64, &ctl,
-							HASH_ELEM | HASH_STRINGS);
-	}
-	return hash_search(rooms, diagram, HASH_ENTER, found);
+	if (note == NULL)
+		return false;
+	taken = note->u.room.limit == limit && added <= note->u.room.left;
+	if (taken)
+		note->u.room.left -= added;
+	note->second = shared_second();
+	shared_unlock(SHARED_ROOM, note);
+	return taken;
+}
+
+static void
+note_room(const char *diagram, int limit, int64 left)
+{
+	SharedNote *note = shared_lock(SHARED_ROOM, diagram);
+
+	if (note == NULL)
+		return;
+	note->u.room.limit = limit;
+	note->u.room.left = left;
+	shared_unlock(SHARED_ROOM, note);
 }
 
 /*
@@ -130,21 +125,11 @@ quota_check_entities(const Diagram *diagram, int64 added)
 {
 	int			limit = settings_max_entities;
 	Datum		values[2] = {diagram->key, Int64GetDatum((int64) limit + 1)};
-	Room	   *room;
-	bool		found;
 	bool		isnull;
 	int64		count;
 
-	if (limit == 0 || added <= 0)
+	if (limit == 0 || added <= 0 || take_room(diagram->id, limit, added))
 		return;
-	room = find_room(diagram->id, &found);
-	if (found && room->limit == limit && room->added + added <= room->room / 2)
-	{
-		room->added += added;
-		return;
-	}
-	room->limit = 0;			/* until it is counted */
-
 	PushActiveSnapshot(GetLatestSnapshot());
 	(void) command_run(&count_entities, diagram->storage, values, NULL,
 					   COMMAND_READ);
@@ -157,7 +142,5 @@ quota_check_entities(const Diagram *diagram, int64 added)
 				 errmsg("diagram \"%s\" has too many entities", diagram->id),
 				 errdetail("%d are allowed.", limit),
 				 errhint("Delete some, or have an administrator raise diagsync.max_entities.")));
-	room->limit = limit;
-	room->room = limit - count;
-	room->added = 0;
+	note_room(diagram->id, limit, limit - count);
 }

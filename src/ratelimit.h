@@ -5,7 +5,6 @@
 #ifndef DIAGSYNC_RATELIMIT_H
 #define DIAGSYNC_RATELIMIT_H
 
-extern void ratelimit_init(void);
 extern void ratelimit_charge(const char *function);
 
 #endif							/* DIAGSYNC_RATELIMIT_H */

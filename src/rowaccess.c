@@ -13,13 +13,16 @@
  * fn_extra while it runs, and the one given last beside them: then it costs a
  * comparison of two ids.  All of a query's rows are judged as one caller's, who
  * is identified when it asks first, and by what its snapshot shows; a new row by
- * what is committed.
+ * what is committed.  Asked about something else than a column of rows (in an
+ * expression of PL/pgSQL, which lives as long as the transaction) they look anew
+ * each time.
  *
  * May call directory.c and what is below it.
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "nodes/primnodes.h"
 #include "nodes/supportnodes.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -70,24 +73,43 @@ match_keys(const void *a, const void *b, Size keysize)
 	return x->len == y->len ? memcmp(x->id, y->id, x->len) : 1;
 }
 
+/* Is the argument of a function a column? */
+static bool
+is_about_rows(FunctionCallInfo fcinfo)
+{
+	Node	   *call = fcinfo->flinfo->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) &&
+		IsA(linitial(((FuncExpr *) call)->args), Var);
+}
+
+static Answers *
+new_answers(MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Answers    *answers = palloc0(sizeof(Answers));
+
+	answers->context = AllocSetContextCreate(context, "diagsync row access",
+											 ALLOCSET_SMALL_SIZES);
+	access_identify(&answers->caller);
+	MemoryContextSwitchTo(caller);
+	return answers;
+}
+
 /*
- * The answers kept for a function call of a query.
+ * The answers kept for a function call of a query; none yet where they are not
+ * to be kept.
  */
 static Answers *
 kept_answers(FunctionCallInfo fcinfo)
 {
-	MemoryContext caller;
 	Answers    *answers = fcinfo->flinfo->fn_extra;
 
 	if (answers != NULL)
 		return answers;
-	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	answers = palloc0(sizeof(Answers));
-	answers->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt,
-											 "diagsync row access",
-											 ALLOCSET_SMALL_SIZES);
-	access_identify(&answers->caller);
-	MemoryContextSwitchTo(caller);
+	if (!is_about_rows(fcinfo))
+		return new_answers(CurrentMemoryContext);
+	answers = new_answers(fcinfo->flinfo->fn_mcxt);
 	fcinfo->flinfo->fn_extra = answers;
 	return answers;
 }
@@ -223,12 +245,19 @@ PG_FUNCTION_INFO_V1(diagsync_check_may_write);
 Datum
 diagsync_check_may_write(PG_FUNCTION_ARGS)
 {
-	text	   *diagram = PG_GETARG_TEXT_PP(0);
-	AnswerKey	key = {VARDATA_ANY(diagram), VARSIZE_ANY_EXHDR(diagram)};
-	Answers    *answers = kept_answers(fcinfo);
-	Answer	   *last = answers->last;
+	text	   *diagram;
+	AnswerKey	key;
+	Answers    *answers;
+	Answer	   *last;
 	bool		found;
 
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(true);	/* the column's NOT NULL says what is wrong */
+	diagram = PG_GETARG_TEXT_PP(0);
+	key.id = VARDATA_ANY(diagram);
+	key.len = VARSIZE_ANY_EXHDR(diagram);
+	answers = kept_answers(fcinfo);
+	last = answers->last;
 	if (last != NULL && last->key.len == key.len &&
 		memcmp(last->key.id, key.id, key.len) == 0)
 		PG_RETURN_BOOL(true);

@@ -489,13 +489,15 @@ result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
 static void
 log_sync(const Sync *sync, AttemptEnd end, SyncLogEntry *entry)
 {
+	bool		done = end == ATTEMPT_DONE;
+
 	entry->public = sync->far;
-	entry->success = end == ATTEMPT_DONE && sync->conflicts == 0;
-	entry->inserted = sync->inserted;
-	entry->updated = sync->updated;
-	entry->deleted = sync->deleted;
-	entry->merged = sync->merged;
-	entry->resolved = sync->resolved;
+	entry->success = done && sync->conflicts == 0;
+	entry->inserted = done ? sync->inserted : 0;
+	entry->updated = done ? sync->updated : 0;
+	entry->deleted = done ? sync->deleted : 0;
+	entry->merged = done ? sync->merged : 0;
+	entry->resolved = done ? sync->resolved : 0;
 	entry->conflicts = sync->conflicts;
 	synclog_write(entry);
 }
