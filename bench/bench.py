@@ -34,11 +34,11 @@ def choose(bench, names):
 
 def measure(cases, runs):
     """The figures, and what was left out and why."""
-    figures, left_out = [], []
+    figures, left_out = [], {}
     for case in cases:
-        why = case.missing()
-        if why:
-            left_out.append((case.name, why))
+        case.check()
+        left_out.update(case.left_out)
+        if not case.chosen:
             continue
         started = time.monotonic()
         case.prepare()
@@ -86,13 +86,13 @@ def main():
     about = machine()
     print(f"\n== {about['cores']} cores, PostgreSQL {about['postgresql']}; {runs} runs, {time.monotonic() - started:.0f} s")
     print("\n".join(table(figures)))
-    for name, why in left_out:
+    for name, why in left_out.items():
         print(f"{name}: left out, {why}")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({
                 "date": time.strftime("%Y-%m-%d"), "machine": about, "runs": runs, "quick": quick, "role": role,
-                "figures": [figure.as_json() for figure in figures], "left_out": dict(left_out),
+                "figures": [figure.as_json() for figure in figures], "left_out": left_out,
             }, file, indent=1)
             file.write("\n")
     # In a test of the benchmarks themselves something may be missing.

@@ -64,6 +64,7 @@ class Case:
         self.sizes = bench.sizes
         self.all = {figure.name: figure for figure in self.figures()}
         self.chosen = set(self.all)
+        self.left_out = {}
 
     def figures(self):
         raise NotImplementedError
@@ -81,13 +82,20 @@ class Case:
         if name in self.chosen:
             self.all[name].add(*pair)
 
+    def leave_out(self, why, *names):
+        """What cannot be measured here: these figures, or all."""
+        for name in names or tuple(self.chosen):
+            if name in self.chosen:
+                self.chosen.remove(name)
+                self.left_out[name] = why
+
     def results(self):
-        return [figure for name, figure in self.all.items() if name in self.chosen and figure.ours]
+        return [figure for name, figure in self.all.items() if name in self.chosen]
 
     # ---- For subclasses ------------------------------------------------------
 
-    def missing(self):
-        """Why it cannot be run here, or None."""
+    def check(self):
+        """Leaves out what cannot be measured on this machine."""
 
     def prepare(self):
         pass

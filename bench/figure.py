@@ -40,6 +40,8 @@ class Figure:
 
     @property
     def ratios(self):
+        if not self.ours:
+            return [math.nan]
         pairs = zip(self.base, self.ours) if self.speedup else zip(self.ours, self.base)
         return [above / below if below else math.inf for above, below in pairs]
 
@@ -48,7 +50,7 @@ class Figure:
         return statistics.median(self.ratios)
 
     def finite(self):
-        return bool(self.ours) and all(math.isfinite(ratio) and ratio > 0 for ratio in self.ratios)
+        return all(math.isfinite(ratio) and ratio > 0 for ratio in self.ratios)
 
     def met(self):
         if self.goal is None:
@@ -59,6 +61,7 @@ class Figure:
     def as_json(self):
         return {
             "name": self.name, "what": self.what, "against": self.against, "unit": self.unit,
+            "speedup": self.speedup,
             "goal": self.goal and {"way": self.goal[0], "value": self.goal[1]},
             "min": min(self.ratios), "median": self.median, "max": max(self.ratios), "met": self.met(),
             "ratios": self.ratios, "ours": self.ours, "base": self.base,
@@ -84,7 +87,7 @@ def row(figure):
     numbers = [short(number) for number in (min(figure.ratios), figure.median, max(figure.ratios))]
     goal = f"{figure.goal[0]} {figure.goal[1]:g}" if figure.goal else "-"
     met = {None: "-", True: "yes", False: "NO"}[figure.met()]
-    raw = [amount(statistics.median(side), figure.unit) for side in (figure.ours, figure.base)]
+    raw = [amount(statistics.median(side or [math.nan]), figure.unit) for side in (figure.ours, figure.base)]
     return (figure.name, figure.what, figure.against, *numbers, goal, met, *raw)
 
 
