@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, ROW, TOP = 1000, 22, 50
 LABELS, END = 470, 800  # where the bars begin and end
-TICKS = ((0.1, 0.2, 0.5, 1, 2, 5, 10), (1, 10, 100, 1000))  # the scales of the two panels
+TICKS = ((0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100), (1, 10, 100, 1000))  # the scales of the two panels
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f; }
 .title { font-size: 17px; font-weight: 600; }

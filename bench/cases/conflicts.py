@@ -6,7 +6,8 @@ from figure import Figure, interleave
 
 
 class Conflicts(Case):
-    """The same entities are edited differently on both ends before each."""
+    """The same entities are edited differently on both ends before each, and the bare
+    table gets the local edit, too."""
 
     name = "conflicts"
 
@@ -32,20 +33,17 @@ class Conflicts(Case):
     def run_with(self, run, rule, written):
         diagrams, database, count = self.diagrams, self.diagrams.database, self.sizes.changes
         sample = diagrams.choose(count)
-        for end in ("local", "public"):
-            diagrams.edit(end, sample)
         database.vacuum()
+        database.checkpoint()
+        diagrams.edit("local", sample)
+        diagrams.upsert("local", count)
+        diagrams.edit("public", sample)
 
         def ours():
             listing = database.ours("SELECT count(*) FROM diagsync.conflicts(%s)", (LOCAL,), count)
-            database.checkpoint()
             return listing, diagrams.pull(written, on_conflict=rule)
 
-        def base():
-            database.checkpoint()
-            return diagrams.upsert("local", count)
-
-        (listing, resolving), upsert = interleave(run, ours, base)
+        (listing, resolving), upsert = interleave(run, ours, lambda: diagrams.upsert("local", count))
         if rule == "local":
             self.add("conflicts_list", (listing, upsert))
         self.add(f"conflicts_{rule}", (resolving, upsert))

@@ -28,7 +28,7 @@ class Size(Case):
             diagrams.apply_edit("local")
             diagrams.upsert("local")
             self.add("size", [
-                database.value("SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s) name", (list(side),))
+                database.value("SELECT sum(pg_total_relation_size(name::regclass))::bigint FROM unnest(%s) name", (list(side),))
                 for side in (OURS, BARE)])
         finally:
             database.close()
