@@ -17,6 +17,13 @@ def interleave(run, ours, base):
     return of_ours, base()
 
 
+def halves(ours, base):
+    """Two turns of both, ours, base, base, ours, so that a machine that gets faster or
+    slower meanwhile does so for both; each is given the number of its turn."""
+    turns = [interleave(turn, lambda turn=turn: ours(turn), lambda turn=turn: base(turn)) for turn in (0, 1)]
+    return list(zip(*turns))
+
+
 class Figure:
     """The name, what is measured, against what, and the goal of the ratio.
 

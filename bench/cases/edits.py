@@ -1,12 +1,13 @@
 """One-row edits by pgbench, prepared, a transaction each; and eight writers of a
 shared copy with and without a link that syncs every 50 ms."""
 
+import statistics
 import threading
 import time
 
 from case import Case
 from diagrams import LOCAL, TABLES
-from figure import Figure, interleave
+from figure import Figure, halves
 from server import connect
 
 # The bare table is stamped as the triggers do it.  (pgbench would take ":postgres" for a variable.)
@@ -60,22 +61,23 @@ class Edits(Case):
             diagrams.edit("local", list(range(entities)))
         database.vacuum()
 
-        def edits(bare, **how_long):
+        def edits(bare, first=0, **how_long):
             database.checkpoint()
             return database.pgbench(
                 update(end, bare, choice), clients, bare=bare,
-                variables={"entities": entities, "clients": clients, "seed": run, "i": 0}, **how_long)[1]
+                variables={"entities": entities, "clients": clients, "seed": run, "i": first}, **how_long)[1]
 
         if (end, clients) not in self.transactions:
             rate = edits(True, seconds=1 if sizes.seconds < 1 else 2)
             # None is to be touched twice in a run.
-            self.transactions[end, clients] = int(min(rate * sizes.seconds, sizes.entities * 0.9) / clients) or 1
+            self.transactions[end, clients] = int(min(rate * sizes.seconds, sizes.entities * 0.9) / clients / 2) or 1
         count = self.transactions[end, clients]
-        pair = interleave(run, lambda: edits(False, transactions=count), lambda: edits(True, transactions=count))
+        rates = halves(lambda turn: edits(False, turn * count, transactions=count),
+                       lambda turn: edits(True, turn * count, transactions=count))
         diagrams.push()
         diagrams.pull()
         diagrams.in_sync()
-        return pair
+        return [statistics.harmonic_mean(side) for side in rates]
 
 
 class Syncer(threading.Thread):
@@ -143,15 +145,15 @@ class Writers(Case):
                 syncer.start()
             try:
                 return diagrams.database.pgbench(
-                    script, 8, seconds=max(1, round(2 * self.sizes.seconds)), log=True,
+                    script, 8, seconds=max(1, round(self.sizes.seconds)), log=True,
                     variables={"entities": entities - 5})[1:]
             finally:
                 if syncer:
                     syncer.stop()
                 diagrams.pull()
 
-        synced, alone = interleave(
-            run, lambda: write(Syncer(diagrams, list(range(entities - 5, entities)))), write)
-        self.add("writers_throughput", (synced[0], alone[0]))
-        self.add("writers_p99", (synced[1], alone[1]))
+        synced, alone = halves(
+            lambda turn: write(Syncer(diagrams, list(range(entities - 5, entities)))), lambda turn: write())
+        for place, name in enumerate(("writers_throughput", "writers_p99")):
+            self.add(name, [statistics.mean(turn[place] for turn in side) for side in (synced, alone)])
         diagrams.in_sync()
