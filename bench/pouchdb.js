@@ -21,8 +21,7 @@ async function edit(database, ids, salt) {
 	await database.bulkDocs(rows.map(({ doc }) => ({ ...doc, color: `#${salt}`, last_seen: new Date(salt).toISOString() })));
 }
 
-// Batches as large as our own (diagsync.batch_size); the default is 100.
-const replicate = (source, target) => PouchDB.replicate(source, target, { batch_size: 1000 });
+const replicate = (source, target) => PouchDB.replicate(source, target);
 
 async function main() {
 	const docs = fs.readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));

@@ -18,6 +18,8 @@ UPDATE = """UPDATE {table} SET doc = doc || jsonb_build_object('color', :color::
 # Any of the first so many; or each entity once, in no order.
 ANY = "\\set n random(0, :entities - 1)\n"
 ONCE = "\\set i :i + 1\n\\set n permute((:i * :clients + :client_id) % :entities, :entities, :seed)\n"
+# One of 25 that only this client edits.
+OWN = "\\set n :client_id * 25 + random(0, 24)\n"
 COLOR = "\\set color random(0, 16777215)\n"
 
 
@@ -119,8 +121,8 @@ class Syncer(threading.Thread):
 
 
 class Writers(Case):
-    """The link edits five entities of its own before each push, and pulls what the
-    writers have edited meanwhile."""
+    """Each writer edits 25 entities of its own, as fast as it can.  The link edits five
+    others before each push, and pulls what the writers have edited meanwhile."""
 
     name = "writers"
 
@@ -136,7 +138,7 @@ class Writers(Case):
 
     def run(self, run):
         diagrams, entities = self.diagrams, self.sizes.entities
-        script = update("public", bare=False)
+        script = update("public", False, OWN)
 
         def write(syncer=None):
             diagrams.database.vacuum("diagsync_public.entity", "diagsync_local.entity", "diagsync_local.base")
@@ -145,8 +147,7 @@ class Writers(Case):
                 syncer.start()
             try:
                 return diagrams.database.pgbench(
-                    script, 8, seconds=max(1, round(self.sizes.seconds)), log=True,
-                    variables={"entities": entities - 5})[1:]
+                    script, 8, seconds=max(1, round(self.sizes.seconds)), log=True)[1:]
             finally:
                 if syncer:
                     syncer.stop()

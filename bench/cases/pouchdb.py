@@ -20,8 +20,8 @@ STEPS = {
 
 
 class PouchDB(Case):
-    """PouchDB runs inside node, without a server, a network, or a wait for the
-    disk: all that is in its favour.  Its first pull after a share looks at every
+    """Both with their default settings.  PouchDB runs inside node, without a server, a
+    network, or a wait for the disk: all that is in its favour.  Its first pull after a share looks at every
     document, so the second one of the same pair is shown, too."""
 
     name = "pouchdb"
@@ -61,11 +61,11 @@ class PouchDB(Case):
         database.checkpoint()
         result = {"share": database.ours("SELECT diagsync.share(%s, %s)", (LOCAL, PUBLIC), PUBLIC)}
         for suffix in ("", "_again"):
+            database.vacuum()
+            database.checkpoint()
             sample = diagrams.choose(2 * count)
             diagrams.edit("local", sample[:count])
             diagrams.edit("public", sample[count:])
-            database.vacuum()
-            database.checkpoint()
             result[f"push{suffix}"] = diagrams.push(count)
             result[f"pull{suffix}"] = diagrams.pull(count)
         result["noop"] = diagrams.push(0) + diagrams.pull(0)
