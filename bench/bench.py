@@ -86,8 +86,8 @@ def main():
     about = machine()
     print(f"\n== {about['cores']} cores, PostgreSQL {about['postgresql']}; {runs} runs, {time.monotonic() - started:.0f} s")
     print("\n".join(table(figures)))
-    for name, why in left_out.items():
-        print(f"{name}: left out, {why}")
+    for why in sorted(set(left_out.values())):
+        print(f"left out, because {why}: {' '.join(name for name in left_out if left_out[name] == why)}")
     if options.json:
         found = json.dumps({
             "date": time.strftime("%Y-%m-%d"), "machine": about, "runs": runs, "quick": quick, "role": role,

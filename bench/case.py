@@ -84,7 +84,7 @@ class Case:
 
     def leave_out(self, why, *names):
         """What cannot be measured here: these figures, or all."""
-        for name in names or tuple(self.chosen):
+        for name in names or self.all:
             if name in self.chosen:
                 self.chosen.remove(name)
                 self.left_out[name] = why
