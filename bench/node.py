@@ -1,4 +1,4 @@
-"""What is compared with in JavaScript runs in node, with packages from BENCH_MODULES."""
+"""What is compared with in JavaScript runs in node, with the packages of package-lock.json."""
 
 import json
 import os
@@ -12,13 +12,9 @@ def missing(package=None):
     """Why it cannot be run, or None."""
     if not shutil.which("node"):
         return "there is no node"
-    if package and not os.access(os.path.join(modules(), package, "package.json"), os.R_OK):
-        return f"npm's package {package} is not installed in {modules()}"
+    if package and not os.path.isdir(os.path.join(HERE, "node_modules", package)):
+        return f"npm's package {package} is not installed"
     return None
-
-
-def modules():
-    return os.environ.get("BENCH_MODULES") or os.path.join(HERE, "node_modules")
 
 
 class Node:
@@ -26,8 +22,7 @@ class Node:
 
     def __init__(self, script, *arguments):
         self.process = subprocess.Popen(
-            ["node", os.path.join(HERE, script), *arguments], env=dict(os.environ, NODE_PATH=modules()),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            ["node", os.path.join(HERE, script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, command):
         self.process.stdin.write(command + "\n")

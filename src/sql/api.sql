@@ -18,7 +18,7 @@ CREATE VIEW diagsync_api.diagrams WITH (security_invoker = true) AS
 COMMENT ON VIEW diagsync_api.diagrams IS
 'The diagrams that the caller may see
 
-The own local ones, all public ones, and the private ones that the caller owns, is a member of, or has an access token for. The owner and admins may change name and description with PATCH; everything else changes through the functions.';
+His own local ones, all public ones, and the private ones that he owns, is a member of, or has an access token for. The owner and admins may change name and description with PATCH; everything else changes through the functions.';
 COMMENT ON COLUMN diagsync_api.diagrams."_id" IS
 'the diagram''s id: any text of 1 to 255 characters';
 COMMENT ON COLUMN diagsync_api.diagrams.name IS
@@ -84,7 +84,7 @@ CREATE FUNCTION diagsync_api.set_owner(diagram text, principal text) RETURNS voi
 COMMENT ON FUNCTION diagsync_api.set_owner(text, text) IS
 'Give a diagram to another owner
 
-For its owner. A principal is "sub:" and the claim sub of that user''s JWT.';
+For its owner, who is nobody in it afterwards unless he is also a member. A principal is "sub:" and the claim sub of that user''s JWT.';
 
 CREATE FUNCTION diagsync_api.access(diagram text) RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED
@@ -118,10 +118,15 @@ COMMENT ON COLUMN diagsync_api.entities."modifiedAt" IS
 COMMENT ON COLUMN diagsync_api.entities."modifiedBy" IS
 'the principal who last edited the content';
 
+-- A row that an HTTP route inserts belongs to the diagram of that route. (A
+-- default of the views would be shown to clients.)
+ALTER TABLE diagsync_local.entity ALTER COLUMN diagram_id SET DEFAULT diagsync.requested_diagram();
+ALTER TABLE diagsync_public.entity ALTER COLUMN diagram_id SET DEFAULT diagsync.requested_diagram();
+ALTER TABLE diagsync_private.entity ALTER COLUMN diagram_id SET DEFAULT diagsync.requested_diagram();
+
 CREATE VIEW diagsync_api.local_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
 	  FROM diagsync_local.entity;
-ALTER VIEW diagsync_api.local_entities ALTER COLUMN diagram SET DEFAULT diagsync.requested_diagram();
 COMMENT ON VIEW diagsync_api.local_entities IS
 'The entities of the caller''s local diagrams
 
@@ -140,7 +145,6 @@ COMMENT ON COLUMN diagsync_api.local_entities."modifiedBy" IS
 CREATE VIEW diagsync_api.public_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
 	  FROM diagsync_public.entity;
-ALTER VIEW diagsync_api.public_entities ALTER COLUMN diagram SET DEFAULT diagsync.requested_diagram();
 COMMENT ON VIEW diagsync_api.public_entities IS
 'The entities of public diagrams
 
@@ -159,7 +163,6 @@ COMMENT ON COLUMN diagsync_api.public_entities."modifiedBy" IS
 CREATE VIEW diagsync_api.private_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
 	  FROM diagsync_private.entity;
-ALTER VIEW diagsync_api.private_entities ALTER COLUMN diagram SET DEFAULT diagsync.requested_diagram();
 COMMENT ON VIEW diagsync_api.private_entities IS
 'The entities of private diagrams that the caller may read
 
@@ -377,13 +380,15 @@ resolution: local, public, both, newest, or merged with the document to keep in 
 
 -- ---- Members and tokens ------------------------------------------------------
 
+-- The joins with nothing keep the views from being taken for updatable ones.
+
 CREATE VIEW diagsync_api.members WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, principal, role, added_at AS "addedAt", added_by AS "addedBy"
-	  FROM diagsync.member;
+	  FROM diagsync.member, (SELECT) AS read_only;
 COMMENT ON VIEW diagsync_api.members IS
-'The members of private diagrams
+'The members of shared diagrams
 
-Changed with add_member and remove_member by the owner and admins.';
+The owner and admins see those of their diagrams, everybody else only himself. Changed with add_member and remove_member.';
 COMMENT ON COLUMN diagsync_api.members.diagram IS
 'the diagram';
 COMMENT ON COLUMN diagsync_api.members.principal IS
@@ -391,15 +396,15 @@ COMMENT ON COLUMN diagsync_api.members.principal IS
 COMMENT ON COLUMN diagsync_api.members.role IS
 'reader, writer or admin';
 COMMENT ON COLUMN diagsync_api.members."addedAt" IS
-'when the membership began or its role was last changed';
+'when the member got this role';
 COMMENT ON COLUMN diagsync_api.members."addedBy" IS
-'the principal who added the member';
+'the principal who gave it';
 
 CREATE FUNCTION diagsync_api.add_member(diagram text, principal text, role text) RETURNS void
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 	RETURN diagsync.add_member(add_member.diagram, add_member.principal, add_member.role);
 COMMENT ON FUNCTION diagsync_api.add_member(text, text, text) IS
-'Make somebody a member of a diagram, or change a member''s role
+'Make somebody a member of a shared diagram, or change a member''s role
 
 For the owner and admins. A principal is "sub:" and the claim sub of that user''s JWT; role: reader, writer or admin.';
 
@@ -409,12 +414,12 @@ CREATE FUNCTION diagsync_api.remove_member(diagram text, principal text) RETURNS
 COMMENT ON FUNCTION diagsync_api.remove_member(text, text) IS
 'End a membership
 
-For the owner and admins.';
+For the owner and admins; everybody may end his own.';
 
 CREATE VIEW diagsync_api.tokens WITH (security_invoker = true) AS
 	SELECT id, diagram_id AS diagram, role, label, created_at AS "createdAt", created_by AS "createdBy",
 		   expires_at AS "expiresAt"
-	  FROM diagsync.access_token;
+	  FROM diagsync.access_token, (SELECT) AS read_only;
 COMMENT ON VIEW diagsync_api.tokens IS
 'The access tokens of diagrams
 
@@ -448,7 +453,7 @@ BEGIN ATOMIC
 								 create_token."expiresIn", create_token.label) AS t(secret);
 END;
 COMMENT ON FUNCTION diagsync_api.create_token(text, text, interval, text) IS
-'Make an access token for a diagram
+'Make an access token for a shared diagram
 
 For the owner and admins. Returns {"id", "token"}; the token is shown this once. Whoever sends it in the header x-diagsync-token may do what its role allows: reader (default), writer or admin. expiresIn is an interval such as "7 days" or "PT1H"; without one it does not expire.';
 

@@ -1,0 +1,246 @@
+// The requests that clients were promised, to the byte where they were promised
+// bytes, and every other object of the API.
+'use strict';
+const { test } = require('node:test');
+const assert = require('node:assert/strict');
+const { diagram, entities, get, ok, post, request, rpc, sql } = require('./lib.js');
+
+const as = 'contract-ann';
+const edit = (id, entity, doc) =>
+	request('PATCH', `/db/local/${id}?id=eq.${entity}`, { as, body: { doc } });
+
+test('POST /rpc/push and /api/sync/push answer to the byte', async () => {
+	for (const path of ['/rpc/push', '/api/sync/push']) {
+		const id = await diagram(as, 'push' + path.replaceAll('/', '.'), 'local', { a: { x: 1 }, b: {}, c: {} });
+		const publicDbName = id + '-public';
+		ok(await rpc('share', { localDbName: id, publicDbName }, { as }));
+		const none = await post(path, { localDbName: id, publicDbName }, { as });
+		assert.equal(none.text, '{"success": true, "documentsUpdated": 0, "conflicts": 0}');
+		for (const entity of ['a', 'b', 'c']) ok(await edit(id, entity, { x: 2 }), 204);
+		const three = await post(path, { localDbName: id, publicDbName }, { as });
+		assert.equal(three.status, 200);
+		assert.equal(three.text, '{"success": true, "documentsUpdated": 3, "conflicts": 0}');
+		assert.match(three.headers['content-type'], /^application\/json/);
+		assert.deepEqual(await entities(as, 'public', publicDbName), { a: { x: 2 }, b: { x: 2 }, c: { x: 2 } });
+	}
+});
+
+test('POST /rpc/pull and /api/sync/pull answer to the byte', async () => {
+	for (const path of ['/rpc/pull', '/api/sync/pull']) {
+		const id = await diagram(as, 'pull' + path.replaceAll('/', '.'), 'local', { a: { x: 1 } });
+		const publicDbName = id + '-public';
+		ok(await rpc('share', { localDbName: id, publicDbName }, { as }));
+		ok(await post(`/db/public/${publicDbName}`, [{ id: 'b', doc: {} }, { id: 'c', doc: {} }], { as }), 201);
+		ok(await request('DELETE', `/db/public/${publicDbName}?id=eq.a`, { as }), 204);
+		const pulled = await post(path, { localDbName: id, publicDbName }, { as });
+		assert.equal(pulled.text, '{"success": true, "documentsUpdated": 3, "conflicts": 0}');
+		assert.deepEqual(await entities(as, 'local', id), { b: {}, c: {} });
+	}
+});
+
+test('GET /rpc/status and /api/sync/status answer to the byte', async () => {
+	const id = await diagram(as, 'status', 'local', { a: { x: 1 }, b: {} });
+	for (const path of ['/rpc/status', '/api/sync/status']) {
+		const unlinked = await get(`${path}?local=${id}`, { as });
+		assert.equal(unlinked.text, '{"diverged": null, "localChanges": null, "publicChanges": null, ' +
+			'"lastSyncedAt": null, "state": "unlinked", "conflicts": null}');
+	}
+	ok(await rpc('share', { localDbName: id, publicDbName: 'status-public' }, { as }));
+	ok(await edit(id, 'a', { x: 2 }), 204);
+	ok(await request('PATCH', '/db/public/status-public?id=in.(a,b)', { as, body: { doc: { x: 3 } } }), 204);
+	const at = sql(`SELECT to_json(last_pushed_at) FROM diagsync.directory WHERE id = '${id}'`);
+	for (const query of [`local=${id}`, `local=${id}&public=status-public`]) {
+		for (const path of ['/rpc/status', '/api/sync/status']) {
+			const diverged = await get(`${path}?${query}`, { as });
+			assert.equal(diverged.status, 200);
+			assert.equal(diverged.text, '{"diverged": true, "localChanges": 1, "publicChanges": 2, ' +
+				`"lastSyncedAt": ${at}, "state": "conflict", "conflicts": 1}`);
+		}
+	}
+	assert.match(at, /^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"$/);
+});
+
+test('a conflict is an answer, and is settled as the caller says', async () => {
+	const id = await diagram(as, 'conflict', 'local', { a: { x: 1 }, b: { x: 1 }, c: { x: 1 } });
+	const publicDbName = 'conflict-public';
+	ok(await rpc('share', { localDbName: id, publicDbName }, { as }));
+	ok(await request('PATCH', `/db/local/${id}?id=in.(a,b,c)`, { as, body: { doc: { x: 2 } } }), 204);
+	ok(await request('PATCH', `/db/public/${publicDbName}?id=in.(a,b)`, { as, body: { doc: { x: 3 } } }), 204);
+
+	const push = await post('/api/sync/push', { localDbName: id, publicDbName }, { as });
+	assert.equal(push.status, 200);
+	assert.equal(push.text, '{"success": false, "documentsUpdated": 0, "conflicts": 2}');
+	const pull = await post('/api/sync/pull', { localDbName: id, publicDbName }, { as });
+	assert.equal(pull.text, '{"success": false, "documentsUpdated": 0, "conflicts": 2}');
+
+	const shown = ok(await get(`/rpc/conflicts?local=${id}`, { as }));
+	assert.deepEqual(shown.map((change) => change.entityId), ['a', 'b']);
+	assert.deepEqual(Object.keys(shown[0]), ['entityId', 'side', 'localChange', 'publicChange', 'conflict', 'paths',
+		'base', 'local', 'public', 'localModifiedAt', 'localModifiedBy', 'publicModifiedAt', 'publicModifiedBy',
+		'version']);
+	assert.deepEqual({ ...shown[0], localModifiedAt: 0, publicModifiedAt: 0, version: 0 }, {
+		entityId: 'a', side: 'both', localChange: 'update', publicChange: 'update', conflict: 'update_update',
+		paths: [''], base: { x: 1 }, local: { x: 2 }, public: { x: 3 }, localModifiedAt: 0,
+		localModifiedBy: 'sub:' + as, publicModifiedAt: 0, publicModifiedBy: 'sub:' + as, version: 0,
+	});
+	const all = ok(await get(`/rpc/changes?local=${id}`, { as }));
+	assert.deepEqual(all.map((change) => [change.entityId, change.conflict]),
+		[['a', 'update_update'], ['b', 'update_update'], ['c', null]]);
+
+	// One is merged by hand, against the version that was shown; one that has
+	// moved on since is not.
+	const resolve = (change, resolution, more) => rpc('resolve',
+		{ localDbName: id, entityId: change.entityId, resolution, expected: change.version, ...more }, { as });
+	const merged = ok(await resolve(shown[0], 'merged', { doc: { x: 2, y: 3 } }));
+	assert.deepEqual([merged.entityId, merged.conflict, merged.local], ['a', null, { x: 2, y: 3 }]);
+	ok(await request('PATCH', `/db/public/${publicDbName}?id=eq.b`, { as, body: { doc: { x: 4 } } }), 204);
+	const moved = ok(await resolve(shown[1], 'public'));
+	assert.deepEqual([moved.conflict, moved.public], ['update_update', { x: 4 }]);
+	const taken = ok(await resolve(moved, 'public'));
+	assert.deepEqual([taken.conflict, taken.side], [null, null]);
+
+	const rest = await post('/api/sync/push', { localDbName: id }, { as });
+	assert.equal(rest.text, '{"success": true, "documentsUpdated": 2, "conflicts": 0}');
+	assert.deepEqual(await entities(as, 'public', publicDbName), { a: { x: 2, y: 3 }, b: { x: 4 }, c: { x: 2 } });
+});
+
+test('onConflict settles conflicts in the same call', async () => {
+	for (const [onConflict, local, shared] of [
+		['local', { x: 2 }, { x: 2 }], ['public', { x: 3 }, { x: 3 }], ['newest', { x: 3 }, { x: 3 }],
+		['skip', { x: 2 }, { x: 3 }]]) {
+		const id = await diagram(as, 'on-' + onConflict, 'local', { a: { x: 1 } });
+		ok(await rpc('share', { localDbName: id, publicDbName: id + '-public' }, { as }));
+		ok(await edit(id, 'a', { x: 2 }), 204);
+		ok(await request('PATCH', `/db/public/${id}-public?id=eq.a`, { as, body: { doc: { x: 3 } } }), 204);
+		const pushed = ok(await post('/api/sync/push', { localDbName: id, onConflict }, { as }));
+		assert.equal(pushed.success, onConflict !== 'skip');
+		assert.deepEqual(await entities(as, 'local', id), { a: local }, onConflict);
+		assert.deepEqual(await entities(as, 'public', id + '-public'), { a: shared }, onConflict);
+	}
+});
+
+test('GET /diagrams has the columns, in their order', async () => {
+	const id = await diagram(as, 'directory');
+	ok(await rpc('share', { localDbName: id, publicDbName: 'directory-public' }, { as }));
+	const [row] = ok(await get('/diagrams?_id=eq.directory', { as }));
+	assert.deepEqual(Object.keys(row), ['_id', 'name', 'description', 'storageType', 'createdAt', 'publicCopyId',
+		'lastPushedAt', 'lastPulledAt', 'publicVersion']);
+	assert.deepEqual([row._id, row.name, row.storageType, row.publicCopyId], [id, 'Name of directory', 'local',
+		'directory-public']);
+	assert.ok(row.lastPushedAt && !row.lastPulledAt);
+});
+
+test('name and description change with PATCH /diagrams, nothing else does', async () => {
+	await diagram(as, 'renamed', 'public');
+	const patch = (body, who = as) => request('PATCH', '/diagrams?_id=eq.renamed',
+		{ as: who, body, headers: { Prefer: 'return=representation' } });
+	const [row] = ok(await patch({ name: 'New', description: 'What it is' }));
+	assert.deepEqual([row.name, row.description], ['New', 'What it is']);
+	for (const body of [{ _id: 'other' }, { storageType: 'private' }, { publicCopyId: 'directory-public' },
+		{ lastPushedAt: null }, { publicVersion: 1 }]) {
+		assert.equal((await patch(body)).status, 403, JSON.stringify(body));
+	}
+	assert.deepEqual(ok(await patch({ name: 'Stolen' }, 'contract-stranger')), []);
+	assert.equal(sql("SELECT name FROM diagsync.directory WHERE id = 'renamed'"), 'New');
+});
+
+test('create_diagram, share and clone answer with names, given or made', async () => {
+	assert.equal((await rpc('create_diagram', { name: 'N', id: 'named "x" ü' }, { as })).text,
+		'{"_id": "named \\"x\\" ü"}');
+	assert.match(ok(await rpc('create_diagram', { name: 'N' }, { as }))._id, /^[0-9a-f-]{36}$/);
+	const id = await diagram(as, 'made', 'local', { a: {} });
+	assert.equal((await rpc('share', { localDbName: id, publicDbName: 'made-private', storageType: 'private' }, { as })).text,
+		'{"publicDbName": "made-private"}');
+	assert.equal((await rpc('clone', { publicDbName: 'made-private', localDbName: 'made-again', name: 'Again' }, { as })).text,
+		'{"localDbName": "made-again"}');
+	assert.deepEqual(await entities(as, 'local', 'made-again'), { a: {} });
+	const made = ok(await rpc('clone', { publicDbName: 'made-private' }, { as })).localDbName;
+	assert.match(made, /^[0-9a-f-]{36}$/);
+	assert.match(ok(await rpc('share', { localDbName: 'named "x" ü' }, { as })).publicDbName, /^[0-9a-f-]{36}$/);
+	const [row] = ok(await get('/diagrams?_id=eq.made-again', { as }));
+	assert.deepEqual([row.name, row.publicCopyId, row.storageType], ['Again', 'made-private', 'local']);
+});
+
+test('link, unlink, set_storage_type, drop_diagram', async () => {
+	const id = await diagram(as, 'linked', 'local', { a: {}, b: {} });
+	await diagram(as, 'linked-public', 'public', { b: {}, c: {} });
+	ok(await rpc('link', { localDbName: id, publicDbName: 'linked-public' }, { as }), 204);
+	const status = ok(await get(`/api/sync/status?local=${id}`, { as }));
+	assert.deepEqual([status.localChanges, status.publicChanges, status.lastSyncedAt], [1, 1, null]);
+	ok(await rpc('set_storage_type', { diagram: 'linked-public', storageType: 'private' }, { as }), 204);
+	assert.deepEqual(await entities(as, 'private', 'linked-public'), { b: {}, c: {} });
+	ok(await rpc('unlink', { localDbName: id }, { as }), 204);
+	assert.equal(ok(await get(`/rpc/status?local=${id}`, { as })).state, 'unlinked');
+	ok(await rpc('drop_diagram', { diagram: 'linked-public' }, { as }), 204);
+	assert.deepEqual(ok(await get('/diagrams?_id=eq.linked-public', { as })), []);
+});
+
+test('put, remove and /entities', async () => {
+	await diagram(as, 'many', 'public');
+	assert.equal((await rpc('put', { diagram: 'many', entities: [{ id: 'a', x: 1 }, { id: 'b' }] }, { as })).text,
+		'{"documentsUpdated": 2}');
+	assert.equal((await rpc('put', { diagram: 'many', entities: [{ id: 'a', x: 1 }, { id: 'c' }] }, { as })).text,
+		'{"documentsUpdated": 1}');
+	assert.equal((await rpc('remove', { diagram: 'many', ids: ['b', 'none'] }, { as })).text, '{"documentsUpdated": 1}');
+	const rows = ok(await get('/entities?diagram=eq.many&order=id', { as }));
+	assert.deepEqual(rows.map((row) => [row.id, row.doc, row.storageType, row.modifiedBy]),
+		[['a', { id: 'a', x: 1 }, 'public', 'sub:' + as], ['c', { id: 'c' }, 'public', 'sub:' + as]]);
+	assert.deepEqual(Object.keys(rows[0]), ['diagram', 'id', 'doc', 'storageType', 'modifiedAt', 'modifiedBy']);
+});
+
+test('the three entity views are written directly too', async () => {
+	for (const type of ['local', 'public', 'private']) {
+		const id = await diagram(as, 'direct-' + type, type);
+		const path = `/${type}_entities`;
+		ok(await post(path, [{ diagram: id, id: 'a', doc: {} }, { diagram: id, id: 'b', doc: {} }], { as }), 201);
+		ok(await post(path + '?on_conflict=diagram,id', [{ diagram: id, id: 'a', doc: { x: 1 } }],
+			{ as, headers: { Prefer: 'resolution=merge-duplicates' } }), 200);
+		ok(await request('PATCH', `${path}?diagram=eq.${id}&id=eq.b`, { as, body: { doc: { y: 1 } } }), 204);
+		const rows = ok(await get(`${path}?diagram=eq.${id}&order=id`, { as }));
+		assert.deepEqual(Object.keys(rows[0]), ['diagram', 'id', 'doc', 'modifiedAt', 'modifiedBy']);
+		assert.deepEqual(rows.map((row) => row.doc), [{ x: 1 }, { y: 1 }]);
+		ok(await request('DELETE', `${path}?diagram=eq.${id}&id=eq.a`, { as }), 204);
+		assert.deepEqual(await entities(as, type, id), { b: { y: 1 } });
+	}
+});
+
+test('set_merge_policy makes edits of different properties merge', async () => {
+	const id = await diagram(as, 'policy', 'local', { a: { x: 1, y: 1 } });
+	const set = await rpc('set_merge_policy', { diagram: id, policy: { granularity: 'property' } }, { as });
+	assert.deepEqual(ok(set), { granularity: 'property' });
+	ok(await rpc('share', { localDbName: id, publicDbName: 'policy-public' }, { as }));
+	ok(await edit(id, 'a', { x: 2, y: 1 }), 204);
+	ok(await request('PATCH', '/db/public/policy-public?id=eq.a', { as, body: { doc: { x: 1, y: 2 } } }), 204);
+	assert.equal((await post('/api/sync/pull', { localDbName: id }, { as })).text,
+		'{"success": true, "documentsUpdated": 1, "conflicts": 0}');
+	assert.deepEqual(await entities(as, 'local', id), { a: { x: 2, y: 2 } });
+});
+
+test('members, owners, tokens, access', async () => {
+	const id = await diagram(as, 'team', 'private', { a: {} });
+	const access = async (who) => (await get('/rpc/access?diagram=team', { as: who })).text;
+	assert.equal(await access(as), '{"access": "owner"}');
+	assert.equal(await access('contract-ben'), '{"access": null}');
+	ok(await rpc('add_member', { diagram: id, principal: 'sub:contract-ben', role: 'writer' }, { as }), 204);
+	assert.equal(await access('contract-ben'), '{"access": "writer"}');
+	const members = ok(await get('/members?diagram=eq.team', { as }));
+	assert.deepEqual(members.map((row) => ({ ...row, addedAt: 0 })), [{ diagram: id, principal: 'sub:contract-ben',
+		role: 'writer', addedAt: 0, addedBy: 'sub:' + as }]);
+	ok(await rpc('remove_member', { diagram: id, principal: 'sub:contract-ben' }, { as }), 204);
+	assert.equal(await access('contract-ben'), '{"access": null}');
+
+	const made = ok(await rpc('create_token', { diagram: id, role: 'writer', expiresIn: '1 hour', label: 'kiosk' }, { as }));
+	assert.deepEqual(Object.keys(made), ['id', 'token']);
+	assert.ok(made.token.startsWith(made.id + '.'));
+	const tokens = ok(await get('/tokens?diagram=eq.team', { as }));
+	assert.deepEqual(Object.keys(tokens[0]), ['id', 'diagram', 'role', 'label', 'createdAt', 'createdBy', 'expiresAt']);
+	assert.deepEqual([tokens[0].id, tokens[0].role, tokens[0].label, tokens[0].createdBy],
+		[made.id, 'writer', 'kiosk', 'sub:' + as]);
+	assert.ok(Math.abs(Date.parse(tokens[0].expiresAt) - Date.now() - 3600000) < 60000);
+	ok(await rpc('revoke_token', { id: made.id }, { as }), 204);
+	assert.deepEqual(ok(await get('/tokens?diagram=eq.team', { as })), []);
+
+	ok(await rpc('set_owner', { diagram: id, principal: 'sub:contract-ben' }, { as }), 204);
+	assert.equal(await access('contract-ben'), '{"access": "owner"}');
+	assert.equal(await access(as), '{"access": null}');
+});

@@ -1,0 +1,183 @@
+# The count of syncs a minute: in shared memory failed calls are charged, too, and
+# those of transactions that are rolled back; sessions share it; it is kept for each
+# database and principal, and starts anew with the server. From PostgreSQL 17 on
+# that needs no preloading; before, without it, the log of syncs is what counts.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Diagsync;
+
+my $node = new_node('rate', conf => "max_prepared_transactions = 5\n");
+my $limit = 10;
+my $name = 'a';
+
+# Runs statements in one session of a user; returns what became of each: its
+# SQLSTATE, or "ok".
+sub outcomes
+{
+	my ($db, $user, @sql) = @_;
+	my ($ret, $out, $err) = $node->psql($db,
+		"\\set VERBOSITY sqlstate\n" . join('', map { "$_;\n\\echo outcome :SQLSTATE\n" } @sql),
+		extra_params => [ '-U', $user ], on_error_stop => 0);
+	return join(' ', map { s/outcome //r =~ s/^00000$/ok/r } grep { /^outcome/ } split(/\n/, $out));
+}
+
+# "ok ok ok 53400" as "3 ok, 1 53400".
+sub in_short
+{
+	my ($short, $last, $n) = ('', '', 0);
+	foreach my $outcome (split(/ /, shift), '')
+	{
+		if ($outcome ne $last)
+		{
+			$short .= ($short eq '' ? '' : ', ') . "$n $last" if $n;
+			($last, $n) = ($outcome, 0);
+		}
+		$n++;
+	}
+	return $short;
+}
+
+sub calls
+{
+	my ($db, $user, $sql, $n) = @_;
+	return in_short(outcomes($db, $user, ($sql) x $n));
+}
+
+# Databases, users nobody has counted yet (a1, a2, ... with a linked diagram called
+# like each), and an authenticator.
+sub database
+{
+	my ($db, $users) = @_;
+
+	new_database($node, $db);
+	$node->safe_psql('postgres', "ALTER DATABASE $db SET diagsync.sync_rate_limit = $limit; ALTER DATABASE $db SET diagsync.trusted_authenticators = 'regress_auth'");
+	foreach my $user ('regress_web', map { "regress_$_" } @$users)
+	{
+		$node->safe_psql($db, "SELECT diagsync.grant_usage('$user')");
+	}
+	foreach my $user (@$users)
+	{
+		$node->safe_psql($db, "SELECT diagsync.create_diagram('$user', 'local', '$user'); SELECT diagsync.put('$user', '[{\"id\": \"a\"}]'); SELECT diagsync.share('$user', '$user-p');"
+			  . "SELECT diagsync.set_owner('$user', 'role:regress_$user')");
+	}
+	return;
+}
+
+my @users = map { "u$_" } 1 .. 12;
+$node->safe_psql('postgres', join('', map { "CREATE ROLE regress_$_ LOGIN;" } @users)
+	  . 'CREATE ROLE regress_web; CREATE ROLE regress_auth LOGIN NOINHERIT; GRANT regress_web TO regress_auth;');
+database('d', \@users);
+database('e', ['u1']);
+
+my $version = $node->safe_psql('postgres', "SELECT current_setting('server_version_num')::int / 10000");
+
+# ---- By the log -----------------------------------------------------------------
+
+if ($version < 17)
+{
+	is(calls('d', 'regress_u1', "SELECT diagsync.pull('u1')", 12), '10 ok, 2 53400', 'without shared memory: as many as are allowed');
+	is(calls('d', 'regress_u1', "SELECT diagsync.pull('u1')", 1), '1 53400', '... of all sessions');
+	is(calls('d', 'regress_u2', "SELECT diagsync.push('nix')", 12), '12 42704', '... failed ones are not counted');
+	is(calls('e', 'regress_u1', "SELECT diagsync.pull('u1')", 1), '1 ok', '... another database has a log of its own');
+	$node->safe_psql('d', 'DELETE FROM diagsync.sync_log');
+	is(calls('d', 'regress_u1', "SELECT diagsync.pull('u1')", 1), '1 ok', '... and the log is all that counts');
+	$node->safe_psql('d', 'DELETE FROM diagsync.sync_log');
+}
+else
+{
+	count_in_shared_memory('not preloaded');
+}
+
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'diagsync'\n");
+$node->restart;
+count_in_shared_memory('preloaded');
+
+# ---- In shared memory -----------------------------------------------------------
+
+sub count_in_shared_memory
+{
+	my $how = shift;
+
+	is(calls('d', 'regress_u1', "SELECT diagsync.pull('u1')", 12), '10 ok, 2 53400', "$how: as many as are allowed");
+	is(calls('d', 'regress_u1', "SELECT diagsync.push('u1')", 2), '2 53400', '... another session has the same count');
+	is(calls('e', 'regress_u1', "SELECT diagsync.pull('u1')", 11), '10 ok, 1 53400', '... another database one of its own');
+	is(calls('d', 'regress_u2', "SELECT diagsync.pull('u2')", 1), '1 ok', '... so has another principal');
+
+	is(calls('d', 'regress_u3', "SELECT diagsync.push('nix')", 12), '10 42704, 2 53400', 'calls that fail are charged');
+	is(calls('d', 'regress_u3', "SELECT diagsync.pull('u3')", 1), '1 53400', '... and the next that would not is refused');
+	is(calls('d', 'regress_u4', "SELECT diagsync.push('u4', dry_run => true)", 12), '10 ok, 2 53400', 'so are dry runs');
+	is(in_short(outcomes('d', 'regress_u5', ('BEGIN', "SELECT diagsync.pull('u5')", 'ROLLBACK') x 12)),
+		'31 ok, 1 53400, 2 ok, 1 53400, 1 ok', 'those of a transaction that is rolled back are charged');
+	is(in_short(outcomes('d', 'regress_u6', 'BEGIN', (map { ("SAVEPOINT s", "SELECT diagsync.pull('u6')", 'ROLLBACK TO s') } 1 .. 11), 'COMMIT')),
+		'32 ok, 1 53400, 2 ok', '... and those of a subtransaction');
+	is(in_short(outcomes('d', 'regress_u7', (map { ("BEGIN", "SELECT diagsync.pull('u7')", "PREPARE TRANSACTION 'x'", "ROLLBACK PREPARED 'x'") } 1 .. 10), "SELECT diagsync.pull('u7')")),
+		'40 ok, 1 53400', '... and of a prepared one');
+	is(calls('d', 'regress_u8', "SELECT diagsync.status('u8')", 30), '30 ok', 'what is no sync is not');
+	is(calls('d', 'postgres', "SELECT diagsync.pull('u8')", 30), '30 ok', 'superusers are not');
+	is(calls('d', 'regress_u8', "SELECT diagsync.pull('u8')", 1), '1 ok', '... nor do they use up what others have');
+
+	# A setting that is changed counts at once.
+	$node->safe_psql('postgres', 'ALTER DATABASE d SET diagsync.sync_rate_limit = 15');
+	is(calls('d', 'regress_u1', "SELECT diagsync.push('nix')", 6), '5 42704, 1 53400', 'a limit that is raised');
+	$node->safe_psql('postgres', 'ALTER ROLE regress_u1 SET diagsync.sync_rate_limit = 0');
+	is(calls('d', 'regress_u1', "SELECT diagsync.push('nix')", 40), '40 42704', '... or lifted for a role');
+	$node->safe_psql('postgres', "ALTER ROLE regress_u1 RESET diagsync.sync_rate_limit; ALTER DATABASE d SET diagsync.sync_rate_limit = $limit");
+
+	# How long to wait.
+	my ($ret, $out, $err) = $node->psql('d', "SELECT diagsync.push('nix')", extra_params => [ '-U', 'regress_u3' ]);
+	like($err, qr/\b([1-9]|[1-5]\d|60) seconds?\b/, 'a refused call says how long to wait');
+
+	# JWT users, each for himself; another role of theirs changes nothing.
+	my @jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "x$how", "y$how");
+	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'JWT users are counted each for himself');
+	is(in_short(outcomes('d', 'regress_auth', 'SET ROLE regress_web', ("SELECT diagsync.push('nix')") x 2)), '1 ok, 2 42704', '... and not as their role');
+	# Somebody who floods the memory with principals neither breaks it nor loses a count.
+	is(calls('d', 'regress_u11', "SELECT diagsync.push('nix')", 11), '10 42704, 1 53400', 'refused');
+	is(scalar($node->psql('d', "SET ROLE regress_web; DO \$\$ BEGIN FOR i IN 1..20000 LOOP PERFORM set_config('request.jwt.claims', json_build_object('sub', 'flood $how ' || i)::text, false);"
+		  . " BEGIN PERFORM diagsync.push('nix'); EXCEPTION WHEN undefined_object THEN NULL; END; END LOOP; END \$\$", extra_params => [ '-U', 'regress_auth' ])), 0, 'a flood of principals');
+	is(calls('d', 'regress_u9', "SELECT diagsync.push('nix')", 12), '10 42704, 2 53400', 'after 20,000 other principals');
+	is(calls('d', 'regress_u11', "SELECT diagsync.push('nix')", 2), '2 53400', '... one who was refused before still is');
+	# A long one, and two that are the same up to the end.
+	my $long = 'l' x 10000;
+	@jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "$long 1 $how", "$long 2 $how");
+	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'very long principals are told apart');
+
+	# Many sessions at once: exactly as many as are allowed.
+	$node->safe_psql('d', 'DROP TABLE IF EXISTS outcome; CREATE TABLE outcome (sqlstate text); GRANT INSERT ON outcome TO regress_u10');
+	my $script = "$PostgreSQL::Test::Utils::tmp_check/rate.sql";
+	append_to_file($script, "DO \$\$ DECLARE s text := 'ok'; BEGIN BEGIN PERFORM diagsync.push('nix'); EXCEPTION WHEN OTHERS THEN s := sqlstate; END; INSERT INTO outcome VALUES (s); END \$\$;\n");
+	command_ok([ 'pgbench', '-n', '-c', '8', '-t', '25', '-U', 'regress_u10', '-h', $node->host, '-p', $node->port, '-f', $script, 'd' ], 'eight sessions at once');
+	unlink $script;
+	is_sql($node, 'd', "SELECT sqlstate, count(*) FROM outcome GROUP BY 1 ORDER BY 1", "42704|10\n53400|190", '... have what is allowed, together');
+
+	# They start anew with the server, clean or not.
+	$node->restart;
+	is(calls('d', 'regress_u1', "SELECT diagsync.pull('u1')", 11), '10 ok, 1 53400', 'a restart begins anew');
+	$node->stop('immediate');
+	$node->start;
+	is(calls('d', 'regress_u1', "SELECT diagsync.push('nix')", 11), '10 42704, 1 53400', 'so does a crash');
+
+	# A database of the same name is another.
+	$node->safe_psql('postgres', 'DROP DATABASE e');
+	database('e', ['u1']);
+	is(calls('e', 'regress_u1', "SELECT diagsync.push('nix')", 1), '1 42704', 'a database that was made anew has no counts');
+	# Leave nothing that the next round would count.
+	$node->restart;
+	return;
+}
+
+# ---- Settings, preloaded ----------------------------------------------------------
+
+# PostgreSQL knows them when the connection string is read: what users must not set
+# they cannot even try to.
+my ($ret, $out, $err) = $node->psql('d', 'SELECT 1', extra_params => [ '-U', 'regress_u12' ], connstr => $node->connstr('d') . " options='-c diagsync.sync_rate_limit=0'");
+isnt($ret, 0, 'a limit in the connection string');
+like($err, qr/permission denied to set parameter "diagsync.sync_rate_limit"/, '... is refused');
+
+$node->stop;
+done_testing();
