@@ -11,7 +11,7 @@ EXTENSION  = diagsync
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.control)
 
 .DEFAULT_GOAL := all
-.PHONY: help setup demo playground test test-laws test-stress corpus-report
+.PHONY: help setup demo playground test test-laws test-stress corpus-report bench
 
 help:
 	@echo 'make                  build'
@@ -21,17 +21,20 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress'
+	@echo '                          regress pgtap isolation tap rest laws corpus stress bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
+	@echo 'make bench            all benchmarks, side by side with the bare tables'
+	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
+	@echo '                        JSON=file SVG=file            where the figures go'
 	@echo 'make setup            only install what the tests need'
 	@echo 'make clean            remove what was built'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
 
-setup demo playground test:
+setup demo playground test bench:
 	@tools/$@
 
 test-stress: export STAGES = stress
@@ -51,7 +54,7 @@ corpus-report:
 export PG_CONFIG
 
 # Everything below is for the targets that build or install.
-ifneq (,$(filter-out help setup demo playground test test-laws test-stress corpus-report,$(or $(MAKECMDGOALS),all)))
+ifneq (,$(filter-out help setup demo playground test test-laws test-stress corpus-report bench,$(or $(MAKECMDGOALS),all)))
 
 MODULE_big   = diagsync
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
