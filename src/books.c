@@ -35,6 +35,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "bulkbase.h"
 #include "command.h"
 #include "directory.h"
 #include "function.h"
@@ -45,6 +46,10 @@
 #include "trigger.h"
 
 #define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
+
+/* From so many rows on, of so few diagrams, base rows are made in bulk */
+#define BULK_ROWS 100
+#define BULK_DIAGRAMS 10
 
 /* A diagram that a statement touched */
 typedef struct Touched
@@ -70,8 +75,10 @@ typedef struct Deed
 	Touched   **touched;		/* ascending ids */
 	bool		from_future;	/* a revision that this cluster has not given
 								 * out yet */
+	int64		rows;			/* how many there are */
 	Datum		linked;			/* text[]: its linked local diagrams */
 	int			nlinked;
+	char	  **linked_ids;		/* the same */
 	Datum		seen;			/* text[]: shared diagrams with replicas, of
 								 * which some link has seen something */
 	int			nseen;
@@ -266,6 +273,7 @@ survey(Deed *deed, TriggerData *trigger)
 				pfree(key);
 		}
 		last->rows++;
+		deed->rows++;
 		if (insert && deed->limited && deed->table == TABLE_ENTITY)
 			check_size(slot, last->id);
 		if (insert)
@@ -314,6 +322,7 @@ look_up_diagrams(Deed *deed)
 	Datum	   *seen = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
 	bool		restricted = !access_is_unrestricted(GetUserId());
 
+	deed->linked_ids = palloc(Max(deed->ntouched, 1) * sizeof(char *));
 	for (int i = 0; i < deed->ntouched; i++)
 	{
 		Touched    *touched = deed->touched[i];
@@ -365,6 +374,7 @@ look_up_diagrams(Deed *deed)
 						 errmsg("rows of another transaction's revision cannot be written into linked diagram \"%s\"",
 								diagram->id),
 						 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
+			deed->linked_ids[deed->nlinked] = diagram->id;
 			linked[deed->nlinked++] = diagram->key;
 		}
 		if (shared_replicas)
@@ -393,17 +403,48 @@ to_text_array(char **strings, int n)
 										   TYPALIGN_INT));
 }
 
+/* Is an inserted row an edit of a linked diagram? */
+static bool
+is_linked_edit(TupleTableSlot *row, void *arg)
+{
+	const Deed *deed = arg;
+	bool		isnull;
+	text	   *diagram;
+
+	if (DatumGetInt64(slot_getattr(row, Anum_entity_rev, &isnull)) != deed->own ||
+		(deed->timed &&
+		 DatumGetTimestampTz(slot_getattr(row, Anum_entity_modified_at, &isnull)) !=
+		 GetCurrentTransactionStartTimestamp()))
+		return false;
+
+	/* Rows of a diagram mostly come together. */
+	diagram = DatumGetTextPP(slot_getattr(row, Anum_entity_diagram_id, &isnull));
+	for (int i = 0; i < deed->nlinked; i++)
+	{
+		const char *linked = deed->linked_ids[i];
+
+		if (strlen(linked) == VARSIZE_ANY_EXHDR(diagram) &&
+			memcmp(linked, VARDATA_ANY(diagram), VARSIZE_ANY_EXHDR(diagram)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Base rows of inserted entities; where a statement is open that may have
  * deleted them before, it must know which were made here.
  */
 static void
-keep_base_of_inserted(Deed *deed, Oid relid)
+keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 {
+	Oid			relid = RelationGetRelid(trigger->tg_relation);
 	bool		tell = session_is_changing(relid);
 	Datum		values[4];
 	uint64		n;
 
+	if (!tell && deed->rows >= BULK_ROWS && deed->nlinked <= BULK_DIAGRAMS &&
+		bulkbase_insert(trigger, is_linked_edit, deed))
+		return;
 	values[0] = Int64GetDatum(deed->own);
 	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	values[2] = deed->linked;
@@ -424,7 +465,7 @@ keep_base_of_inserted(Deed *deed, Oid relid)
 
 /* The books of a local table */
 static void
-keep_local_books(Deed *deed, Oid relid)
+keep_local_books(Deed *deed, TriggerData *trigger)
 {
 	Keys	   *left = &deed->statement.left;
 	Keys	   *made = &deed->statement.made;
@@ -434,7 +475,7 @@ keep_local_books(Deed *deed, Oid relid)
 		return;
 
 	if (TRIGGER_FIRED_BY_INSERT(deed->event))
-		keep_base_of_inserted(deed, relid);
+		keep_base_of_inserted(deed, trigger);
 	else if (TRIGGER_FIRED_BY_UPDATE(deed->event))
 	{
 		bool		within = left->n > 0 || made->n > 0 ||
@@ -540,7 +581,7 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 		if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
 		if (deed.storage == STORAGE_LOCAL)
-			keep_local_books(&deed, relid);
+			keep_local_books(&deed, trigger);
 		else
 			keep_shared_books(&deed);
 		stamp_replicas(&deed);

@@ -45,6 +45,8 @@
 			(void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, \
 										 NIL, (which) == TU_Summarizing); \
 	} while (0)
+#define compat_insert_index_tuples_of_new(result, slot, estate) \
+	((void) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false))
 #else
 #define compat_update_indexes bool
 #define compat_insert_index_tuples(result, slot, estate, which) \
@@ -53,6 +55,8 @@
 			(void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, \
 										 NIL); \
 	} while (0)
+#define compat_insert_index_tuples_of_new(result, slot, estate) \
+	((void) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL))
 #endif
 
 /* 17 has named segments of shared memory that need no preloading. */

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -19,6 +20,7 @@
 #include "function.h"
 #include "quota.h"
 #include "ratelimit.h"
+#include "rowwriter.h"
 #include "session.h"
 #include "synclog.h"
 
@@ -33,6 +35,35 @@ COMMAND("INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_a
 	" SELECT $1, id, doc, $3, modified_at, modified_by"
 	" FROM %1$s.entity WHERE diagram_id" EQ "$2",
 		3, TEXTOID, TEXTOID, INT8OID);
+
+/*
+ * Copy all entities of a diagram, as the active snapshot shows them, to another
+ * that has none, with that revision.  The caller is connected to SPI.  Returns
+ * how many.
+ */
+static uint64
+copy_entities(const Diagram *from, const Diagram *to, int64 rev)
+{
+	RowWriter	writer;
+	Probe		probe;
+	uint64		n = 0;
+
+	probe_open(&probe, from->storage, TABLE_ENTITY, AccessShareLock);
+	probe_begin(&probe, GetActiveSnapshot());
+	rowwriter_open(&writer, to->storage, TABLE_ENTITY);
+	while (probe_next(&probe, from->key))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(probe.slot);
+		probe.slot->tts_values[Anum_entity_diagram_id - 1] = to->key;
+		probe.slot->tts_values[Anum_entity_rev - 1] = Int64GetDatum(rev);
+		rowwriter_insert(&writer, probe.slot->tts_values, probe.slot->tts_isnull);
+		n++;
+	}
+	rowwriter_close(&writer);
+	probe_close(&probe);
+	return n;
+}
 
 /*
  * A copy made under a snapshot older than the lock on its diagram would miss
@@ -182,11 +213,21 @@ DIAGSYNC_FUNCTION(diagsync_share)
 	link = new_link(local_id, public_id);
 	seen = see_now();
 
-	values[0] = link->local->key;
-	values[1] = link->public->key;
-	values[2] = Int64GetDatum((int64) own_revision());
-	entry.inserted = command_run(&copy_to_shared, storage, values, NULL,
-								 COMMAND_EXEMPT | COMMAND_ENTITIES);
+	if (rowwriter_suits(storage, TABLE_ENTITY))
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		entry.inserted = copy_entities(link->local, link->public,
+									   (int64) own_revision());
+		PopActiveSnapshot();
+	}
+	else
+	{
+		values[0] = link->local->key;
+		values[1] = link->public->key;
+		values[2] = Int64GetDatum((int64) own_revision());
+		entry.inserted = command_run(&copy_to_shared, storage, values, NULL,
+									 COMMAND_EXEMPT | COMMAND_ENTITIES);
+	}
 
 	/* What a trigger stored instead is a public change; what it kept out is
 	 * still to be pushed. */
@@ -240,13 +281,19 @@ DIAGSYNC_FUNCTION(diagsync_clone)
 	/* All that is read of the far end is read under one snapshot. */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	seen = seen_now(own_revision());
-	values[0] = link->local->key;
-	values[1] = link->public->key;
-	values[2] = Int64GetDatum((int64) own_revision());
 	entry.local = local_id;
-	entry.inserted = command_run(&copy_to_local, public->storage, values, NULL,
-								 COMMAND_EXEMPT | COMMAND_ENTITIES |
-								 COMMAND_ACTIVE);
+	if (rowwriter_suits(STORAGE_LOCAL, TABLE_ENTITY))
+		entry.inserted = copy_entities(link->public, link->local,
+									   (int64) own_revision());
+	else
+	{
+		values[0] = link->local->key;
+		values[1] = link->public->key;
+		values[2] = Int64GetDatum((int64) own_revision());
+		entry.inserted = command_run(&copy_to_local, public->storage, values,
+									 NULL, COMMAND_EXEMPT | COMMAND_ENTITIES |
+									 COMMAND_ACTIVE);
+	}
 
 	/* What a trigger stored instead is a local change; what it kept out is
 	 * still to be pulled. */

@@ -1,7 +1,7 @@
 /*
  * rowwriter.c
- *	  Rows updated and deleted without SQL: by the table access method, with
- *	  their index entries, as the executor does it.
+ *	  Rows inserted, updated and deleted without SQL: by the table access method,
+ *	  with their index entries, as the executor and COPY do it.
  *
  * For a batch that costs half of what a statement costs that is given arrays:
  * nothing is packed, joined, collected for transition tables or returned.  An
@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -29,18 +30,21 @@
 #include "compat.h"
 #include "rowwriter.h"
 
+/* Buffered rows are inserted when they have so many bytes, if not before */
+#define BUFFERED_BYTES (64 * 1024)
+
 /* What the tables have that the install script has made */
 #define NATTS 6
 #define ENTITY_CHECKS 3
 
 /*
- * Has a table nothing that only the executor would attend to?  To be asked with
- * a lock on it that keeps triggers from being added.
+ * Has a table nothing that only the executor would attend to?  Takes
+ * RowExclusiveLock on it and keeps it, so that no trigger is added.
  */
 bool
 rowwriter_suits(StorageType storage, StorageTable table)
 {
-	Relation	rel = storage_open(storage, table, AccessShareLock);
+	Relation	rel = storage_open(storage, table, RowExclusiveLock);
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 	Oid			namespace = get_namespace_oid("diagsync", false);
 	bool		suits = rel->rd_rules == NULL &&
@@ -51,17 +55,23 @@ rowwriter_suits(StorageType storage, StorageTable table)
 	for (int i = 0; suits && rel->trigdesc != NULL &&
 		 i < rel->trigdesc->numtriggers; i++)
 		suits = get_func_namespace(rel->trigdesc->triggers[i].tgfoid) == namespace;
-	table_close(rel, AccessShareLock);
+	table_close(rel, NoLock);
 	return suits;
 }
 
 /*
- * Open a table that suits, with its indexes, under RowExclusiveLock.
+ * Open a table that suits, with its indexes, under RowExclusiveLock.  Until it is
+ * closed the tables' owner is at work, whatever functions an index has.
  */
 void
 rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
 {
+	/* On errors the transaction machinery restores these two. */
+	GetUserIdAndSecContext(&writer->save_userid, &writer->save_sec_context);
 	writer->rel = storage_open(storage, table, RowExclusiveLock);
+	SetUserIdAndSecContext(writer->rel->rd_rel->relowner,
+						   writer->save_sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE);
 	CheckCmdReplicaIdentity(writer->rel, CMD_UPDATE);
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
@@ -69,6 +79,10 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
 	ExecOpenIndices(writer->result, false);
 	writer->slot = table_slot_create(writer->rel, NULL);
 	writer->cid = GetCurrentCommandId(true);
+	writer->made = 0;
+	writer->buffered = 0;
+	writer->bytes = 0;
+	writer->bulk = NULL;
 }
 
 /*
@@ -142,14 +156,68 @@ rowwriter_delete(RowWriter *writer, ItemPointer tid)
 }
 
 /*
+ * Insert the rows that are buffered.
+ */
+static void
+flush(RowWriter *writer)
+{
+	if (writer->buffered == 0)
+		return;
+	if (writer->bulk == NULL)
+		writer->bulk = GetBulkInsertState();
+	table_multi_insert(writer->rel, writer->rows, writer->buffered, writer->cid,
+					   0, writer->bulk);
+	for (int i = 0; i < writer->buffered; i++)
+	{
+		compat_insert_index_tuples_of_new(writer->result, writer->rows[i],
+										  writer->estate);
+		ResetPerTupleExprContext(writer->estate);
+		ExecClearTuple(writer->rows[i]);
+	}
+	writer->buffered = 0;
+	writer->bytes = 0;
+}
+
+/*
+ * Insert a row with these values, now or by rowwriter_close(); they are copied.
+ * A duplicate key is an error (23505).
+ */
+void
+rowwriter_insert(RowWriter *writer, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *row;
+
+	if (writer->buffered >= writer->made)
+	{
+		writer->rows[writer->made++] = table_slot_create(writer->rel, NULL);
+		Assert(writer->made <= ROWWRITER_BUFFERED);
+	}
+	row = writer->rows[writer->buffered++];
+	memcpy(row->tts_values, values, NATTS * sizeof(Datum));
+	memcpy(row->tts_isnull, nulls, NATTS * sizeof(bool));
+	ExecStoreVirtualTuple(row);
+	ExecMaterializeSlot(row);
+	row->tts_tableOid = RelationGetRelid(writer->rel);
+	writer->bytes += ExecFetchSlotHeapTuple(row, false, NULL)->t_len;
+	if (writer->buffered == ROWWRITER_BUFFERED || writer->bytes > BUFFERED_BYTES)
+		flush(writer);
+}
+
+/*
  * Close the table; what was written is seen from now on.
  */
 void
 rowwriter_close(RowWriter *writer)
 {
+	flush(writer);
+	for (int i = 0; i < writer->made; i++)
+		ExecDropSingleTupleTableSlot(writer->rows[i]);
+	if (writer->bulk != NULL)
+		FreeBulkInsertState(writer->bulk);
 	ExecDropSingleTupleTableSlot(writer->slot);
 	ExecCloseIndices(writer->result);
 	FreeExecutorState(writer->estate);
 	table_close(writer->rel, NoLock);
+	SetUserIdAndSecContext(writer->save_userid, writer->save_sec_context);
 	CommandCounterIncrement();
 }

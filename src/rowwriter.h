@@ -9,6 +9,9 @@
 
 #include "storage.h"
 
+/* Rows that are inserted at once */
+#define ROWWRITER_BUFFERED 1000
+
 /* A table open for writing */
 typedef struct RowWriter
 {
@@ -17,6 +20,15 @@ typedef struct RowWriter
 	EState	   *estate;
 	TupleTableSlot *slot;
 	CommandId	cid;
+	Oid			save_userid;
+	int			save_sec_context;
+
+	/* Rows that are still to be inserted */
+	TupleTableSlot *rows[ROWWRITER_BUFFERED];
+	int			made;			/* slots there are */
+	int			buffered;		/* slots in use */
+	Size		bytes;
+	struct BulkInsertStateData *bulk;
 } RowWriter;
 
 extern bool rowwriter_suits(StorageType storage, StorageTable table);
@@ -25,6 +37,8 @@ extern void rowwriter_open(RowWriter *writer, StorageType storage,
 extern bool rowwriter_update(RowWriter *writer, ItemPointer tid,
 							 const Datum *values, const bool *nulls);
 extern bool rowwriter_delete(RowWriter *writer, ItemPointer tid);
+extern void rowwriter_insert(RowWriter *writer, const Datum *values,
+							 const bool *nulls);
 extern void rowwriter_close(RowWriter *writer);
 
 #endif							/* DIAGSYNC_ROWWRITER_H */

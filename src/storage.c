@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -278,6 +279,25 @@ compare_walked(Probe *probe, const text *key)
 						key);
 }
 
+static void
+begin_walk(Probe *probe, Datum key1, Datum key2)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, key2);
+	index_rescan(probe->scan, keys, 2, NULL, 0);
+	walk_on(probe);
+}
+
+static void
+note_walk(Probe *probe, const text *key)
+{
+	end_walk(probe);
+	probe->walked_to = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
+	memcpy(probe->walked_to, key, VARSIZE_ANY(key));
+}
+
 /*
  * As probe_find(), for a table of which most rows with the first key will be
  * asked for, in ascending second keys: goes on from one to the next instead of
@@ -289,21 +309,30 @@ probe_walk(Probe *probe, Datum key1, Datum key2)
 	text	   *key = DatumGetTextPP(key2);
 
 	if (probe->walked_to == NULL || compare_keys(key, probe->walked_to) < 0)
-	{
-		ScanKeyData keys[2];
-
-		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
-		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, key2);
-		index_rescan(probe->scan, keys, 2, NULL, 0);
-		probe->at_end = false;
-		walk_on(probe);
-	}
-	end_walk(probe);
-	probe->walked_to = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
-	memcpy(probe->walked_to, key, VARSIZE_ANY(key));
+		begin_walk(probe, key1, key2);
+	note_walk(probe, key);
 	while (!probe->at_end && compare_walked(probe, key) < 0)
 		walk_on(probe);
 	return !probe->at_end && compare_walked(probe, key) == 0;
+}
+
+/*
+ * The next row with that first key, in ascending second keys, from the first on.
+ * It is in probe->slot until the next call.  False at the end.
+ */
+bool
+probe_next(Probe *probe, Datum key1)
+{
+	if (probe->walked_to != NULL)
+		walk_on(probe);
+	else
+	{
+		text	   *least = cstring_to_text("");
+
+		begin_walk(probe, key1, PointerGetDatum(least));
+		note_walk(probe, least);
+	}
+	return !probe->at_end;
 }
 
 /*

@@ -1,0 +1,136 @@
+/*
+ * bulkbase.c
+ *	  Base rows of many inserted entities: in the order of the key and without
+ *	  looking for conflicts, which is a third of what INSERT ... ON CONFLICT
+ *	  costs.
+ *
+ * New entities have no base rows, unless some were deleted before (then they are
+ * to be updated) or somebody makes them just now.  That shows as a duplicate key;
+ * all of it is rolled back then, and left to the caller.
+ *
+ * May call rowwriter.c and compat.h.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/tuplesort.h"
+
+#include "bulkbase.h"
+#include "rowwriter.h"
+
+/* The keys of the rows of an INSERT that are edits, sorted. */
+static Tuplesortstate *
+sort_keys(TriggerData *trigger, BulkFilter is_edit, void *arg,
+		  TupleTableSlot *key)
+{
+	AttrNumber	columns[2] = {1, 2};
+	Oid			operators[2] = {TextLessOperator, TextLessOperator};
+	Oid			collations[2] = {C_COLLATION_OID, C_COLLATION_OID};
+	bool		nulls_first[2] = {false, false};
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+												   &TTSOpsMinimalTuple);
+	Tuplesortstate *sort;
+
+	sort = tuplesort_begin_heap(key->tts_tupleDescriptor, 2, columns, operators,
+								collations, nulls_first, work_mem, NULL,
+								TUPLESORT_NONE);
+	tuplestore_rescan(trigger->tg_newtable);
+	while (tuplestore_gettupleslot(trigger->tg_newtable, true, false, row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!is_edit(row, arg))
+			continue;
+		ExecClearTuple(key);
+		key->tts_values[0] = slot_getattr(row, Anum_entity_diagram_id,
+										  &key->tts_isnull[0]);
+		key->tts_values[1] = slot_getattr(row, Anum_entity_id,
+										  &key->tts_isnull[1]);
+		ExecStoreVirtualTuple(key);
+		tuplesort_puttupleslot(sort, key);
+	}
+	ExecDropSingleTupleTableSlot(row);
+	tuplesort_performsort(sort);
+	return sort;
+}
+
+static void
+insert_keys(Tuplesortstate *sort, TupleTableSlot *key)
+{
+	RowWriter	writer;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false, false, true, true, true, true};
+
+	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE);
+	while (tuplesort_gettupleslot(sort, true, false, key, NULL))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(key);
+		values[0] = key->tts_values[0];
+		values[1] = key->tts_values[1];
+		rowwriter_insert(&writer, values, nulls);
+	}
+	rowwriter_close(&writer);
+}
+
+/*
+ * Make base rows without a document for the rows of an INSERT that are edits, as
+ * the filter says.  False, and nothing done, where one exists, or the table is
+ * not as diagsync has made it.
+ */
+bool
+bulkbase_insert(TriggerData *trigger, BulkFilter is_edit, void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = true;
+
+	if (!rowwriter_suits(STORAGE_LOCAL, TABLE_BASE))
+		return false;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		TupleDesc	tupdesc = CreateTemplateTupleDesc(2);
+		TupleTableSlot *key;
+		TupleTableSlot *sorted;
+		Tuplesortstate *sort;
+
+		TupleDescInitEntry(tupdesc, 1, "diagram_id", TEXTOID, -1, 0);
+		TupleDescInitEntryCollation(tupdesc, 1, C_COLLATION_OID);
+		TupleDescInitEntry(tupdesc, 2, "id", TEXTOID, -1, 0);
+		TupleDescInitEntryCollation(tupdesc, 2, C_COLLATION_OID);
+		key = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
+		sorted = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
+		sort = sort_keys(trigger, is_edit, arg, key);
+		insert_keys(sort, sorted);
+		tuplesort_end(sort);
+		ExecDropSingleTupleTableSlot(key);
+		ExecDropSingleTupleTableSlot(sorted);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			ReThrowError(error);
+		FreeErrorData(error);
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
+}
