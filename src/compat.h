@@ -59,6 +59,33 @@
 	((void) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL))
 #endif
 
+/*
+ * A range table of one entry, whose update changes those columns.  16 keeps them
+ * apart from it, 18 asks which entries are not pruned.
+ */
+#if PG_VERSION_NUM >= 160000
+#if PG_VERSION_NUM >= 180000
+#define compat_exec_init_range_table(estate, rtes, infos) \
+	ExecInitRangeTable(estate, rtes, infos, bms_make_singleton(1))
+#else
+#define compat_exec_init_range_table ExecInitRangeTable
+#endif
+#define compat_init_range_table(estate, rte, updated) \
+	do { \
+		RTEPermissionInfo *info = makeNode(RTEPermissionInfo); \
+		info->relid = (rte)->relid; \
+		info->updatedCols = (updated); \
+		(rte)->perminfoindex = 1; \
+		compat_exec_init_range_table(estate, list_make1(rte), list_make1(info)); \
+	} while (0)
+#else
+#define compat_init_range_table(estate, rte, updated) \
+	do { \
+		(rte)->updatedCols = (updated); \
+		ExecInitRangeTable(estate, list_make1(rte)); \
+	} while (0)
+#endif
+
 /* 17 has named segments of shared memory that need no preloading. */
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"

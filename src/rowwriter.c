@@ -17,12 +17,14 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -60,6 +62,26 @@ rowwriter_suits(StorageType storage, StorageTable table)
 }
 
 /*
+ * Let the executor's state say what an update changes: all columns but the key.
+ * Indexes of other columns are then told that their new entry repeats an old one.
+ */
+static void
+init_range_table(EState *estate, Relation rel)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	Bitmapset  *updated = NULL;
+
+	for (int attno = 3; attno <= NATTS; attno++)
+		updated = bms_add_member(updated,
+								 attno - FirstLowInvalidHeapAttributeNumber);
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = RowExclusiveLock;
+	compat_init_range_table(estate, rte, updated);
+}
+
+/*
  * Open a table that suits, with its indexes, under RowExclusiveLock.  Until it is
  * closed the tables' owner is at work, whatever functions an index has.
  */
@@ -74,8 +96,9 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
 						   SECURITY_LOCAL_USERID_CHANGE);
 	CheckCmdReplicaIdentity(writer->rel, CMD_UPDATE);
 	writer->estate = CreateExecutorState();
+	init_range_table(writer->estate, writer->rel);
 	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
+	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
 	ExecOpenIndices(writer->result, false);
 	writer->slot = table_slot_create(writer->rel, NULL);
 	writer->cid = GetCurrentCommandId(true);
