@@ -55,25 +55,58 @@ typedef struct RevScan
 	TupleTableSlot *slot;
 	IndexScanDesc scan;
 	int			id_attno;
+	bool		entities;		/* not tombstones */
 	Datum		diagram;
 	Candidates *candidates;
 } RevScan;
 
 static void
-add(Candidates *candidates, Datum id)
+begin_sort(Candidates *candidates)
+{
+	MemoryContext caller = MemoryContextSwitchTo(candidates->context);
+	AttrNumber	column = 1;
+	Oid			operator = TextLessOperator;
+	Oid			collation = C_COLLATION_OID;
+	bool		nulls_first = false;
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(2);
+
+	TupleDescInitEntry(tupdesc, 1, "id", TEXTOID, -1, 0);
+	TupleDescInitEntryCollation(tupdesc, 1, C_COLLATION_OID);
+	TupleDescInitEntry(tupdesc, 2, "found_at", TIDOID, -1, 0);
+	candidates->put = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
+	candidates->got = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
+	candidates->sort = tuplesort_begin_heap(tupdesc, 1, &column, &operator,
+											&collation, &nulls_first, work_mem,
+											NULL, TUPLESORT_RANDOMACCESS);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Add an id, with the place where its far row was found (or NULL).
+ */
+static void
+add(Candidates *candidates, Datum id, ItemPointer found_at)
 {
 	if (candidates->sort == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(candidates->context);
-
-		candidates->sort = tuplesort_begin_datum(TEXTOID, TextLessOperator,
-												 C_COLLATION_OID, false,
-												 work_mem, NULL,
-												 TUPLESORT_RANDOMACCESS);
-		MemoryContextSwitchTo(caller);
-	}
-	tuplesort_putdatum(candidates->sort, id, false);
+		begin_sort(candidates);
+	ExecClearTuple(candidates->put);
+	candidates->put->tts_values[0] = id;
+	candidates->put->tts_isnull[0] = false;
+	candidates->put->tts_values[1] = PointerGetDatum(found_at);
+	candidates->put->tts_isnull[1] = found_at == NULL;
+	ExecStoreVirtualTuple(candidates->put);
+	tuplesort_puttupleslot(candidates->sort, candidates->put);
 	candidates->added++;
+}
+
+/* Add the row that a scan by revision is at. */
+static void
+add_row(RevScan *rs)
+{
+	bool		isnull;
+
+	add(rs->candidates, slot_getattr(rs->slot, rs->id_attno, &isnull),
+		rs->entities ? &rs->slot->tts_tid : NULL);
 }
 
 /*
@@ -94,10 +127,8 @@ add_range(RevScan *rs, uint64 low, uint64 high)
 	index_rescan(rs->scan, keys, 3, NULL, 0);
 	while (index_getnext_slot(rs->scan, ForwardScanDirection, rs->slot))
 	{
-		bool		isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		add(rs->candidates, slot_getattr(rs->slot, rs->id_attno, &isnull));
+		add_row(rs);
 	}
 }
 
@@ -134,8 +165,7 @@ add_in_progress_by_range(RevScan *rs, const Seen *seen, uint64 own)
 		if (n < seen->nxip && REV(seen->xip[n]) == rev && rev != own)
 		{
 			if (index_fetch_heap(rs->scan, rs->slot))
-				add(rs->candidates,
-					slot_getattr(rs->slot, rs->id_attno, &isnull));
+				add_row(rs);
 		}
 		else if (++misses > MISSES_PER_PROBE * (seen->nxip - n))
 			return n;
@@ -159,6 +189,7 @@ add_unseen(Candidates *candidates, const Link *link, StorageTable table,
 	rs.index = storage_open_index(link->public->storage, index_name);
 	rs.slot = table_slot_create(rs.heap, NULL);
 	rs.id_attno = id_attno;
+	rs.entities = table == TABLE_ENTITY;
 	rs.diagram = link->public->key;
 	rs.candidates = candidates;
 	rs.scan = compat_index_beginscan(rs.heap, rs.index, snapshot, 3);
@@ -220,7 +251,8 @@ add_differing(Candidates *candidates, const Link *link, Snapshot snapshot)
 			bool		isnull;
 
 			add(candidates, SPI_getbinval(SPI_tuptable->vals[i],
-										  SPI_tuptable->tupdesc, 1, &isnull));
+										  SPI_tuptable->tupdesc, 1, &isnull),
+				NULL);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
@@ -249,7 +281,7 @@ add_bases(Candidates *candidates, const Link *link, Snapshot snapshot)
 	while (index_getnext_slot(probe.scan, ForwardScanDirection, probe.slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		add(candidates, slot_getattr(probe.slot, Anum_base_id, &isnull));
+		add(candidates, slot_getattr(probe.slot, Anum_base_id, &isnull), NULL);
 		if (!left)
 		{
 			Datum		xmin = slot_getsysattr(probe.slot,
@@ -295,14 +327,12 @@ candidates_collect(const Link *link, Snapshot snapshot)
 
 /*
  * The next id (a text), in ascending order of "C", each once; it is valid until
- * the next call.  False at the end.
+ * the next call, as is candidates->found_at.  False at the end.
  */
 bool
 candidates_next(Candidates *candidates, Datum *id)
 {
 	MemoryContext caller;
-	Datum		value;
-	bool		isnull;
 	bool		found;
 
 	if (candidates->sort == NULL)
@@ -315,24 +345,32 @@ candidates_next(Candidates *candidates, Datum *id)
 	candidates->read = true;
 
 	caller = MemoryContextSwitchTo(candidates->context);
-	while ((found = compat_tuplesort_getdatum(candidates->sort, &value, &isnull)))
+	while ((found = tuplesort_gettupleslot(candidates->sort, true, false,
+										   candidates->got, NULL)))
 	{
-		if (!candidates->has_last)
-			break;
-		if (!DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
-												  candidates->last, value)))
-		{
-			pfree(DatumGetPointer(candidates->last));
-			break;
-		}
-		pfree(DatumGetPointer(value));
+		bool		isnull;
+		text	   *next = DatumGetTextPP(slot_getattr(candidates->got, 1, &isnull));
+		Datum		found_at = slot_getattr(candidates->got, 2, &isnull);
+
+		/* One that was added twice: any place will do. */
+		if (candidates->last != NULL &&
+			VARSIZE_ANY(next) == VARSIZE_ANY(candidates->last) &&
+			memcmp(next, candidates->last, VARSIZE_ANY(next)) == 0)
+			continue;
+		if (candidates->last != NULL)
+			pfree(candidates->last);
+		candidates->last = palloc(VARSIZE_ANY(next));
+		memcpy(candidates->last, next, VARSIZE_ANY(next));
+		if (isnull)
+			ItemPointerSetInvalid(&candidates->found_at);
+		else
+			candidates->found_at = *(ItemPointer) DatumGetPointer(found_at);
+		break;
 	}
 	MemoryContextSwitchTo(caller);
 	if (!found)
 		return false;
-	candidates->last = value;
-	candidates->has_last = true;
-	*id = value;
+	*id = PointerGetDatum(candidates->last);
 	return true;
 }
 
@@ -344,7 +382,9 @@ candidates_rewind(Candidates *candidates)
 {
 	if (candidates->sort != NULL && candidates->read)
 		tuplesort_rescan(candidates->sort);
-	candidates->has_last = false;
+	if (candidates->last != NULL)
+		pfree(candidates->last);
+	candidates->last = NULL;
 }
 
 /*
@@ -354,6 +394,10 @@ void
 candidates_end(Candidates *candidates)
 {
 	if (candidates->sort != NULL)
+	{
 		tuplesort_end(candidates->sort);
+		ExecDropSingleTupleTableSlot(candidates->put);
+		ExecDropSingleTupleTableSlot(candidates->got);
+	}
 	pfree(candidates);
 }

@@ -6,6 +6,7 @@
 #define DIAGSYNC_CANDIDATE_H
 
 #include "utils/snapshot.h"
+#include "executor/tuptable.h"
 #include "utils/tuplesort.h"
 
 #include "directory.h"
@@ -18,8 +19,11 @@ typedef struct Candidates
 	Tuplesortstate *sort;		/* NULL while there is none */
 	bool		sorted;
 	bool		read;			/* candidates_next() has been called */
-	Datum		last;			/* the id it returned last */
-	bool		has_last;
+	TupleTableSlot *put;		/* an id, and where its far row was found */
+	TupleTableSlot *got;
+	text	   *last;			/* the id it returned last, or NULL */
+	ItemPointerData found_at;	/* where the far row of that was found, if it
+								 * was; it may have moved on */
 	MemoryContext context;		/* where all of this is */
 } Candidates;
 

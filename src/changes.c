@@ -113,6 +113,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 		CHECK_FOR_INTERRUPTS();
 		entity.id = TextDatumGetCString(id);
 		entity.key = id;
+		entity.found_at = candidates->found_at;
 		entity.ties = tieset_next(ties, entity.id, true);
 		(void) reader_read(&reader, &entity);
 		if (conflicts_only ? entity.conflict != CONFLICT_NONE :

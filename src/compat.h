@@ -7,7 +7,6 @@
 #define DIAGSYNC_COMPAT_H
 
 #include "access/genam.h"
-#include "utils/tuplesort.h"
 
 #if PG_VERSION_NUM < 150000
 #error "diagsync needs PostgreSQL 15 or later"
@@ -25,15 +24,6 @@
 #else
 #define compat_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, nkeys, 0)
-#endif
-
-/* 16 lets the caller say whether the datum is to be copied. */
-#if PG_VERSION_NUM >= 160000
-#define compat_tuplesort_getdatum(state, value, isnull) \
-	tuplesort_getdatum(state, true, true, value, isnull, NULL)
-#else
-#define compat_tuplesort_getdatum(state, value, isnull) \
-	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
 /* 16 knows indexes that an update can leave alone though it is not HOT. */

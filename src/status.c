@@ -76,6 +76,7 @@ count_changes(const Link *link, Snapshot snapshot)
 
 			CHECK_FOR_INTERRUPTS();
 			entity.key = id;
+			entity.found_at = candidates->found_at;
 			if (ties != NULL)
 				entity.ties = tieset_next(ties, TextDatumGetCString(id), false);
 			(void) reader_read(&reader, &entity);

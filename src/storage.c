@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -205,6 +206,17 @@ probe_begin(Probe *probe, Snapshot snapshot)
 	probe->context = CurrentMemoryContext;
 }
 
+static int
+compare_keys(const text *a, const text *b)
+{
+	int			a_len = VARSIZE_ANY_EXHDR(a);
+	int			b_len = VARSIZE_ANY_EXHDR(b);
+	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b),
+							   Min(a_len, b_len));
+
+	return order != 0 ? order : a_len - b_len;
+}
+
 static void
 end_walk(Probe *probe)
 {
@@ -243,6 +255,29 @@ probe_find(Probe *probe, Datum key1, Datum key2)
 	return found;
 }
 
+static bool
+has_key(Probe *probe, int attno, Datum key)
+{
+	bool		isnull;
+
+	return compare_keys(DatumGetTextPP(slot_getattr(probe->slot, attno, &isnull)),
+						DatumGetTextPP(key)) == 0;
+}
+
+/*
+ * As probe_find(), where the row is likely to be at that place still.  False if
+ * it is not, or the place is not valid: then it has to be looked up.
+ */
+bool
+probe_fetch(Probe *probe, ItemPointer tid, Datum key1, Datum key2)
+{
+	if (!ItemPointerIsValid(tid) ||
+		!table_tuple_fetch_row_version(probe->heap, tid,
+									   probe->scan->xs_snapshot, probe->slot))
+		return false;
+	return has_key(probe, 1, key1) && has_key(probe, 2, key2);
+}
+
 /*
  * Go to the next row of a walk.
  */
@@ -256,17 +291,6 @@ walk_on(Probe *probe)
 	MemoryContextSwitchTo(caller);
 	if (probe->at_end)
 		ExecClearTuple(probe->slot);
-}
-
-static int
-compare_keys(const text *a, const text *b)
-{
-	int			a_len = VARSIZE_ANY_EXHDR(a);
-	int			b_len = VARSIZE_ANY_EXHDR(b);
-	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b),
-							   Min(a_len, b_len));
-
-	return order != 0 ? order : a_len - b_len;
 }
 
 /* How the second key of the row that a walk is at stands to that one. */

@@ -90,6 +90,7 @@ extern void probe_open(Probe *probe, StorageType storage, StorageTable table,
 					   LOCKMODE lockmode);
 extern void probe_begin(Probe *probe, Snapshot snapshot);
 extern bool probe_find(Probe *probe, Datum key1, Datum key2);
+extern bool probe_fetch(Probe *probe, ItemPointer tid, Datum key1, Datum key2);
 extern bool probe_walk(Probe *probe, Datum key1, Datum key2);
 extern bool probe_next(Probe *probe, Datum key1);
 extern TransactionId probe_insert_in_progress(Probe *probe, Datum key1,

@@ -266,6 +266,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 			WorkItem   *item = work_item(TextDatumGetCString(id));
 
 			CHECK_FOR_INTERRUPTS();
+			item->entity.found_at = candidates->found_at;
 			item->entity.ties = tieset_next(work->ties, item->entity.id, false);
 			bytes += reader_read(&work->reader, &item->entity);
 			work_decide(work, item);

@@ -150,7 +150,9 @@ reader_read(Reader *reader, Entity *entity)
 	else
 		set_absent(&entity->local);
 
-	if (probe_find(&reader->public, reader->link->public->key, entity->key))
+	if (probe_fetch(&reader->public, &entity->found_at,
+					reader->link->public->key, entity->key) ||
+		probe_find(&reader->public, reader->link->public->key, entity->key))
 		size += set_entity_version(&entity->public, reader->public.slot);
 	else
 		set_absent(&entity->public);

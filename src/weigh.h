@@ -78,6 +78,7 @@ typedef struct Entity
 	List	   *accepted;		/* ids with which a resolution has accepted that
 								 * a reference dangles */
 	Ties	   *ties;			/* or NULL; to be set before it is read */
+	ItemPointerData found_at;	/* the far row, perhaps; or invalid */
 
 	/* The verdict */
 	ChangeKind	local_change;	/* NONE for both where they agree */
