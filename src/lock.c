@@ -10,10 +10,10 @@
  * does not exist cannot be locked: an insert of it by somebody else shows up as a
  * conflict of the unique key when it is written.
  *
- * Not locked is what the write itself makes sure of: a row that is updated by
- * ctid (rowwriter.c) is written only if it is still that version; and no base row
- * comes or goes while its entity is locked, since whoever edits the entity waits.
- * After a try in which somebody was faster all is locked.
+ * Not locked is what is certain without: a far row that is updated by ctid
+ * (rowwriter.c) is written only if it is still that version (if it is not, all is
+ * done again, and then locked); and no base row comes or goes while its entity is
+ * locked, since whoever edits the entity waits.
  *
  * May call work.c, effect.c and weigh.c.
  */
@@ -53,30 +53,18 @@ lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
 	}
 }
 
-/* Is one end of an item updated by ctid, so that it needs no lock before? */
-static bool
-is_checked_by_write(const Work *work, const Version *target,
-					const Version *current, bool direct)
-{
-	return direct && !work->cautious && target != NULL && target->doc != NULL &&
-		current->doc != NULL;
-}
-
-static bool
-local_needs_no_lock(const Work *work, const WorkItem *item)
-{
-	/* One with a base row is locked before that is dropped. */
-	return is_checked_by_write(work, item->effect.local, &item->entity.local,
-							   work->direct_local) &&
-		!item->entity.has_base_row;
-}
-
+/*
+ * Needs the far row of an item no lock, because it is not written, or because the
+ * write itself finds out whether it has changed?
+ */
 static bool
 public_needs_no_lock(const Work *work, const WorkItem *item)
 {
-	return item->effect.public == NULL ||
-		is_checked_by_write(work, item->effect.public, &item->entity.public,
-							work->direct_public);
+	const Version *target = item->effect.public;
+
+	return target == NULL ||
+		(work->direct_public && !work->cautious && target->doc != NULL &&
+		 item->entity.public.doc != NULL);
 }
 
 /* Has an item all the locks that what was read of it needs? */
@@ -85,8 +73,7 @@ is_locked(const Work *work, WorkItem *item)
 {
 	bool		has_local = ItemPointerIsValid(&item->entity.local.tid);
 
-	return (local_needs_no_lock(work, item) ||
-			same_tid(&item->entity.local.tid, &item->locked_local)) &&
+	return same_tid(&item->entity.local.tid, &item->locked_local) &&
 		(has_local || same_tid(&item->entity.base.tid, &item->locked_base)) &&
 		(public_needs_no_lock(work, item) ||
 		 same_tid(&item->entity.public.tid, &item->locked_public));
@@ -117,9 +104,8 @@ lock_rows(Work *work, List *items)
 	{
 		WorkItem   *item = lfirst(lc);
 
-		if (!local_needs_no_lock(work, item))
-			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
-					 LockTupleNoKeyExclusive, &item->locked_local);
+		lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
+				 LockTupleNoKeyExclusive, &item->locked_local);
 	}
 	foreach(lc, items)
 	{
