@@ -54,7 +54,7 @@
 /* A diagram that a statement touched */
 typedef struct Touched
 {
-	char	   *id;				/* hash key */
+	char	   *id;
 	bool		own_rows;		/* some rows are edits of this transaction */
 	bool		replicas;		/* some rows came with another's revision */
 	int64		rows;			/* how many there are */
@@ -218,6 +218,82 @@ check_size(TupleTableSlot *slot, const char *diagram)
 					  slot_getattr(slot, Anum_entity_doc, &isnull));
 }
 
+/* More diagrams than this are looked up by a hash table */
+#define MAX_LISTED 8
+
+typedef struct TouchedKey
+{
+	char	   *id;				/* hash key */
+	Touched    *touched;
+} TouchedKey;
+
+static bool
+is_id(const Touched *touched, const text *id)
+{
+	return strlen(touched->id) == VARSIZE_ANY_EXHDR(id) &&
+		memcmp(touched->id, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)) == 0;
+}
+
+static void
+enter_touched(HTAB *table, Touched *touched)
+{
+	bool		found;
+	TouchedKey *entry = hash_search(table, &touched->id, HASH_ENTER, &found);
+
+	entry->touched = touched;
+}
+
+/*
+ * The diagram with that id among those that a statement touched, entered if need
+ * be.  Mostly there is only one.
+ */
+static Touched *
+find_touched(List **all, HTAB **table, text *id)
+{
+	Touched    *touched;
+	ListCell   *lc;
+
+	if (*table == NULL)
+	{
+		foreach(lc, *all)
+		{
+			if (is_id(lfirst(lc), id))
+				return lfirst(lc);
+		}
+	}
+	else
+	{
+		char	   *key = text_to_cstring(id);
+		TouchedKey *entry = hash_search(*table, &key, HASH_FIND, NULL);
+
+		pfree(key);
+		if (entry != NULL)
+			return entry->touched;
+	}
+
+	touched = palloc0(sizeof(Touched));
+	touched->id = text_to_cstring(id);
+	*all = lappend(*all, touched);
+	if (*table != NULL)
+		enter_touched(*table, touched);
+	else if (list_length(*all) > MAX_LISTED)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(char *);
+		ctl.entrysize = sizeof(TouchedKey);
+		ctl.hash = hash_id;
+		ctl.match = match_id;
+		ctl.hcxt = CurrentMemoryContext;
+		*table = hash_create("diagsync touched diagrams", 256, &ctl,
+							 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+		foreach(lc, *all)
+			enter_touched(*table, lfirst(lc));
+	}
+	return touched;
+}
+
 /*
  * Look through the rows of a statement: which diagrams they belong to, and for
  * inserted ones whether they are edits or replicas.
@@ -231,21 +307,10 @@ survey(Deed *deed, TriggerData *trigger)
 													&TTSOpsMinimalTuple);
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	int64		next = (int64) U64FromFullTransactionId(ReadNextFullTransactionId());
+	List	   *all = NIL;
 	HTAB	   *table = NULL;
-	HASHCTL		ctl;
 	Touched    *last = NULL;
-	HASH_SEQ_STATUS seq;
-	Touched    *entry;
-	int			n = 0;
-
-	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(char *);
-	ctl.entrysize = sizeof(Touched);
-	ctl.hash = hash_id;
-	ctl.match = match_id;
-	ctl.hcxt = CurrentMemoryContext;
-	table = hash_create("diagsync touched diagrams", 16, &ctl,
-						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	ListCell   *lc;
 
 	tuplestore_rescan(rows);
 	while (tuplestore_gettupleslot(rows, true, false, slot))
@@ -256,22 +321,8 @@ survey(Deed *deed, TriggerData *trigger)
 													 &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (last == NULL || strlen(last->id) != VARSIZE_ANY_EXHDR(id) ||
-			memcmp(last->id, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)) != 0)
-		{
-			char	   *key = text_to_cstring(id);
-			bool		found;
-
-			last = hash_search(table, &key, HASH_ENTER, &found);
-			if (!found)
-			{
-				last->own_rows = last->replicas = false;
-				last->rows = 0;
-				n++;
-			}
-			else
-				pfree(key);
-		}
+		if (last == NULL || !is_id(last, id))
+			last = find_touched(&all, &table, id);
 		last->rows++;
 		deed->rows++;
 		if (insert && deed->limited && deed->table == TABLE_ENTITY)
@@ -298,10 +349,9 @@ survey(Deed *deed, TriggerData *trigger)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 
-	deed->touched = palloc(Max(n, 1) * sizeof(Touched *));
-	hash_seq_init(&seq, table);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-		deed->touched[deed->ntouched++] = entry;
+	deed->touched = palloc(Max(list_length(all), 1) * sizeof(Touched *));
+	foreach(lc, all)
+		deed->touched[deed->ntouched++] = lfirst(lc);
 	qsort(deed->touched, deed->ntouched, sizeof(Touched *), compare_touched);
 }
 

@@ -76,6 +76,13 @@
 	} while (0)
 #endif
 
+/* 16 numbers the entries of backends otherwise, and has another name for that. */
+#if PG_VERSION_NUM >= 160000
+#define compat_local_backend_status pgstat_get_local_beentry_by_index
+#else
+#define compat_local_backend_status pgstat_fetch_stat_local_beentry
+#endif
+
 /* 17 has named segments of shared memory that need no preloading. */
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"

@@ -6,6 +6,7 @@
  * ones):
  *
  *	  settings.c   settings
+ *	  progress.c   how far a long operation is: progress
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with

@@ -19,6 +19,7 @@
 #include "directory.h"
 #include "function.h"
 #include "quota.h"
+#include "progress.h"
 #include "ratelimit.h"
 #include "rowwriter.h"
 #include "session.h"
@@ -50,6 +51,9 @@ copy_entities(const Diagram *from, const Diagram *to, int64 rev)
 
 	probe_open(&probe, from->storage, TABLE_ENTITY, AccessShareLock);
 	probe_begin(&probe, GetActiveSnapshot());
+	progress_begin(from->storage == STORAGE_LOCAL ? PROGRESS_SHARE :
+				   PROGRESS_CLONE);
+	progress_phase(PROGRESS_WRITING, PROGRESS_TOTAL_UNKNOWN);
 	rowwriter_open(&writer, to->storage, TABLE_ENTITY);
 	while (probe_next(&probe, from->key))
 	{
@@ -58,10 +62,12 @@ copy_entities(const Diagram *from, const Diagram *to, int64 rev)
 		probe.slot->tts_values[Anum_entity_diagram_id - 1] = to->key;
 		probe.slot->tts_values[Anum_entity_rev - 1] = Int64GetDatum(rev);
 		rowwriter_insert(&writer, probe.slot->tts_values, probe.slot->tts_isnull);
-		n++;
+		if (++n % ROWWRITER_BUFFERED == 0)
+			progress_done(n);
 	}
 	rowwriter_close(&writer);
 	probe_close(&probe);
+	progress_end();
 	return n;
 }
 

@@ -31,6 +31,7 @@
 #include "function.h"
 #include "quota.h"
 #include "lock.h"
+#include "progress.h"
 #include "ratelimit.h"
 #include "session.h"
 #include "settings.h"
@@ -233,7 +234,10 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	MemoryContext batch = AllocSetContextCreate(caller, "diagsync batch",
 												ALLOCSET_DEFAULT_SIZES);
 	bool		more = true;
+	int64		done = 0;
 
+	progress_phase(write ? PROGRESS_WRITING : PROGRESS_CHECKING,
+				   candidates->added);
 	tieset_rewind(work->ties);
 	sync->inserted = sync->updated = sync->deleted = 0;
 	sync->merged = sync->resolved = sync->conflicts = 0;
@@ -307,6 +311,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 			if (!work->moved)
 				tally_all_missed(sync, work, written);
 		}
+		progress_done(done += list_length(items));
 		MemoryContextSwitchTo(caller);
 	}
 
@@ -420,6 +425,8 @@ process(void *arg)
 	work.direction = sync->direction;
 	work.resolution = sync->on_conflict;
 	work.cautious = sync->tries++ > 0;
+	progress_begin(sync->direction == DIRECTION_PUSH ? PROGRESS_PUSH :
+				   PROGRESS_PULL);
 	candidates = candidates_collect(link, snapshot);
 	work.ties = ties_collect(&work.reader, candidates, snapshot,
 							 sync->on_conflict == RESOLUTION_BOTH);
@@ -454,6 +461,7 @@ process(void *arg)
 	else						/* without what is rolled back */
 		sync->public_version = directory_public_version(link->public, snapshot);
 
+	progress_end();
 	sync->inserter = work.inserter;
 	tieset_end(work.ties);
 	candidates_end(candidates);

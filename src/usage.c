@@ -51,7 +51,7 @@ static const Grant grants[] = {
 	" ON diagsync_api.local_entities, diagsync_api.public_entities, diagsync_api.private_entities"},
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync_api.put(text, jsonb), diagsync_api.remove(text, text[]),"
 		" diagsync_api.access(text)"},
-	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result"},
+	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync.directory"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync_api.diagrams"},
 	{USAGE_FULL, "SELECT ON diagsync.sync_log"},
@@ -62,7 +62,7 @@ static const Grant grants[] = {
 		" diagsync.link(text, text), diagsync.unlink(text),"
 		" diagsync.status(text, text), diagsync.status_all(), diagsync.changes(text), diagsync.conflicts(text),"
 		" diagsync.push(text, text, text, boolean, text), diagsync.pull(text, text, text, boolean, text),"
-		" diagsync.resolve(text, text, text, jsonb, text), diagsync.refresh(text),"
+		" diagsync.resolve(text, text, text, jsonb, text), diagsync.refresh(text), diagsync.progress(),"
 		" diagsync.add_member(text, text, text), diagsync.remove_member(text, text), diagsync.set_owner(text, text),"
 		" diagsync.create_token(text, text, interval, text), diagsync.revoke_token(text)"},
 };
@@ -71,7 +71,7 @@ static const Grant grants[] = {
 static const char *const revokes[] = {
 	"ALL ON ALL FUNCTIONS IN SCHEMA diagsync, diagsync_api",
 	"ALL ON ALL TABLES IN SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
-	"ALL ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result",
+	"ALL ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress",
 	"ALL ON SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 };
 

@@ -1,4 +1,4 @@
--- The log of syncs (synclog.c).
+-- Syncs that run (progress.c), and the log of those that have run (synclog.c).
 
 CREATE TABLE diagsync.sync_log (
 	principal text COLLATE "C" NOT NULL,
@@ -44,3 +44,29 @@ COMMENT ON COLUMN diagsync.sync_log.resolved IS
 'conflicts settled';
 COMMENT ON COLUMN diagsync.sync_log.conflicts IS
 'conflicts left';
+
+CREATE TYPE diagsync.sync_progress AS (
+	pid integer,
+	action text,
+	phase text,
+	entities_total bigint,
+	entities_done bigint
+);
+COMMENT ON TYPE diagsync.sync_progress IS
+'how far a share, clone, push or pull is that runs just now';
+COMMENT ON COLUMN diagsync.sync_progress.pid IS
+'the session, as in pg_stat_activity, where its query is';
+COMMENT ON COLUMN diagsync.sync_progress.action IS
+'share, clone, push or pull';
+COMMENT ON COLUMN diagsync.sync_progress.phase IS
+'collecting what may have changed, checking (looking whether there are conflicts before anything is written), writing';
+COMMENT ON COLUMN diagsync.sync_progress.entities_total IS
+'how many entities the phase goes through (one that both sides changed may count twice); null where that is not known before';
+COMMENT ON COLUMN diagsync.sync_progress.entities_done IS
+'how many of them it has gone through';
+
+CREATE FUNCTION diagsync.progress() RETURNS SETOF diagsync.sync_progress
+	AS 'MODULE_PATHNAME', 'diagsync_progress'
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100;
+COMMENT ON FUNCTION diagsync.progress() IS
+'each share, clone, push or pull that runs in this database just now, of the sessions that the caller may look at';
