@@ -190,7 +190,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
-	probe->walked_to = NULL;
+	probe->walked_from = NULL;
 }
 
 /*
@@ -220,9 +220,20 @@ compare_keys(const text *a, const text *b)
 static void
 end_walk(Probe *probe)
 {
-	if (probe->walked_to != NULL)
-		pfree(probe->walked_to);
-	probe->walked_to = NULL;
+	if (probe->walked_from == NULL)
+		return;
+	pfree(probe->walked_from);
+	pfree(probe->walked_to);
+	probe->walked_from = NULL;
+}
+
+static text *
+copy_key(Probe *probe, const text *key)
+{
+	text	   *copy = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
+
+	memcpy(copy, key, VARSIZE_ANY(key));
+	return copy;
 }
 
 /*
@@ -271,6 +282,7 @@ has_key(Probe *probe, int attno, Datum key)
 bool
 probe_fetch(Probe *probe, ItemPointer tid, Datum key1, Datum key2)
 {
+	end_walk(probe);
 	if (!ItemPointerIsValid(tid) ||
 		!table_tuple_fetch_row_version(probe->heap, tid,
 									   probe->scan->xs_snapshot, probe->slot))
@@ -304,37 +316,38 @@ compare_walked(Probe *probe, const text *key)
 }
 
 static void
-begin_walk(Probe *probe, Datum key1, Datum key2)
+begin_walk(Probe *probe, Datum key1, const text *key)
 {
 	ScanKeyData keys[2];
 
+	end_walk(probe);
+	probe->walked_from = copy_key(probe, key);
+	probe->walked_to = copy_key(probe, key);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, key2);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE,
+				PointerGetDatum(probe->walked_from));
 	index_rescan(probe->scan, keys, 2, NULL, 0);
 	walk_on(probe);
-}
-
-static void
-note_walk(Probe *probe, const text *key)
-{
-	end_walk(probe);
-	probe->walked_to = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
-	memcpy(probe->walked_to, key, VARSIZE_ANY(key));
 }
 
 /*
  * As probe_find(), for a table of which most rows with the first key will be
  * asked for, in ascending second keys: goes on from one to the next instead of
- * looking each up.  A key before the last one begins a new walk.
+ * looking each up.  A key before the last one begins a new walk.  The first key
+ * must outlive it.
  */
 bool
 probe_walk(Probe *probe, Datum key1, Datum key2)
 {
 	text	   *key = DatumGetTextPP(key2);
 
-	if (probe->walked_to == NULL || compare_keys(key, probe->walked_to) < 0)
-		begin_walk(probe, key1, key2);
-	note_walk(probe, key);
+	if (probe->walked_from == NULL || compare_keys(key, probe->walked_to) < 0)
+		begin_walk(probe, key1, key);
+	else
+	{
+		pfree(probe->walked_to);
+		probe->walked_to = copy_key(probe, key);
+	}
 	while (!probe->at_end && compare_walked(probe, key) < 0)
 		walk_on(probe);
 	return !probe->at_end && compare_walked(probe, key) == 0;
@@ -347,15 +360,10 @@ probe_walk(Probe *probe, Datum key1, Datum key2)
 bool
 probe_next(Probe *probe, Datum key1)
 {
-	if (probe->walked_to != NULL)
+	if (probe->walked_from != NULL)
 		walk_on(probe);
 	else
-	{
-		text	   *least = cstring_to_text("");
-
-		begin_walk(probe, key1, PointerGetDatum(least));
-		note_walk(probe, least);
-	}
+		begin_walk(probe, key1, cstring_to_text(""));
 	return !probe->at_end;
 }
 
@@ -408,6 +416,7 @@ probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
 	TM_Result	result;
 	ItemPointerData target = *tid;
 
+	end_walk(probe);			/* the slot is about to hold another row */
 	result = table_tuple_lock(probe->heap, &target, snapshot, probe->slot,
 							  GetCurrentCommandId(true), mode, LockWaitBlock,
 							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
