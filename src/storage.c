@@ -188,6 +188,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
+	probe->walked_from = NULL;
 	probe->walked_to = NULL;
 }
 
@@ -207,9 +208,40 @@ probe_begin(Probe *probe, Snapshot snapshot)
 static void
 end_walk(Probe *probe)
 {
-	if (probe->walked_to != NULL)
-		pfree(probe->walked_to);
+	if (probe->walked_to == NULL)
+		return;
+	pfree(probe->walked_from);
+	pfree(probe->walked_to);
+	probe->walked_from = NULL;
 	probe->walked_to = NULL;
+}
+
+/* A copy of a key that lives as long as the scan */
+static text *
+keep_key(Probe *probe, const text *key)
+{
+	text	   *kept = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
+
+	memcpy(kept, key, VARSIZE_ANY(key));
+	return kept;
+}
+
+/* Begin a walk with the first row whose second key is not before that one. */
+static void
+begin_walk(Probe *probe, Datum key1, const text *key)
+{
+	MemoryContext caller = MemoryContextSwitchTo(probe->context);
+	ScanKeyData keys[2];
+
+	end_walk(probe);
+	probe->walked_from = keep_key(probe, key);
+	probe->walked_to = keep_key(probe, key);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE,
+				PointerGetDatum(probe->walked_from));
+	index_rescan(probe->scan, keys, 2, NULL, 0);
+	probe->at_end = false;
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -281,7 +313,8 @@ compare_walked(Probe *probe, const text *key)
 /*
  * As probe_find(), for a table of which most rows with the first key will be
  * asked for, in ascending second keys: goes on from one to the next instead of
- * looking each up.  A key before the last one begins a new walk.
+ * looking each up.  A key before the last one begins a new walk.  The first key
+ * has to stay the same, and to last, until probe_end().
  */
 bool
 probe_walk(Probe *probe, Datum key1, Datum key2)
@@ -290,17 +323,14 @@ probe_walk(Probe *probe, Datum key1, Datum key2)
 
 	if (probe->walked_to == NULL || compare_keys(key, probe->walked_to) < 0)
 	{
-		ScanKeyData keys[2];
-
-		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
-		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, key2);
-		index_rescan(probe->scan, keys, 2, NULL, 0);
-		probe->at_end = false;
+		begin_walk(probe, key1, key);
 		walk_on(probe);
 	}
-	end_walk(probe);
-	probe->walked_to = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
-	memcpy(probe->walked_to, key, VARSIZE_ANY(key));
+	else
+	{
+		pfree(probe->walked_to);
+		probe->walked_to = keep_key(probe, key);
+	}
 	while (!probe->at_end && compare_walked(probe, key) < 0)
 		walk_on(probe);
 	return !probe->at_end && compare_walked(probe, key) == 0;

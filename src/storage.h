@@ -71,6 +71,8 @@ typedef struct Probe
 	IndexScanDesc scan;
 	MemoryContext context;		/* of the scan */
 	TupleTableSlot *slot;		/* the row found or locked last */
+	text	   *walked_from;	/* where a walk began: the scan looks at that key
+								 * again with each page */
 	text	   *walked_to;		/* probe_walk() was asked for that key last, and
 								 * goes on from that row; NULL: no walk */
 	bool		at_end;			/* there is no row after it */
