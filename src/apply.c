@@ -168,13 +168,13 @@ accept(const Work *work, const WorkItem *item)
 
 /* Delete base rows; false where one is not that version any more. */
 static bool
-delete_bases(Columns *drop)
+delete_bases(const Work *work, Columns *drop)
 {
 	RowWriter	writer;
 	bool		complete = true;
 	Datum		values[1];
 
-	if (!rowwriter_suits(STORAGE_LOCAL, TABLE_BASE))
+	if (!work->direct_local)
 	{
 		values[0] = TIDS(drop);
 		return command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
@@ -218,7 +218,7 @@ drop_and_set_bases(Work *work, List *items)
 			columns_add(&set, item, &entity->base.tid, item->effect.base_doc,
 						DT_NOBEGIN, NULL);
 	}
-	if (drop.n > 0 && !delete_bases(&drop))
+	if (drop.n > 0 && !delete_bases(work, &drop))
 		work->moved = true;
 	if (set.n > 0)
 	{

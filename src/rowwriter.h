@@ -17,6 +17,9 @@ typedef struct RowWriter
 	EState	   *estate;
 	TupleTableSlot *slot;
 	CommandId	cid;
+	Oid			caller;			/* what is to be restored */
+	int			sec_context;
+	int			nestlevel;
 } RowWriter;
 
 extern bool rowwriter_suits(StorageType storage, StorageTable table);

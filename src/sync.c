@@ -415,8 +415,8 @@ process(void *arg)
 		link = directory_read_link(sync->local, sync->public, far, snapshot);
 	}
 	sync->far = MemoryContextStrdup(sync->context, link->public->id);
-	work_open(&work, link, write);
 	work.direction = sync->direction;
+	work_open(&work, link, write);
 	work.resolution = sync->on_conflict;
 	work.cautious = sync->tries++ > 0;
 	candidates = candidates_collect(link, snapshot);
