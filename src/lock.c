@@ -13,7 +13,11 @@
  * Not locked is what the write itself makes sure of: a row that is updated by
  * ctid (rowwriter.c) is written only if it is still that version; and no base row
  * comes or goes while its entity is locked, since whoever edits the entity waits.
- * After a try in which somebody was faster all is locked.
+ * Such an update locks its row later than what is locked here.  So that this, too,
+ * comes in ascending keys, and a writer who goes the same way never closes a
+ * circle, a batch locks all rows of an end where it has to lock one of them
+ * (locally also one that comes after).  After a try in which somebody was faster
+ * all is locked.
  *
  * May call work.c, effect.c and weigh.c.
  */
@@ -55,28 +59,62 @@ lock_row(Probe *probe, Snapshot snapshot, ItemPointer tid, LockTupleMode mode,
 
 /* Is one end of an item updated by ctid, so that it needs no lock before? */
 static bool
-is_checked_by_write(const Work *work, const Version *target,
-					const Version *current, bool direct)
+is_checked_by_write(const Version *target, const Version *current)
 {
-	return direct && !work->cautious && target != NULL && target->doc != NULL &&
-		current->doc != NULL;
+	return target != NULL && target->doc != NULL && current->doc != NULL;
 }
 
 static bool
 local_needs_no_lock(const Work *work, const WorkItem *item)
 {
 	/* One with a base row is locked before that is dropped. */
-	return is_checked_by_write(work, item->effect.local, &item->entity.local,
-							   work->direct_local) &&
-		!item->entity.has_base_row;
+	return work->direct_local && !item->entity.has_base_row &&
+		is_checked_by_write(item->effect.local, &item->entity.local);
 }
 
 static bool
 public_needs_no_lock(const Work *work, const WorkItem *item)
 {
 	return item->effect.public == NULL ||
-		is_checked_by_write(work, item->effect.public, &item->entity.public,
-							work->direct_public);
+		(work->direct_public &&
+		 is_checked_by_write(item->effect.public, &item->entity.public));
+}
+
+/*
+ * Which ends have to be locked: all of their rows, or none.
+ */
+static void
+choose_locks(Work *work, List *items)
+{
+	ListCell   *lc;
+
+	work->lock_local = work->lock_public = work->cautious;
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		if (ItemPointerIsValid(&item->entity.public.tid) &&
+			!public_needs_no_lock(work, item))
+			work->lock_public = true;
+		if (ItemPointerIsValid(&item->entity.local.tid) ?
+			!local_needs_no_lock(work, item) : item->entity.has_base_row)
+			work->lock_local = true;
+	}
+	/* The local rows come before those of the far end. */
+	work->lock_local |= work->lock_public;
+}
+
+static bool
+local_is_to_be_locked(const Work *work, const WorkItem *item)
+{
+	return work->lock_local || !local_needs_no_lock(work, item);
+}
+
+static bool
+public_is_to_be_locked(const Work *work, const WorkItem *item)
+{
+	return item->effect.public != NULL &&
+		(work->lock_public || !public_needs_no_lock(work, item));
 }
 
 /* Has an item all the locks that what was read of it needs? */
@@ -85,10 +123,10 @@ is_locked(const Work *work, WorkItem *item)
 {
 	bool		has_local = ItemPointerIsValid(&item->entity.local.tid);
 
-	return (local_needs_no_lock(work, item) ||
+	return (!local_is_to_be_locked(work, item) ||
 			same_tid(&item->entity.local.tid, &item->locked_local)) &&
 		(has_local || same_tid(&item->entity.base.tid, &item->locked_base)) &&
-		(public_needs_no_lock(work, item) ||
+		(!public_is_to_be_locked(work, item) ||
 		 same_tid(&item->entity.public.tid, &item->locked_public));
 }
 
@@ -117,7 +155,7 @@ lock_rows(Work *work, List *items)
 	{
 		WorkItem   *item = lfirst(lc);
 
-		if (!local_needs_no_lock(work, item))
+		if (local_is_to_be_locked(work, item))
 			lock_row(&work->reader.local, snapshot, &item->entity.local.tid,
 					 LockTupleNoKeyExclusive, &item->locked_local);
 	}
@@ -133,7 +171,7 @@ lock_rows(Work *work, List *items)
 	{
 		WorkItem   *item = lfirst(lc);
 
-		if (!public_needs_no_lock(work, item))
+		if (public_is_to_be_locked(work, item))
 			lock_row(&work->reader.public, snapshot, &item->entity.public.tid,
 					 LockTupleNoKeyExclusive, &item->locked_public);
 	}
@@ -154,6 +192,7 @@ lock_items(Work *work, List *items)
 		bool		reading = false;
 		ListCell   *lc;
 
+		choose_locks(work, items);
 		lock_rows(work, items);
 		foreach(lc, items)
 		{

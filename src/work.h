@@ -56,6 +56,8 @@ typedef struct Work
 								 * base rows deleted */
 	bool		direct_public;	/* so are entities of the far end updated */
 	bool		cautious;		/* somebody was faster before: lock all rows */
+	bool		lock_local;		/* all local rows of the batch are locked */
+	bool		lock_public;	/* so are those of the far end that it writes */
 	bool		public_written; /* rows of the far end were written */
 	bool		weigh_own;		/* the far end holds something else than was
 								 * sent: its own revision must be weighed */
