@@ -192,8 +192,25 @@ delete_bases(const Work *work, Columns *drop)
 }
 
 /*
- * Drop and set base rows.  One that is not that version any more, though its
- * entity is locked, has been changed by an administrator: work->moved.
+ * A base row is not that version any more, though its entity is locked: changed by
+ * an administrator, who is past by the next try; or by a trigger of an application
+ * that a copy has just fired, which will be there again.
+ */
+static void
+note_base_moved(Work *work)
+{
+	if (work->cautious)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("an entity of diagram \"%s\" was edited by a trigger while it was synced",
+						work->link->local->id),
+				 errhint("A trigger on table \"%s.entity\" edits other entities of the diagram. Resolve the conflicts one by one, or with something else than both.",
+						 storage_schema(STORAGE_LOCAL))));
+	work->moved = true;
+}
+
+/*
+ * Drop and set base rows.
  */
 static void
 drop_and_set_bases(Work *work, List *items)
@@ -219,14 +236,14 @@ drop_and_set_bases(Work *work, List *items)
 						DT_NOBEGIN, NULL);
 	}
 	if (drop.n > 0 && !delete_bases(work, &drop))
-		work->moved = true;
+		note_base_moved(work);
 	if (set.n > 0)
 	{
 		values[0] = TIDS(&set);
 		values[1] = DOCS(&set);
 		if (command_run(&set_bases, STORAGE_LOCAL, values, NULL,
 						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) set.n)
-			work->moved = true;
+			note_base_moved(work);
 	}
 
 	/* Only resolve() does, for one entity. */
