@@ -1,13 +1,14 @@
 /*
  * apply.c
- *	  A batch of locked entities, written.
+ *	  A batch of entities that lock.c has locked, written.
  *
  * Writing comes in this order: copies that keep a local version, then base rows
  * are dropped or set, then the rest of the local end, then the far one.  An
  * application's trigger that edits an entity meanwhile thus finds the books as
  * they are afterwards, and its edit is noted like any other.  Rows are written
  * by ctid: one that such a trigger has changed since it was locked is passed
- * over.  In the end, the base of what was not stored as intended is put back, so
+ * over.  (Without such triggers they are written without SQL; then one that has
+ * changed was not locked, and the sync starts over.)  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
  * May call work.c, document.c, command.c and rowwriter.c.
