@@ -1,13 +1,14 @@
 /*
  * apply.c
- *	  A batch of locked entities, written.
+ *	  A batch of entities that lock.c has locked, written.
  *
  * Writing comes in this order: copies that keep a local version, then base rows
  * are dropped or set, then the rest of the local end, then the far one.  An
  * application's trigger that edits an entity meanwhile thus finds the books as
  * they are afterwards, and its edit is noted like any other.  Rows are written
  * by ctid: one that such a trigger has changed since it was locked is passed
- * over.  In the end, the base of what was not stored as intended is put back, so
+ * over.  (Without such triggers they are written without SQL; then one that has
+ * changed was not locked, and the sync starts over.)  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
  * May call work.c, document.c, command.c and rowwriter.c.
@@ -168,13 +169,13 @@ accept(const Work *work, const WorkItem *item)
 
 /* Delete base rows; false where one is not that version any more. */
 static bool
-delete_bases(Columns *drop)
+delete_bases(const Work *work, Columns *drop)
 {
 	RowWriter	writer;
 	bool		complete = true;
 	Datum		values[1];
 
-	if (!rowwriter_suits(STORAGE_LOCAL, TABLE_BASE))
+	if (!work->direct_local)
 	{
 		values[0] = TIDS(drop);
 		return command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
@@ -192,8 +193,25 @@ delete_bases(Columns *drop)
 }
 
 /*
- * Drop and set base rows.  One that is not that version any more, though its
- * entity is locked, has been changed by an administrator: work->moved.
+ * A base row is not that version any more, though its entity is locked: changed by
+ * an administrator, who is past by the next try; or by a trigger of an application
+ * that a copy has just fired, which will be there again.
+ */
+static void
+note_base_moved(Work *work)
+{
+	if (work->cautious)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("an entity of diagram \"%s\" was edited by a trigger while it was synced",
+						work->link->local->id),
+				 errhint("A trigger on table \"%s.entity\" edits other entities of the diagram. Resolve the conflicts one by one, or with something else than both.",
+						 storage_schema(STORAGE_LOCAL))));
+	work->moved = true;
+}
+
+/*
+ * Drop and set base rows.
  */
 static void
 drop_and_set_bases(Work *work, List *items)
@@ -218,15 +236,15 @@ drop_and_set_bases(Work *work, List *items)
 			columns_add(&set, item, &entity->base.tid, item->effect.base_doc,
 						DT_NOBEGIN, NULL);
 	}
-	if (drop.n > 0 && !delete_bases(&drop))
-		work->moved = true;
+	if (drop.n > 0 && !delete_bases(work, &drop))
+		note_base_moved(work);
 	if (set.n > 0)
 	{
 		values[0] = TIDS(&set);
 		values[1] = DOCS(&set);
 		if (command_run(&set_bases, STORAGE_LOCAL, values, NULL,
 						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) set.n)
-			work->moved = true;
+			note_base_moved(work);
 	}
 
 	/* Only resolve() does, for one entity. */

@@ -100,7 +100,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 
 	InitMaterializedSRF(fcinfo, 0);
 	candidates = candidates_collect(link, snapshot);
-	reader_open(&reader, link, AccessShareLock);
+	reader_open(&reader, link, AccessShareLock, AccessShareLock);
 	ties = ties_collect(&reader, candidates, snapshot, false);
 	reader_begin(&reader, snapshot);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "diagsync change",

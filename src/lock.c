@@ -13,7 +13,10 @@
  * Not locked is what is certain without: a far row that is updated by ctid
  * (rowwriter.c) is written only if it is still that version (if it is not, all is
  * done again, and then locked); and no base row comes or goes while its entity is
- * locked, since whoever edits the entity waits.
+ * locked, since whoever edits the entity waits.  Such an update locks its row
+ * later than what is locked here.  So that this, too, comes in ascending keys, and
+ * a writer who goes the same way never closes a circle, a batch locks all far rows
+ * that it writes where it has to lock one of them.
  *
  * May call work.c, effect.c and weigh.c.
  */
@@ -63,8 +66,34 @@ public_needs_no_lock(const Work *work, const WorkItem *item)
 	const Version *target = item->effect.public;
 
 	return target == NULL ||
-		(work->direct_public && !work->cautious && target->doc != NULL &&
+		(work->direct_public && target->doc != NULL &&
 		 item->entity.public.doc != NULL);
+}
+
+/*
+ * Are the far rows of a batch to be locked: all that it writes, or none?
+ */
+static void
+choose_locks(Work *work, List *items)
+{
+	ListCell   *lc;
+
+	work->lock_public = work->cautious;
+	foreach(lc, items)
+	{
+		WorkItem   *item = lfirst(lc);
+
+		if (ItemPointerIsValid(&item->entity.public.tid) &&
+			!public_needs_no_lock(work, item))
+			work->lock_public = true;
+	}
+}
+
+static bool
+public_is_to_be_locked(const Work *work, const WorkItem *item)
+{
+	return item->effect.public != NULL &&
+		(work->lock_public || !public_needs_no_lock(work, item));
 }
 
 /* Has an item all the locks that what was read of it needs? */
@@ -75,7 +104,7 @@ is_locked(const Work *work, WorkItem *item)
 
 	return same_tid(&item->entity.local.tid, &item->locked_local) &&
 		(has_local || same_tid(&item->entity.base.tid, &item->locked_base)) &&
-		(public_needs_no_lock(work, item) ||
+		(!public_is_to_be_locked(work, item) ||
 		 same_tid(&item->entity.public.tid, &item->locked_public));
 }
 
@@ -119,7 +148,7 @@ lock_rows(Work *work, List *items)
 	{
 		WorkItem   *item = lfirst(lc);
 
-		if (!public_needs_no_lock(work, item))
+		if (public_is_to_be_locked(work, item))
 			lock_row(&work->reader.public, snapshot, &item->entity.public.tid,
 					 LockTupleNoKeyExclusive, &item->locked_public);
 	}
@@ -140,6 +169,7 @@ lock_items(Work *work, List *items)
 		bool		reading = false;
 		ListCell   *lc;
 
+		choose_locks(work, items);
 		lock_rows(work, items);
 		foreach(lc, items)
 		{

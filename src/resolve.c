@@ -345,11 +345,11 @@ process(void *arg)
 	Snapshot	snapshot;
 	bool		expected;
 
+	work.direction = DIRECTION_NONE;
 	work_open(&work, directory_lock_link(resolving->local, NULL, ACCESS_READER),
 			  true);
 	resolving->public = MemoryContextStrdup(resolving->context,
 											work.link->public->id);
-	work.direction = DIRECTION_NONE;
 	work.resolution = resolving->resolution;
 	work.given = &resolving->given;
 	work.own = U64FromFullTransactionId(GetTopFullTransactionId());

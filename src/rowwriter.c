@@ -8,9 +8,13 @@
  * update or a deletion by ctid also stands for lock and reading: it happens only
  * if the row is still that version.
  *
- * It fires no triggers and checks no constraints, so it is for tables that have
- * no others than diagsync's own, which has checked or keeps them itself; where
- * an application has added a trigger, column, constraint or rule, SQL writes.
+ * It fires no triggers and checks no constraints but unique and exclusion ones, so
+ * it is for tables that have no others than diagsync's own, which has checked or
+ * keeps them itself; where an application has added a trigger, column, constraint
+ * or rule, SQL writes.
+ *
+ * A row that this transaction has changed since it was read is an error here (SQL
+ * passes it over), so it is only for where nothing else writes in between.
  *
  * May call storage.c.
  */
@@ -25,6 +29,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -37,7 +42,22 @@
 
 /* What the tables have that the install script has made */
 #define NATTS 6
-#define ENTITY_CHECKS 3
+#define TOMBSTONE_NATTS 5
+
+static const char *const entity_checks[] = {
+	"entity_id_length", "entity_doc_is_object", "entity_modified_at_finite",
+};
+
+static bool
+is_own_check(const char *name, StorageTable table)
+{
+	for (int i = 0; table == TABLE_ENTITY && i < (int) lengthof(entity_checks); i++)
+	{
+		if (strcmp(name, entity_checks[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 /*
  * Has a table nothing that only the executor would attend to?  Takes
@@ -49,11 +69,13 @@ rowwriter_suits(StorageType storage, StorageTable table)
 	Relation	rel = storage_open(storage, table, RowExclusiveLock);
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 	Oid			namespace = get_namespace_oid("diagsync", false);
+	int			natts = table == TABLE_TOMBSTONE ? TOMBSTONE_NATTS : NATTS;
 	bool		suits = rel->rd_rules == NULL &&
-		RelationGetDescr(rel)->natts == NATTS &&
-		constraints != NULL && !constraints->has_generated_stored &&
-		constraints->num_check == (table == TABLE_ENTITY ? ENTITY_CHECKS : 0);
+		RelationGetDescr(rel)->natts == natts &&
+		constraints != NULL && !constraints->has_generated_stored;
 
+	for (int i = 0; suits && i < constraints->num_check; i++)
+		suits = is_own_check(constraints->check[i].ccname, table);
 	for (int i = 0; suits && rel->trigdesc != NULL &&
 		 i < rel->trigdesc->numtriggers; i++)
 		suits = get_func_namespace(rel->trigdesc->triggers[i].tgfoid) == namespace;
@@ -82,18 +104,22 @@ init_range_table(EState *estate, Relation rel)
 }
 
 /*
- * Open a table that suits, with its indexes, under RowExclusiveLock.  Until it is
- * closed the tables' owner is at work, whatever functions an index has.
+ * Open a table that suits, with its indexes, under RowExclusiveLock; until it is
+ * closed, what the expressions of an application's indexes call runs as the
+ * tables' owner, as for SQL (command.c).
  */
 void
 rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
 {
-	/* On errors the transaction machinery restores these two. */
-	GetUserIdAndSecContext(&writer->save_userid, &writer->save_sec_context);
 	writer->rel = storage_open(storage, table, RowExclusiveLock);
+	/* On errors the transaction machinery restores these. */
+	GetUserIdAndSecContext(&writer->caller, &writer->sec_context);
 	SetUserIdAndSecContext(writer->rel->rd_rel->relowner,
-						   writer->save_sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE);
+						   writer->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	writer->nestlevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	CheckCmdReplicaIdentity(writer->rel, CMD_UPDATE);
 	writer->estate = CreateExecutorState();
 	init_range_table(writer->estate, writer->rel);
@@ -241,6 +267,7 @@ rowwriter_close(RowWriter *writer)
 	ExecCloseIndices(writer->result);
 	FreeExecutorState(writer->estate);
 	table_close(writer->rel, NoLock);
-	SetUserIdAndSecContext(writer->save_userid, writer->save_sec_context);
+	AtEOXact_GUC(true, writer->nestlevel);
+	SetUserIdAndSecContext(writer->caller, writer->sec_context);
 	CommandCounterIncrement();
 }

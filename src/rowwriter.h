@@ -20,8 +20,9 @@ typedef struct RowWriter
 	EState	   *estate;
 	TupleTableSlot *slot;
 	CommandId	cid;
-	Oid			save_userid;
-	int			save_sec_context;
+	Oid			caller;			/* what is to be restored */
+	int			sec_context;
+	int			nestlevel;
 
 	/* Rows that are still to be inserted */
 	TupleTableSlot *rows[ROWWRITER_BUFFERED];

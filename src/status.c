@@ -63,7 +63,7 @@ count_changes(const Link *link, Snapshot snapshot)
 
 	if (candidates->added > 0)
 	{
-		reader_open(&reader, link, AccessShareLock);
+		reader_open(&reader, link, AccessShareLock, AccessShareLock);
 		ties = ties_collect(&reader, candidates, snapshot, false);
 		reader_begin(&reader, snapshot);
 		row_context = AllocSetContextCreate(CurrentMemoryContext,

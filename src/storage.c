@@ -191,6 +191,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
 	probe->walked_from = NULL;
+	probe->walked_to = NULL;
 }
 
 /*
@@ -220,20 +221,40 @@ compare_keys(const text *a, const text *b)
 static void
 end_walk(Probe *probe)
 {
-	if (probe->walked_from == NULL)
+	if (probe->walked_to == NULL)
 		return;
 	pfree(probe->walked_from);
 	pfree(probe->walked_to);
 	probe->walked_from = NULL;
+	probe->walked_to = NULL;
 }
 
+/* A copy of a key that lives as long as the scan */
 static text *
-copy_key(Probe *probe, const text *key)
+keep_key(Probe *probe, const text *key)
 {
-	text	   *copy = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
+	text	   *kept = MemoryContextAlloc(probe->context, VARSIZE_ANY(key));
 
-	memcpy(copy, key, VARSIZE_ANY(key));
-	return copy;
+	memcpy(kept, key, VARSIZE_ANY(key));
+	return kept;
+}
+
+/* Begin a walk with the first row whose second key is not before that one. */
+static void
+begin_walk(Probe *probe, Datum key1, const text *key)
+{
+	MemoryContext caller = MemoryContextSwitchTo(probe->context);
+	ScanKeyData keys[2];
+
+	end_walk(probe);
+	probe->walked_from = keep_key(probe, key);
+	probe->walked_to = keep_key(probe, key);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE,
+				PointerGetDatum(probe->walked_from));
+	index_rescan(probe->scan, keys, 2, NULL, 0);
+	probe->at_end = false;
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -315,38 +336,26 @@ compare_walked(Probe *probe, const text *key)
 						key);
 }
 
-static void
-begin_walk(Probe *probe, Datum key1, const text *key)
-{
-	ScanKeyData keys[2];
-
-	end_walk(probe);
-	probe->walked_from = copy_key(probe, key);
-	probe->walked_to = copy_key(probe, key);
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, key1);
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE,
-				PointerGetDatum(probe->walked_from));
-	index_rescan(probe->scan, keys, 2, NULL, 0);
-	walk_on(probe);
-}
-
 /*
  * As probe_find(), for a table of which most rows with the first key will be
  * asked for, in ascending second keys: goes on from one to the next instead of
  * looking each up.  A key before the last one begins a new walk.  The first key
- * must outlive it.
+ * has to stay the same, and to last, until probe_end().
  */
 bool
 probe_walk(Probe *probe, Datum key1, Datum key2)
 {
 	text	   *key = DatumGetTextPP(key2);
 
-	if (probe->walked_from == NULL || compare_keys(key, probe->walked_to) < 0)
+	if (probe->walked_to == NULL || compare_keys(key, probe->walked_to) < 0)
+	{
 		begin_walk(probe, key1, key);
+		walk_on(probe);
+	}
 	else
 	{
 		pfree(probe->walked_to);
-		probe->walked_to = copy_key(probe, key);
+		probe->walked_to = keep_key(probe, key);
 	}
 	while (!probe->at_end && compare_walked(probe, key) < 0)
 		walk_on(probe);
@@ -360,10 +369,9 @@ probe_walk(Probe *probe, Datum key1, Datum key2)
 bool
 probe_next(Probe *probe, Datum key1)
 {
-	if (probe->walked_from != NULL)
-		walk_on(probe);
-	else
+	if (probe->walked_to == NULL)
 		begin_walk(probe, key1, cstring_to_text(""));
+	walk_on(probe);
 	return !probe->at_end;
 }
 

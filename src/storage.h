@@ -71,10 +71,10 @@ typedef struct Probe
 	IndexScanDesc scan;
 	MemoryContext context;		/* of the scan */
 	TupleTableSlot *slot;		/* the row found or locked last */
-	text	   *walked_from;	/* the key that a walk began with, which its scan
-								 * goes on comparing with; NULL: no walk */
-	text	   *walked_to;		/* it was asked for that key last, and goes on
-								 * from the row in the slot */
+	text	   *walked_from;	/* where a walk began: the scan looks at that key
+								 * again with each page */
+	text	   *walked_to;		/* probe_walk() was asked for that key last, and
+								 * goes on from that row; NULL: no walk */
 	bool		at_end;			/* there is no row after it */
 } Probe;
 

@@ -3,12 +3,12 @@
  *	  push() and pull(): the way of a sync, from its arguments to its result.
  *
  * A sync locks its link, collects the candidates under one snapshot, and goes
- * through them in batches: read and weigh each, decide, lock what is to be
- * written, decide again, write.  In the end the link records the snapshot as
- * seen.  All of that is one subtransaction, so that a sync happens whole or not
- * at all: it is rolled back where a conflict turns up late, where the plan is
- * not the expected one, and where somebody else was faster (then it is tried
- * again).
+ * through them in batches: read and weigh each, decide, lock what that rests on,
+ * decide again where it has moved, write.  In the end the link records the
+ * snapshot as seen.  All of that is one subtransaction, so that a sync happens
+ * whole or not at all: it is rolled back where a conflict turns up late, where
+ * the plan is not the expected one, and where somebody else was faster (then it
+ * is tried again).
  *
  * May call all but the other SQL-callable functions.
  */
@@ -421,8 +421,8 @@ process(void *arg)
 		link = directory_read_link(sync->local, sync->public, far, snapshot);
 	}
 	sync->far = MemoryContextStrdup(sync->context, link->public->id);
-	work_open(&work, link, write);
 	work.direction = sync->direction;
+	work_open(&work, link, write);
 	work.resolution = sync->on_conflict;
 	work.cautious = sync->tries++ > 0;
 	progress_begin(sync->direction == DIRECTION_PUSH ? PROGRESS_PUSH :

@@ -40,20 +40,18 @@ static const char *const conflict_names[] = {
 };
 
 /*
- * Open the tables of both ends of a link; the lock mode is for those whose rows
- * may be locked.
+ * Open the tables of both ends of a link, each end under a table lock.
  */
 void
-reader_open(Reader *reader, const Link *link, LOCKMODE lockmode)
+reader_open(Reader *reader, const Link *link, LOCKMODE local, LOCKMODE public)
 {
 	reader->link = link;
 	reader->policy = policy_parse(link->local->merge_policy, link->local->id);
 	reader->snapshot = NULL;
-	probe_open(&reader->local, STORAGE_LOCAL, TABLE_ENTITY, lockmode);
-	probe_open(&reader->base, STORAGE_LOCAL, TABLE_BASE, lockmode);
-	probe_open(&reader->public, link->public->storage, TABLE_ENTITY, lockmode);
-	probe_open(&reader->tombstone, link->public->storage, TABLE_TOMBSTONE,
-			   AccessShareLock);
+	probe_open(&reader->local, STORAGE_LOCAL, TABLE_ENTITY, local);
+	probe_open(&reader->base, STORAGE_LOCAL, TABLE_BASE, local);
+	probe_open(&reader->public, link->public->storage, TABLE_ENTITY, public);
+	probe_open(&reader->tombstone, link->public->storage, TABLE_TOMBSTONE, public);
 }
 
 /*

@@ -117,7 +117,8 @@ typedef struct Reader
 	Probe		tombstone;
 } Reader;
 
-extern void reader_open(Reader *reader, const Link *link, LOCKMODE lockmode);
+extern void reader_open(Reader *reader, const Link *link, LOCKMODE local,
+						LOCKMODE public);
 extern void reader_begin(Reader *reader, Snapshot snapshot);
 extern Size reader_read(Reader *reader, Entity *entity);
 extern bool reader_is_deleted(Reader *reader, Datum key, bool locally,

@@ -14,19 +14,31 @@
 #include "work.h"
 
 /*
- * Open both ends of a link, for a sync or resolution that writes, or only looks.
- * Whoever adds a trigger waits until the one that writes is over.
+ * Open both ends of a link, for a sync or resolution (work->direction) that
+ * writes, or only looks.  Whoever adds a trigger waits until the one that writes
+ * is over.
+ *
+ * An application's trigger may edit what is written after it.  Of such a row SQL
+ * passes the old version over; it cannot be updated by ctid in the same
+ * transaction.  So no table that is written before may have one either.
  */
 void
 work_open(Work *work, const Link *link, bool write)
 {
+	bool		push = work->direction == DIRECTION_PUSH;
+	StorageType far = link->public->storage;
+
 	work->link = link;
 	reader_open(&work->reader, link,
-				write ? RowExclusiveLock : AccessShareLock);
+				write ? RowExclusiveLock : AccessShareLock,
+				write && push ? RowExclusiveLock : AccessShareLock);
 	if (!write)
 		return;
-	work->direct_local = rowwriter_suits(STORAGE_LOCAL, TABLE_ENTITY);
-	work->direct_public = rowwriter_suits(link->public->storage, TABLE_ENTITY);
+	work->direct_local = rowwriter_suits(STORAGE_LOCAL, TABLE_ENTITY) &&
+		rowwriter_suits(STORAGE_LOCAL, TABLE_BASE);
+	work->direct_public = push && work->direct_local &&
+		rowwriter_suits(far, TABLE_ENTITY) &&
+		rowwriter_suits(far, TABLE_TOMBSTONE);
 }
 
 /*

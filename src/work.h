@@ -52,9 +52,11 @@ typedef struct Work
 	Reader		reader;
 	TieSet	   *ties;			/* NULL: the policy knows no references */
 	Seen	   *ties_seen;		/* what was visible when they were found */
-	bool		direct_local;	/* its entities are updated without SQL */
-	bool		direct_public;	/* so are those of the far end */
+	bool		direct_local;	/* its entities are updated without SQL, and
+								 * base rows deleted */
+	bool		direct_public;	/* so are entities of the far end updated */
 	bool		cautious;		/* somebody was faster before: lock all rows */
+	bool		lock_public;	/* the batch locks the far rows that it writes */
 	bool		public_written; /* rows of the far end were written */
 	bool		weigh_own;		/* the far end holds something else than was
 								 * sent: its own revision must be weighed */
