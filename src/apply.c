@@ -11,7 +11,7 @@
  * changed was not locked, and the sync starts over.)  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
- * May call work.c, document.c, command.c and rowwriter.c.
+ * May call work.c, columns.c, document.c, command.c and rowwriter.c.
  */
 #include "postgres.h"
 
@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "apply.h"
+#include "columns.h"
 #include "command.h"
 #include "document.h"
 #include "lock.h"
@@ -82,76 +83,6 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 	" changed_by = COALESCE(excluded.changed_by, b.changed_by)",
 		5, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID);
 
-/* Columns of a batch in the making, for the arrays of a command */
-typedef struct Columns
-{
-	int			n;
-	int			max;
-	Datum	   *keys;
-	Datum	   *tids;
-	Datum	   *docs;
-	bool	   *no_doc;
-	Datum	   *times;
-	bool	   *no_time;
-	Datum	   *principals;
-	bool	   *no_principal;
-	WorkItem	  **items;
-} Columns;
-
-static void
-columns_init(Columns *columns, int max)
-{
-	columns->n = 0;
-	columns->max = max;
-	columns->keys = palloc(max * sizeof(Datum));
-	columns->tids = palloc(max * sizeof(Datum));
-	columns->docs = palloc(max * sizeof(Datum));
-	columns->no_doc = palloc(max * sizeof(bool));
-	columns->times = palloc(max * sizeof(Datum));
-	columns->no_time = palloc(max * sizeof(bool));
-	columns->principals = palloc(max * sizeof(Datum));
-	columns->no_principal = palloc(max * sizeof(bool));
-	columns->items = palloc(max * sizeof(WorkItem *));
-}
-
-static void
-columns_add(Columns *columns, WorkItem *item, ItemPointer tid, const Jsonb *doc,
-			TimestampTz at, const char *by)
-{
-	int			n = columns->n++;
-
-	Assert(n < columns->max);
-	columns->keys[n] = item->entity.key;
-	columns->tids[n] = PointerGetDatum(tid);
-	columns->docs[n] = PointerGetDatum(doc);
-	columns->no_doc[n] = doc == NULL;
-	columns->times[n] = TimestampTzGetDatum(at);
-	columns->no_time[n] = at == DT_NOBEGIN;
-	columns->principals[n] = by ? CStringGetTextDatum(by) : (Datum) 0;
-	columns->no_principal[n] = by == NULL;
-	columns->items[n] = item;
-}
-
-static Datum
-make_array(Datum *values, bool *nulls, int n, Oid type)
-{
-	int			lower = 1;
-	int16		typlen;
-	bool		typbyval;
-	char		typalign;
-
-	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower,
-											  type, typlen, typbyval, typalign));
-}
-
-#define KEYS(c) make_array((c)->keys, NULL, (c)->n, TEXTOID)
-#define TIDS(c) make_array((c)->tids, NULL, (c)->n, TIDOID)
-#define DOCS(c) make_array((c)->docs, (c)->no_doc, (c)->n, JSONBOID)
-#define TIMES(c) make_array((c)->times, (c)->no_time, (c)->n, TIMESTAMPTZOID)
-#define PRINCIPALS(c) \
-	make_array((c)->principals, (c)->no_principal, (c)->n, TEXTOID)
-
 static void
 accept(const Work *work, const WorkItem *item)
 {
@@ -162,7 +93,7 @@ accept(const Work *work, const WorkItem *item)
 
 	foreach(lc, item->effect.accepted)
 		ids[n++] = CStringGetTextDatum(lfirst(lc));
-	values[2] = make_array(ids, NULL, n, TEXTOID);
+	values[2] = columns_array(ids, NULL, n, TEXTOID);
 	(void) command_run(&accept_dangling, STORAGE_LOCAL, values, NULL,
 					   COMMAND_EXEMPT | COMMAND_BY_KEY);
 }
@@ -210,6 +141,57 @@ note_base_moved(Work *work)
 	work->moved = true;
 }
 
+static bool
+update_base(RowWriter *writer, const Work *work, const Columns *set, int n)
+{
+	const Entity *entity = &set->items[n]->entity;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false};
+
+	values[0] = work->link->local->key;
+	values[Anum_base_id - 1] = set->keys[n];
+	values[Anum_base_doc - 1] = set->docs[n];
+	nulls[Anum_base_doc - 1] = set->no_doc[n];
+	values[Anum_base_changed_at - 1] = TimestampTzGetDatum(entity->base.at);
+	nulls[Anum_base_changed_at - 1] = entity->base.at == DT_NOBEGIN;
+	nulls[Anum_base_changed_by - 1] = entity->base.by == NULL;
+	if (entity->base.by != NULL)
+		values[Anum_base_changed_by - 1] = CStringGetTextDatum(entity->base.by);
+	nulls[Anum_base_accepted - 1] = true;
+	return rowwriter_update(writer,
+							(ItemPointer) DatumGetPointer(set->tids[n]),
+							values, nulls);
+}
+
+/* Set base rows; false where one is not that version any more. */
+static bool
+update_bases(const Work *work, Columns *set)
+{
+	RowWriter	writer;
+	bool		direct = work->direct_local;
+	bool		complete = true;
+	Datum		values[2];
+
+	/* SQL leaves alone what it does not name. */
+	for (int i = 0; i < set->n && direct; i++)
+		direct = set->items[i]->entity.accepted == NIL;
+	if (!direct)
+	{
+		values[0] = TIDS(set);
+		values[1] = DOCS(set);
+		return command_run(&set_bases, STORAGE_LOCAL, values, NULL,
+						   COMMAND_EXEMPT | COMMAND_BY_KEY) == (uint64) set->n;
+	}
+	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE);
+	for (int i = 0; i < set->n && complete; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		complete = update_base(&writer, work, set, i);
+	}
+	rowwriter_close(&writer);
+	return complete;
+}
+
 /*
  * Drop and set base rows.
  */
@@ -219,7 +201,6 @@ drop_and_set_bases(Work *work, List *items)
 	Columns		drop;
 	Columns		set;
 	ListCell   *lc;
-	Datum		values[5];
 
 	columns_init(&drop, list_length(items));
 	columns_init(&set, list_length(items));
@@ -238,14 +219,8 @@ drop_and_set_bases(Work *work, List *items)
 	}
 	if (drop.n > 0 && !delete_bases(work, &drop))
 		note_base_moved(work);
-	if (set.n > 0)
-	{
-		values[0] = TIDS(&set);
-		values[1] = DOCS(&set);
-		if (command_run(&set_bases, STORAGE_LOCAL, values, NULL,
-						COMMAND_EXEMPT | COMMAND_BY_KEY) != (uint64) set.n)
-			note_base_moved(work);
-	}
+	if (set.n > 0 && !update_bases(work, &set))
+		note_base_moved(work);
 
 	/* Only resolve() does, for one entity. */
 	foreach(lc, items)

@@ -38,6 +38,7 @@
  *	  ties.c       what ties them: references, found among the candidates
  *	  work.c       a sync at work, and the entities that it works on
  *	  lock.c       a batch of entities locked
+ *	  columns.c    columns of a batch, for the arrays of a command
  *	  apply.c      a batch of entities written
  *
  * and on top of them the functions that users call:

@@ -1,0 +1,40 @@
+/*
+ * columns.h
+ *	  Columns of a batch in the making, for the arrays of a command.
+ */
+#ifndef DIAGSYNC_COLUMNS_H
+#define DIAGSYNC_COLUMNS_H
+
+#include "catalog/pg_type.h"
+
+#include "work.h"
+
+/* The arrays are in step. */
+typedef struct Columns
+{
+	int			n;
+	int			max;
+	Datum	   *keys;
+	Datum	   *tids;
+	Datum	   *docs;
+	bool	   *no_doc;
+	Datum	   *times;
+	bool	   *no_time;
+	Datum	   *principals;
+	bool	   *no_principal;
+	WorkItem	  **items;
+} Columns;
+
+#define KEYS(c) columns_array((c)->keys, NULL, (c)->n, TEXTOID)
+#define TIDS(c) columns_array((c)->tids, NULL, (c)->n, TIDOID)
+#define DOCS(c) columns_array((c)->docs, (c)->no_doc, (c)->n, JSONBOID)
+#define TIMES(c) columns_array((c)->times, (c)->no_time, (c)->n, TIMESTAMPTZOID)
+#define PRINCIPALS(c) \
+	columns_array((c)->principals, (c)->no_principal, (c)->n, TEXTOID)
+
+extern void columns_init(Columns *columns, int max);
+extern void columns_add(Columns *columns, WorkItem *item, ItemPointer tid,
+						const Jsonb *doc, TimestampTz at, const char *by);
+extern Datum columns_array(Datum *values, bool *nulls, int n, Oid type);
+
+#endif							/* DIAGSYNC_COLUMNS_H */
