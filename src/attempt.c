@@ -30,36 +30,24 @@
 /* Deadlocks in a row that are tried again; more may rest on what is locked already */
 #define MAX_DEADLOCKS 10
 
-static void
-look_for_deadlocks_early(void)
-{
-	char	   *timeout = psprintf("%d", LOOK_FOR_DEADLOCK_AFTER);
-
-	if (DeadlockTimeout > LOOK_FOR_DEADLOCK_AFTER)
-		(void) set_config_option("deadlock_timeout", timeout, PGC_SUSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
- * Run a body in a subtransaction; for a deadlock, returns AGAIN and the error.
+ * Run a body in a subtransaction, which is rolled back unless it returns
+ * ATTEMPT_DONE.  So are its errors, and passed on, but for one with that SQLSTATE:
+ * then *error is set to it, and AGAIN is returned.
  */
-static AttemptEnd
-attempt_once(AttemptBody body, void *arg, ErrorData **deadlock)
+AttemptEnd
+attempt_catch(AttemptBody body, void *arg, int sqlerrcode, ErrorData **error)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile AttemptEnd end = ATTEMPT_UNDONE;
 
-	*deadlock = NULL;
+	*error = NULL;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		int			nestlevel = NewGUCNestLevel();
-
-		look_for_deadlocks_early();
 		end = body(arg);
-		AtEOXact_GUC(true, nestlevel);
 		if (end == ATTEMPT_DONE)
 			ReleaseCurrentSubTransaction();
 		else
@@ -69,20 +57,40 @@ attempt_once(AttemptBody body, void *arg, ErrorData **deadlock)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
+		*error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-			ReThrowError(error);
-		*deadlock = error;
+		if ((*error)->sqlerrcode != sqlerrcode)
+			ReThrowError(*error);
 		end = ATTEMPT_AGAIN;
 	}
 	PG_END_TRY();
+	return end;
+}
+
+typedef struct Attempt
+{
+	AttemptBody body;
+	void	   *arg;
+} Attempt;
+
+/* Run a body that is to be the one that gives way in a deadlock. */
+static AttemptEnd
+look_for_deadlocks_early(void *arg)
+{
+	Attempt    *attempt = arg;
+	char	   *timeout = psprintf("%d", LOOK_FOR_DEADLOCK_AFTER);
+	int			nestlevel = NewGUCNestLevel();
+	AttemptEnd	end;
+
+	if (DeadlockTimeout > LOOK_FOR_DEADLOCK_AFTER)
+		(void) set_config_option("deadlock_timeout", timeout, PGC_SUSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	end = attempt->body(attempt->arg);
+	AtEOXact_GUC(true, nestlevel);
 	return end;
 }
 
@@ -97,12 +105,15 @@ AttemptEnd
 attempt_run(AttemptBody body, void *arg, const TransactionId *wait_for,
 			const char *diagram)
 {
+	Attempt		attempt = {body, arg};
 	int			deadlocks = 0;
 
 	for (int try = 0; try < MAX_TRIES; try++)
 	{
 		ErrorData  *deadlock;
-		AttemptEnd	end = attempt_once(body, arg, &deadlock);
+		AttemptEnd	end = attempt_catch(look_for_deadlocks_early, &attempt,
+											ERRCODE_T_R_DEADLOCK_DETECTED,
+											&deadlock);
 
 		if (end != ATTEMPT_AGAIN)
 			return end;

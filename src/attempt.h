@@ -14,6 +14,8 @@ typedef enum AttemptEnd
 
 typedef AttemptEnd (*AttemptBody) (void *arg);
 
+extern AttemptEnd attempt_catch(AttemptBody body, void *arg, int sqlerrcode,
+								ErrorData **error);
 extern AttemptEnd attempt_run(AttemptBody body, void *arg,
 							  const TransactionId *wait_for,
 							  const char *diagram);

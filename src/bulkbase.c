@@ -8,19 +8,17 @@
  * to be updated) or somebody makes them just now.  That shows as a duplicate key;
  * all of it is rolled back then, and left to the caller.
  *
- * May call rowwriter.c and compat.h.
+ * May call attempt.c and rowwriter.c.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/tuplesort.h"
 
+#include "attempt.h"
 #include "bulkbase.h"
 #include "rowwriter.h"
 
@@ -78,6 +76,36 @@ insert_keys(Tuplesortstate *sort, TupleTableSlot *key)
 	rowwriter_close(&writer);
 }
 
+typedef struct Bulk
+{
+	TriggerData *trigger;
+	BulkFilter	is_edit;
+	void	   *arg;
+} Bulk;
+
+static AttemptEnd
+insert_sorted(void *arg)
+{
+	Bulk	   *bulk = arg;
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(2);
+	TupleTableSlot *key;
+	TupleTableSlot *sorted;
+	Tuplesortstate *sort;
+
+	TupleDescInitEntry(tupdesc, 1, "diagram_id", TEXTOID, -1, 0);
+	TupleDescInitEntryCollation(tupdesc, 1, C_COLLATION_OID);
+	TupleDescInitEntry(tupdesc, 2, "id", TEXTOID, -1, 0);
+	TupleDescInitEntryCollation(tupdesc, 2, C_COLLATION_OID);
+	key = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
+	sorted = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
+	sort = sort_keys(bulk->trigger, bulk->is_edit, bulk->arg, key);
+	insert_keys(sort, sorted);
+	tuplesort_end(sort);
+	ExecDropSingleTupleTableSlot(key);
+	ExecDropSingleTupleTableSlot(sorted);
+	return ATTEMPT_DONE;
+}
+
 /*
  * Make base rows without a document for the rows of an INSERT that are edits, as
  * the filter says.  False, and nothing done, where one exists, or the table is
@@ -86,51 +114,10 @@ insert_keys(Tuplesortstate *sort, TupleTableSlot *key)
 bool
 bulkbase_insert(TriggerData *trigger, BulkFilter is_edit, void *arg)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = true;
+	Bulk		bulk = {trigger, is_edit, arg};
+	ErrorData  *duplicate;
 
-	if (!rowwriter_suits(STORAGE_LOCAL, TABLE_BASE))
-		return false;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		TupleDesc	tupdesc = CreateTemplateTupleDesc(2);
-		TupleTableSlot *key;
-		TupleTableSlot *sorted;
-		Tuplesortstate *sort;
-
-		TupleDescInitEntry(tupdesc, 1, "diagram_id", TEXTOID, -1, 0);
-		TupleDescInitEntryCollation(tupdesc, 1, C_COLLATION_OID);
-		TupleDescInitEntry(tupdesc, 2, "id", TEXTOID, -1, 0);
-		TupleDescInitEntryCollation(tupdesc, 2, C_COLLATION_OID);
-		key = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
-		sorted = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
-		sort = sort_keys(trigger, is_edit, arg, key);
-		insert_keys(sort, sorted);
-		tuplesort_end(sort);
-		ExecDropSingleTupleTableSlot(key);
-		ExecDropSingleTupleTableSlot(sorted);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
-			ReThrowError(error);
-		FreeErrorData(error);
-		done = false;
-	}
-	PG_END_TRY();
-	return done;
+	return rowwriter_suits(STORAGE_LOCAL, TABLE_BASE) &&
+		attempt_catch(insert_sorted, &bulk, ERRCODE_UNIQUE_VIOLATION,
+					  &duplicate) == ATTEMPT_DONE;
 }
