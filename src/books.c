@@ -24,15 +24,14 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "bulkbase.h"
@@ -43,46 +42,17 @@
 #include "principal.h"
 #include "session.h"
 #include "storage.h"
+#include "survey.h"
 #include "trigger.h"
 
 #define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
 
+/* Of so few updated rows it is looked up first whether they have base rows */
+#define FEW_ROWS 10
+
 /* From so many rows on, of so few diagrams, base rows are made in bulk */
 #define BULK_ROWS 100
 #define BULK_DIAGRAMS 10
-
-/* A diagram that a statement touched */
-typedef struct Touched
-{
-	char	   *id;
-	bool		own_rows;		/* some rows are edits of this transaction */
-	bool		replicas;		/* some rows came with another's revision */
-	int64		rows;			/* how many there are */
-} Touched;
-
-/* What a statement did, as far as its rows tell */
-typedef struct Deed
-{
-	StorageType storage;
-	StorageTable table;
-	TriggerEvent event;
-	Statement	statement;		/* what was noted since it began */
-	bool		timed;			/* an inserted row's time is what its default
-								 * gave it */
-	bool		limited;		/* limits apply to the caller */
-	int64		own;			/* this transaction's revision */
-	int			ntouched;
-	Touched   **touched;		/* ascending ids */
-	bool		from_future;	/* a revision that this cluster has not given
-								 * out yet */
-	int64		rows;			/* how many there are */
-	Datum		linked;			/* text[]: its linked local diagrams */
-	int			nlinked;
-	char	  **linked_ids;		/* the same */
-	Datum		seen;			/* text[]: shared diagrams with replicas, of
-								 * which some link has seen something */
-	int			nseen;
-} Deed;
 
 /*
  * Inserted local rows; $4: the time is not to be relied on.  A base row that
@@ -187,174 +157,6 @@ COMMAND(STAMP("entity"), 3, INT8OID, INT8OID, TEXTARRAYOID);
 static Command stamp_tombstones =
 COMMAND(STAMP("tombstone"), 3, INT8OID, INT8OID, TEXTARRAYOID);
 
-static uint32
-hash_id(const void *key, Size keysize)
-{
-	const char *id = *(char *const *) key;
-
-	return hash_bytes((const unsigned char *) id, strlen(id));
-}
-
-static int
-match_id(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-static int
-compare_touched(const void *a, const void *b)
-{
-	return strcmp((*(Touched *const *) a)->id, (*(Touched *const *) b)->id);
-}
-
-/* Is an inserted entity too large? */
-static void
-check_size(TupleTableSlot *slot, const char *diagram)
-{
-	bool		isnull;
-	Datum		id = slot_getattr(slot, Anum_entity_id, &isnull);
-
-	quota_check_size(diagram, TextDatumGetCString(id),
-					  slot_getattr(slot, Anum_entity_doc, &isnull));
-}
-
-/* More diagrams than this are looked up by a hash table */
-#define MAX_LISTED 8
-
-typedef struct TouchedKey
-{
-	char	   *id;				/* hash key */
-	Touched    *touched;
-} TouchedKey;
-
-static bool
-is_id(const Touched *touched, const text *id)
-{
-	return strlen(touched->id) == VARSIZE_ANY_EXHDR(id) &&
-		memcmp(touched->id, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)) == 0;
-}
-
-static void
-enter_touched(HTAB *table, Touched *touched)
-{
-	bool		found;
-	TouchedKey *entry = hash_search(table, &touched->id, HASH_ENTER, &found);
-
-	entry->touched = touched;
-}
-
-/*
- * The diagram with that id among those that a statement touched, entered if need
- * be.  Mostly there is only one.
- */
-static Touched *
-find_touched(List **all, HTAB **table, text *id)
-{
-	Touched    *touched;
-	ListCell   *lc;
-
-	if (*table == NULL)
-	{
-		foreach(lc, *all)
-		{
-			if (is_id(lfirst(lc), id))
-				return lfirst(lc);
-		}
-	}
-	else
-	{
-		char	   *key = text_to_cstring(id);
-		TouchedKey *entry = hash_search(*table, &key, HASH_FIND, NULL);
-
-		pfree(key);
-		if (entry != NULL)
-			return entry->touched;
-	}
-
-	touched = palloc0(sizeof(Touched));
-	touched->id = text_to_cstring(id);
-	*all = lappend(*all, touched);
-	if (*table != NULL)
-		enter_touched(*table, touched);
-	else if (list_length(*all) > MAX_LISTED)
-	{
-		HASHCTL		ctl;
-
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = sizeof(char *);
-		ctl.entrysize = sizeof(TouchedKey);
-		ctl.hash = hash_id;
-		ctl.match = match_id;
-		ctl.hcxt = CurrentMemoryContext;
-		*table = hash_create("diagsync touched diagrams", 256, &ctl,
-							 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-		foreach(lc, *all)
-			enter_touched(*table, lfirst(lc));
-	}
-	return touched;
-}
-
-/*
- * Look through the rows of a statement: which diagrams they belong to, and for
- * inserted ones whether they are edits or replicas.
- */
-static void
-survey(Deed *deed, TriggerData *trigger)
-{
-	bool		insert = TRIGGER_FIRED_BY_INSERT(deed->event);
-	Tuplestorestate *rows = insert ? trigger->tg_newtable : trigger->tg_oldtable;
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
-													&TTSOpsMinimalTuple);
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
-	int64		next = (int64) U64FromFullTransactionId(ReadNextFullTransactionId());
-	List	   *all = NIL;
-	HTAB	   *table = NULL;
-	Touched    *last = NULL;
-	ListCell   *lc;
-
-	tuplestore_rescan(rows);
-	while (tuplestore_gettupleslot(rows, true, false, slot))
-	{
-		bool		isnull;
-		text	   *id = DatumGetTextPP(slot_getattr(slot,
-													 Anum_entity_diagram_id,
-													 &isnull));
-
-		CHECK_FOR_INTERRUPTS();
-		if (last == NULL || !is_id(last, id))
-			last = find_touched(&all, &table, id);
-		last->rows++;
-		deed->rows++;
-		if (insert && deed->limited && deed->table == TABLE_ENTITY)
-			check_size(slot, last->id);
-		if (insert)
-		{
-			int			attno = deed->table == TABLE_ENTITY ?
-				Anum_entity_rev : Anum_tombstone_rev;
-			int64		rev = DatumGetInt64(slot_getattr(slot, attno, &isnull));
-			bool		own = deed->table == TABLE_ENTITY && rev == deed->own &&
-				(!deed->timed ||
-				 DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
-												  &isnull)) == now);
-
-			if (own)
-				last->own_rows = true;
-			else
-				last->replicas = true;
-			if (rev >= next)
-				deed->from_future = true;
-		}
-		else
-			last->own_rows = true;
-	}
-	ExecDropSingleTupleTableSlot(slot);
-
-	deed->touched = palloc(Max(list_length(all), 1) * sizeof(Touched *));
-	foreach(lc, all)
-		deed->touched[deed->ntouched++] = lfirst(lc);
-	qsort(deed->touched, deed->ntouched, sizeof(Touched *), compare_touched);
-}
-
 /* May the caller do what only the tables' owner may? */
 static bool
 is_owner(void)
@@ -453,22 +255,14 @@ to_text_array(char **strings, int n)
 										   TYPALIGN_INT));
 }
 
-/* Is an inserted row an edit of a linked diagram? */
+/* Does a row belong to a linked diagram? */
 static bool
-is_linked_edit(TupleTableSlot *row, void *arg)
+is_linked(const Deed *deed, TupleTableSlot *row)
 {
-	const Deed *deed = arg;
 	bool		isnull;
-	text	   *diagram;
+	text	   *diagram = DatumGetTextPP(slot_getattr(row, Anum_entity_diagram_id,
+													  &isnull));
 
-	if (DatumGetInt64(slot_getattr(row, Anum_entity_rev, &isnull)) != deed->own ||
-		(deed->timed &&
-		 DatumGetTimestampTz(slot_getattr(row, Anum_entity_modified_at, &isnull)) !=
-		 GetCurrentTransactionStartTimestamp()))
-		return false;
-
-	/* Rows of a diagram mostly come together. */
-	diagram = DatumGetTextPP(slot_getattr(row, Anum_entity_diagram_id, &isnull));
 	for (int i = 0; i < deed->nlinked; i++)
 	{
 		const char *linked = deed->linked_ids[i];
@@ -478,6 +272,50 @@ is_linked_edit(TupleTableSlot *row, void *arg)
 			return true;
 	}
 	return false;
+}
+
+/* Is an inserted row an edit of a linked diagram? */
+static bool
+is_linked_edit(TupleTableSlot *row, void *arg)
+{
+	const Deed *deed = arg;
+	bool		isnull;
+
+	if (DatumGetInt64(slot_getattr(row, Anum_entity_rev, &isnull)) != deed->own ||
+		(deed->timed &&
+		 DatumGetTimestampTz(slot_getattr(row, Anum_entity_modified_at, &isnull)) !=
+		 GetCurrentTransactionStartTimestamp()))
+		return false;
+
+	return is_linked(deed, row);
+}
+
+/*
+ * Do all updated entities have base rows already, as when they are edited again?
+ * The rows are locked by their update, and a sync drops a base row only with the
+ * entity locked, so one that exists stays.
+ */
+static bool
+have_all_bases(const Deed *deed, TriggerData *trigger)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+												   &TTSOpsMinimalTuple);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		all = true;
+	bool		isnull;
+	Probe		base;
+
+	probe_open(&base, STORAGE_LOCAL, TABLE_BASE, AccessShareLock);
+	probe_begin(&base, snapshot);
+	tuplestore_rescan(trigger->tg_oldtable);
+	while (all && tuplestore_gettupleslot(trigger->tg_oldtable, true, false, row))
+		all = !is_linked(deed, row) ||
+			probe_find(&base, slot_getattr(row, Anum_entity_diagram_id, &isnull),
+					   slot_getattr(row, Anum_entity_id, &isnull));
+	probe_close(&base);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(row);
+	return all;
 }
 
 /*
@@ -531,6 +369,8 @@ keep_local_books(Deed *deed, TriggerData *trigger)
 		bool		within = left->n > 0 || made->n > 0 ||
 			deed->statement.deleted_within;
 
+		if (!within && deed->rows <= FEW_ROWS && have_all_bases(deed, trigger))
+			return;
 		values[0] = deed->linked;
 		if (within)
 		{
@@ -624,7 +464,7 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	/* The same command may have made the diagram, too. */
 	CommandCounterIncrement();
 	SPI_connect();
-	survey(&deed, trigger);
+	survey_rows(&deed, trigger);
 	if (deed.ntouched > 0)
 	{
 		look_up_diagrams(&deed);

@@ -44,6 +44,7 @@
  * and on top of them the functions that users call:
  *
  *	  trigger.c    the small triggers of the storage tables
+ *	  survey.c     what a statement did, as far as its rows tell
  *	  bulkbase.c   base rows of many inserted entities
  *	  books.c      the trigger that keeps the books
  *	  diagram.c    create_diagram, drop_diagram, set_storage_type,
