@@ -112,7 +112,7 @@ delete_bases(const Work *work, Columns *drop)
 		return command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
 						   COMMAND_EXEMPT | COMMAND_BY_KEY) == (uint64) drop->n;
 	}
-	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE);
+	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE, CMD_DELETE);
 	for (int i = 0; i < drop->n && complete; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -182,7 +182,7 @@ update_bases(const Work *work, Columns *set)
 		return command_run(&set_bases, STORAGE_LOCAL, values, NULL,
 						   COMMAND_EXEMPT | COMMAND_BY_KEY) == (uint64) set->n;
 	}
-	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE);
+	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE, CMD_UPDATE);
 	for (int i = 0; i < set->n && complete; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -386,7 +386,7 @@ update_directly(const End *end, Columns *updates)
 {
 	RowWriter	writer;
 
-	rowwriter_open(&writer, end->diagram->storage, TABLE_ENTITY);
+	rowwriter_open(&writer, end->diagram->storage, TABLE_ENTITY, CMD_UPDATE);
 	for (int i = 0; i < updates->n; i++)
 	{
 		Datum		values[6];

@@ -64,7 +64,7 @@ insert_keys(Tuplesortstate *sort, TupleTableSlot *key)
 	Datum		values[6] = {0};
 	bool		nulls[6] = {false, false, true, true, true, true};
 
-	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE);
+	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE, CMD_INSERT);
 	while (tuplesort_gettupleslot(sort, true, false, key, NULL))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -54,7 +54,7 @@ copy_entities(const Diagram *from, const Diagram *to, int64 rev)
 	progress_begin(from->storage == STORAGE_LOCAL ? PROGRESS_SHARE :
 				   PROGRESS_CLONE);
 	progress_phase(PROGRESS_WRITING, PROGRESS_TOTAL_UNKNOWN);
-	rowwriter_open(&writer, to->storage, TABLE_ENTITY);
+	rowwriter_open(&writer, to->storage, TABLE_ENTITY, CMD_INSERT);
 	while (probe_next(&probe, from->key))
 	{
 		CHECK_FOR_INTERRUPTS();

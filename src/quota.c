@@ -10,7 +10,8 @@
  * So the room that was found when it was counted is noted in memory that all
  * sessions share (shared.c), and taken up by what they add; it is counted again
  * when that is used up.  What is deleted or rolled back meanwhile makes the note
- * too low, which costs a count.  Where the server has no memory to share, each
+ * too low, which costs a count; what others than the limited add is not taken
+ * off until then.  Where the server has no memory to share, each
  * statement that adds entities counts.
  *
  * May call directory.c and what is below it.

@@ -104,14 +104,16 @@ init_range_table(EState *estate, Relation rel)
 }
 
 /*
- * Open a table that suits, with its indexes, under RowExclusiveLock; until it is
- * closed, what the expressions of an application's indexes call runs as the
+ * Open a table that suits, with its indexes, under RowExclusiveLock, for inserts,
+ * updates or deletions (which a publication may refuse: 55000).  Until it is closed, what the expressions of an application's indexes call runs as the
  * tables' owner, as for SQL (command.c).
  */
 void
-rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
+rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table,
+			   CmdType command)
 {
 	writer->rel = storage_open(storage, table, RowExclusiveLock);
+
 	/* On errors the transaction machinery restores these. */
 	GetUserIdAndSecContext(&writer->caller, &writer->sec_context);
 	SetUserIdAndSecContext(writer->rel->rd_rel->relowner,
@@ -120,7 +122,7 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table)
 	writer->nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	CheckCmdReplicaIdentity(writer->rel, CMD_UPDATE);
+	CheckCmdReplicaIdentity(writer->rel, command);
 	writer->estate = CreateExecutorState();
 	init_range_table(writer->estate, writer->rel);
 	writer->result = makeNode(ResultRelInfo);

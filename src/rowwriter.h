@@ -34,7 +34,7 @@ typedef struct RowWriter
 
 extern bool rowwriter_suits(StorageType storage, StorageTable table);
 extern void rowwriter_open(RowWriter *writer, StorageType storage,
-						   StorageTable table);
+						   StorageTable table, CmdType command);
 extern bool rowwriter_update(RowWriter *writer, ItemPointer tid,
 							 const Datum *values, const bool *nulls);
 extern bool rowwriter_delete(RowWriter *writer, ItemPointer tid);

@@ -7,7 +7,7 @@ CREATE ROLE direct_user;
 SELECT diagsync.grant_usage('direct_user');
 GRANT USAGE ON SCHEMA t TO direct_user;
 SET client_min_messages = error;
-SELECT plan(25);
+SELECT plan(27);
 
 CREATE FUNCTION t.far(wanted text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT doc FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = wanted $$;
@@ -60,6 +60,9 @@ CREATE PUBLICATION direct FOR TABLE diagsync_public.entity;
 ALTER TABLE diagsync_public.entity REPLICA IDENTITY NOTHING;
 SELECT t.write('l', 'b', '{"x": 15}');
 SELECT throws_ok($$ SELECT diagsync.push('l') $$, '55000', NULL, 'an update that could not be published is refused');
+SELECT t.make('copied', '{"a": {"x": 1}}');
+SELECT lives_ok($$ SELECT diagsync.share('copied', 'copied-p') $$, '... inserts can be');
+SELECT is(t.docs('copied-p'), '{"a": {"x": 1}}', '... as a share makes them');
 ALTER TABLE diagsync_public.entity REPLICA IDENTITY FULL;
 SELECT lives_ok($$ SELECT diagsync.push('l') $$, 'one that can be is not');
 ALTER TABLE diagsync_public.entity REPLICA IDENTITY DEFAULT;
