@@ -11,7 +11,12 @@ EXTENSION  = diagsync
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.control)
 
 .DEFAULT_GOAL := all
-.PHONY: help setup demo playground test test-laws test-stress corpus-report bench
+
+# Targets that need no server headers: what tools/NAME does, and single stages of
+# tools/test with more of everything.
+TOOLS  = setup demo playground test bench
+STAGES_ALONE = test-laws test-stress corpus-report
+.PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
 	@echo 'make                  build'
@@ -34,27 +39,24 @@ help:
 	@echo 'make clean            remove what was built'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
 
-setup demo playground test bench:
+$(TOOLS):
 	@tools/$@
 
-test-stress: export STAGES = stress
-test-stress: export STRESS ?= --seconds 600
-test-stress:
+$(STAGES_ALONE):
 	@tools/test
 
 test-laws: export STAGES = laws
 test-laws: export LAWS ?= --triples 1000000
-test-laws:
-	@tools/test
+
+test-stress: export STAGES = stress
+test-stress: export STRESS ?= --seconds 600
 
 corpus-report: export STAGES = corpus
-corpus-report:
-	@tools/test
 
 export PG_CONFIG
 
 # Everything below is for the targets that build or install.
-ifneq (,$(filter-out help setup demo playground test test-laws test-stress corpus-report bench,$(or $(MAKECMDGOALS),all)))
+ifneq (,$(filter-out help $(TOOLS) $(STAGES_ALONE),$(or $(MAKECMDGOALS),all)))
 
 MODULE_big   = diagsync
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
