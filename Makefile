@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench
+TOOLS  = setup demo playground test bench coverage
 STAGES_ALONE = test-laws test-stress corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -35,6 +35,7 @@ help:
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
 	@echo '                        JSON=file SVG=file            where the figures go'
+	@echo 'make coverage         which lines and branches of src/ the tests reach; HTML=folder'
 	@echo 'make setup            only install what the tests need'
 	@echo 'make clean            remove what was built'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
