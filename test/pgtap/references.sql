@@ -2,7 +2,7 @@
 -- one which the other end deleted, unless somebody wanted that.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(833);
+SELECT plan(836);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -349,6 +349,13 @@ SELECT t.write('acc3', 'y', '{"v": 7}');
 SELECT is(t.show(diagsync.push('acc3')) || ' ' || t.accepted('acc3'), 'no +0 ~0 -0 0/1 arrow-box', 'a push that aborts');
 SELECT is(t.show(diagsync.pull('acc3', on_conflict => 'public')) || ' ' || t.status('acc3') || ' ' || t.accepted('acc3'), 'yes +0 ~1 -1 1/0 pending 2/0/0 arrow-box', 'a pull that takes the deletion');
 SELECT is(t.together('acc3'), 'arrow>box2 x2 y2, dangling: arrow>box', 'and the rest');
+-- Nor does a conflict of the same entity that is settled: its base moves on.
+SELECT t.scene('acc4', 'public', 'edit', beside => false);
+SELECT diagsync.resolve('acc4', 'arrow', 'local');
+SELECT t.write('far acc4', 'arrow', '{"from": "box", "v": 9}');
+SELECT is(t.status('acc4') || ' ' || t.conflicts('acc4'), 'conflict 1/2/1 arrow:update>update:update_update:', 'a reference that is kept in spite of the deletion, in conflict otherwise');
+SELECT is(t.sync('acc4', 'pull', 'local') || ' ' || t.accepted('acc4') || ' ' || (t.base('acc4') -> 'arrow')::text, 'yes +0 ~0 -1 1/0 arrow-box {"v": 9, "from": "box"}', 'settled, it is still accepted');
+SELECT is(t.together('acc4'), 'arrow>box2 x1 y1, dangling: arrow>box', '... and goes its way');
 
 -- ---- What is a reference, and what is none ---------------------------------------------------
 

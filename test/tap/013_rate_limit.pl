@@ -153,6 +153,8 @@ sub count_in_shared_memory
 	unlink $script;
 	is_sql($node, 'd', "SELECT sqlstate, count(*) FROM outcome GROUP BY 1 ORDER BY 1", "42704|10\n53400|190", '... have what is allowed, together');
 
+	room_for_entities($how);
+
 	# They start anew with the server, clean or not.
 	$node->restart;
 	is(calls('d', 'regress_u1', "SELECT diagsync.pull('u1')", 11), '10 ok, 1 53400', 'a restart begins anew');
@@ -166,6 +168,29 @@ sub count_in_shared_memory
 	is(calls('e', 'regress_u1', "SELECT diagsync.push('nix')", 1), '1 42704', 'a database that was made anew has no counts');
 	# Leave nothing that the next round would count.
 	$node->restart;
+	return;
+}
+
+# ---- Room for entities --------------------------------------------------------------
+
+# How much room a diagram has left is remembered, so that the next statement need
+# not count; what is remembered is never more than there is.
+sub room_for_entities
+{
+	my $how = shift;
+	my $diagram = $how =~ s/ //gr;
+	my $insert = sub { "INSERT INTO diagsync_public.entity (diagram_id, id, doc) SELECT '$diagram', 'e' || i, '{}' FROM generate_series($_[0], $_[1]) AS i" };
+
+	$node->safe_psql('d', "SELECT diagsync.create_diagram('room', 'public', '$diagram'); ALTER ROLE regress_u11 SET diagsync.max_entities = 100");
+	is(outcomes('d', 'regress_u11', $insert->(1, 60), $insert->(61, 90), $insert->(91, 101), $insert->(91, 100), $insert->(101, 101)),
+		'ok ok 54000 ok 54000', "$how: as many entities as are allowed, in several statements");
+	is(outcomes('d', 'regress_u11', "DELETE FROM diagsync_public.entity WHERE diagram_id = '$diagram' AND id IN ('e1', 'e2')", $insert->(101, 102), $insert->(103, 103)),
+		'ok ok 54000', '... and again after some were deleted');
+	$node->safe_psql('postgres', 'ALTER ROLE regress_u11 SET diagsync.max_entities = 50');
+	is(outcomes('d', 'regress_u11', $insert->(103, 103)), '54000', '... a limit that is lowered counts at once');
+	$node->safe_psql('postgres', 'ALTER ROLE regress_u11 SET diagsync.max_entities = 110');
+	is(outcomes('d', 'regress_u11', $insert->(103, 110), 'BEGIN', $insert->(111, 112), 'ROLLBACK', $insert->(111, 112), $insert->(113, 113)),
+		'ok ok ok ok ok 54000', '... and one that is raised; what was rolled back took none');
 	return;
 }
 
