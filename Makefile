@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench coverage
+TOOLS  = setup demo playground test bench coverage test-assert test-sanitize
 STAGES_ALONE = test-laws test-stress corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -35,6 +35,8 @@ help:
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
 	@echo '                        JSON=file SVG=file            where the figures go'
+	@echo 'make test-sanitize    the tests with the undefined-behaviour and the address sanitizer'
+	@echo 'make test-assert      the tests on a PostgreSQL with assertions, and under valgrind'
 	@echo 'make coverage         which lines and branches of src/ the tests reach; HTML=folder'
 	@echo 'make setup            only install what the tests need'
 	@echo 'make clean            remove what was built'
