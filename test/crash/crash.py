@@ -944,7 +944,7 @@ class Crash:
     def amcheck(self):
         done = subprocess.run(
             ["pg_amcheck", "--schema=diagsync*", "--heapallindexed", "--parent-check", "--rootdescend", "--no-strict-names",
-             os.environ["PGDATABASE"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+             os.environ["PGDATABASE"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         return [f"pg_amcheck: {done.stdout[:2000]}"] if done.returncode or done.stdout else []
 
     def refresh(self, cursor):
@@ -989,8 +989,8 @@ class Crash:
             return
         missed += selftest.missed(self, selftest.damages_of_edited)
         missed += selftest.missed_pieces(self, Failed)
-        missed += selftest.missed_loss(self, random.Random(f"{self.options.seed} self-test"))
         missed += selftest.missed_index_damage(self)
+        missed += selftest.missed_loss(self, random.Random(f"{self.options.seed} self-test"))
         for text in missed:
             self.fail(f"the self-test did not notice: {text}")
         if not missed:

@@ -43,7 +43,7 @@ def damages_of_synced(crash):
     pick = Picker(crash)
     at_l, at_p = crash.names["L"], crash.names["P"]
     pushed = pick("L", True)
-    yield Damage("what was pushed is gone", f"{pushed} at P", DELETE.format(PUBLIC), at_p, pushed)
+    yield Damage("what was pushed is gone", f"{pushed} at P holds what was not committed", DELETE.format(PUBLIC), at_p, pushed)
     yield Damage("a base of what nobody changed", "bases of what is the same at both ends",
                  f"INSERT INTO diagsync_local.base (diagram_id, id, doc) SELECT diagram_id, id, doc FROM {LOCAL}"
                  " WHERE diagram_id = %s AND id = %s", at_l, pick("L", True))
@@ -60,7 +60,7 @@ def damages_of_edited(crash):
     pick = Picker(crash)
     at_l, at_m, at_p = crash.names["L"], crash.names["M"], crash.names["P"]
     gone = pick("L", True, True)
-    yield Damage("an edited entity is gone", f"{gone} at L", DELETE.format(LOCAL), at_l, gone)
+    yield Damage("an edited entity is gone", f"{gone} (at|is lost at) L", DELETE.format(LOCAL), at_l, gone)
     old = pick("P", True, True)
     yield Damage("an edit is undone", f"acknowledged edit of {old} is lost at P",
                  UPDATE.format(PUBLIC), pick.version(old, -2), at_p, old)
@@ -143,10 +143,15 @@ def unless_fails(failed, text, action):
 def missed_index_damage(crash):
     """A row that an index does not know; by pg_amcheck alone."""
     ready = "UPDATE pg_index SET indisready = %s WHERE indexrelid = 'diagsync_public.entity_rev'::regclass"
-    for step in ((ready, (False,)), ("SELECT diagsync.put(%s, '[{\"id\": \"hidden\"}]')", (crash.names["P"],)), (ready, (True,))):
+    diagram = (crash.names["P"],)
+    put = "SELECT diagsync.put(%s, '[{\"id\": \"hidden\"}]')"
+    for step in ((ready, (False,)), (put, diagram), (ready, (True,))):
         with crash.cursor() as cursor:
             cursor.execute(*step)
     said = crash.amcheck()
+    with crash.cursor() as cursor:
+        cursor.execute("REINDEX INDEX diagsync_public.entity_rev")
+        cursor.execute("SELECT diagsync.remove(%s, '{hidden}')", diagram)
     return [] if any("lacks matching index tuple" in problem for problem in said) else [f"a row that an index lacks: {said}"]
 
 
