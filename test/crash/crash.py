@@ -905,20 +905,24 @@ class Crash:
 
     def wrong_contents(self, end, found):
         """Entities that are not what was committed, or older than what was acknowledged at this end."""
-        problems = [f"{entity} at {end} was made by nobody" for entity in set(found) - set(self.owners)]
+        strangers = sorted(set(found) - set(self.owners))
+        wrong = {"was made by nobody": strangers, "holds what was not committed": []}
         for entity, owner in self.owners.items():
             here = found.get(entity)
             # Deletions all look the same; it may be the last one.
             numbers = [number for number, there in self.history[entity]
                        if (here is None) != there and (here is None or here["n"] == number)]
             if not numbers or here is not None and here != document(entity, here["n"]):
-                problems.append(f"{entity} at {end} holds what was not committed: {here}; {self.account(entity)}")
+                wrong["holds what was not committed"].append(entity)
             elif numbers[-1] < self.floors[end][entity]:
-                problems.append(f"an acknowledged {'edit' if owner.end == end else 'sync'} of {entity} is lost at {end}:"
-                                f" it is that of edit {numbers[-1]}; {self.account(entity)}")
-        return problems
+                lost = f"has lost an acknowledged {'edit' if owner.end == end else 'sync'}"
+                wrong.setdefault(lost, []).append(entity)
+        return [f"{entities[0]} at {end} {what}, and {len(entities) - 1} others; it is {found.get(entities[0])};"
+                f" {self.account(entities[0])}" for what, entities in wrong.items() if entities]
 
     def account(self, entity):
+        if entity not in self.owners:
+            return "unknown"
         floors = {end: self.floors[end][entity] for end in "PLM"}
         return f"committed (edit, is it there): {self.history[entity][-5:]}, acknowledged at each end: {floors}"
 
@@ -938,7 +942,8 @@ class Crash:
         return problems
 
     def links(self, cursor):
-        cursor.execute("SELECT id, public_copy_id FROM diagsync.directory WHERE public_copy_id IS NOT NULL ORDER BY id")
+        cursor.execute("SELECT l.id, p.id FROM diagsync.directory l JOIN diagsync.directory p ON p.id = l.public_copy_id"
+                       " ORDER BY l.id")
         return cursor.fetchall()
 
     def amcheck(self):

@@ -60,12 +60,12 @@ def damages_of_edited(crash):
     pick = Picker(crash)
     at_l, at_m, at_p = crash.names["L"], crash.names["M"], crash.names["P"]
     gone = pick("L", True, True)
-    yield Damage("an edited entity is gone", f"{gone} (at|is lost at) L", DELETE.format(LOCAL), at_l, gone)
+    yield Damage("an edited entity is gone", f"{gone} at L", DELETE.format(LOCAL), at_l, gone)
     old = pick("P", True, True)
-    yield Damage("an edit is undone", f"acknowledged edit of {old} is lost at P",
+    yield Damage("an edit is undone", f"{old} at P has lost an acknowledged edit",
                  UPDATE.format(PUBLIC), pick.version(old, -2), at_p, old)
     back = pick("P", True, False)
-    yield Damage("a deleted entity is back", f"acknowledged edit of {back} is lost at P",
+    yield Damage("a deleted entity is back", f"{back} at P has lost an acknowledged edit",
                  INSERT.format(PUBLIC), at_p, back, pick.version(back, -2))
     never = pick("M", True, True)
     yield Damage("an edit that was not committed is there", f"{never} at M holds what was not committed", UPDATE.format(LOCAL),
@@ -109,7 +109,7 @@ def missed_pieces(crash, failed):
                       if crash.owners[entity].end == "L" and len(versions) > 1)
         before = crash.floors["P"][entity]
         crash.floors["P"][entity] = crash.history[entity][-1][0]
-        if not any(f"acknowledged sync of {entity} is lost at P" in problem for problem in crash.problems(cursor)):
+        if not any(f"{entity} at P has lost an acknowledged sync" in problem for problem in crash.problems(cursor)):
             found.append("a lost push")
         crash.floors["P"][entity] = before
 
@@ -156,7 +156,7 @@ def missed_index_damage(crash):
 
 
 def missed_loss(crash, dice):
-    """Edits are acknowledged before they are on disk, and everything is killed at once: some are lost."""
+    """Commits are acknowledged before they are on disk, and everything is killed at once: some are lost."""
     with crash.cursor() as cursor:
         cursor.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         cursor.execute("SELECT pg_reload_conf()")
@@ -167,7 +167,7 @@ def missed_loss(crash, dice):
         crash.server.wait_until_up()
         crash.wait_for_agents()
         problems = crash.problems_after(dice)
-        if any(re.search("acknowledged edit .* is lost", problem) for problem in problems):
+        if any("has lost an acknowledged" in problem for problem in problems):
             return []
         if problems:
             break
