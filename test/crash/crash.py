@@ -128,7 +128,10 @@ class Server:
         conf = folder / "crash.conf"
         # By default recovery begins with an fsync of each of 1,300 files, most of
         # the templates'; that alone took up to 4 s, and redo 0.1 s.
-        conf.write_text("max_prepared_transactions = 20\nrecovery_init_sync_method = syncfs\n")
+        conf.write_text(
+            "max_prepared_transactions = 20\nrecovery_init_sync_method = syncfs\n"
+            # Syncs are counted in shared memory, and never refused.
+            "shared_preload_libraries = diagsync\ndiagsync.sync_rate_limit = 10000\n")
         os.environ.update(PGPORT=str(int(os.environ["PGPORT"]) + 1), PGDATABASE="crash", PGDATA=str(self.data))
         subprocess.run(
             ["tools/fresh-server"], check=True,
@@ -193,10 +196,6 @@ class Server:
             time.sleep(0.001)
         return False
 
-    def stop(self):
-        subprocess.run(["pg_ctl", "stop", "-m", "immediate", "-w"], check=True, stdout=subprocess.DEVNULL)
-        self.postmaster.wait()
-
 
 def kill(pid):
     with contextlib.suppress(ProcessLookupError):
@@ -216,6 +215,7 @@ class Agent:
     """
 
     prepares = 0.0  # how often
+    role = "crash_agent"
 
     def __init__(self, run, name):
         self.run, self.name = run, name
@@ -228,10 +228,11 @@ class Agent:
     def start(self, number):
         self.dice = random.Random(f"{self.run.options.seed} {self.name} {number}")
         self.connection = connect(self.name)
-        if self.run.asynchronous:
-            with self.connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
+            if self.run.asynchronous:
                 cursor.execute("SET synchronous_commit = off")
-            self.connection.commit()
+            cursor.execute(f"SET ROLE {self.role}")
+        self.connection.commit()
         self.pid = self.connection.info.backend_pid
         self.thread = threading.Thread(target=self.live, name=self.name, daemon=True)
         self.thread.start()
@@ -267,6 +268,7 @@ class Agent:
                     self.sent = True
                     self.do("commit", self.connection.commit)
             self.acknowledged()
+            self.forget()
         except Rollback:
             self.end_without_trace()
         except psycopg2.Error as error:
@@ -650,6 +652,8 @@ class Worker(Agent):
 
 
 class Housekeeper(Agent):
+    role = "NONE"  # CHECKPOINT is for superusers
+
     def choose_level(self):
         return "READ COMMITTED"
 
@@ -705,6 +709,9 @@ class Crash:
         with self.cursor() as cursor:
             cursor.execute("CREATE EXTENSION diagsync")
             cursor.execute("CREATE EXTENSION amcheck")
+            cursor.execute("CREATE ROLE crash_agent")
+            cursor.execute("SELECT diagsync.grant_usage('crash_agent')")
+            cursor.execute("SET ROLE crash_agent")
             cursor.execute("SELECT diagsync.create_diagram('P', 'public', %s)", (self.names["P"],))
             for end in "LM":
                 cursor.execute("SELECT diagsync.clone(%s, %s)", (self.names["P"], self.names[end]))
@@ -781,7 +788,7 @@ class Crash:
             kill(agent.pid)
         elif whom == "process":
             whom = dice.choice(PROCESSES)
-            kill(self.server.process(whom))
+            kill(self.server.process(whom) or agent.pid)
         elif whom == "postmaster":
             self.server.kill_postmaster()
         else:
@@ -948,8 +955,8 @@ class Crash:
 
     def amcheck(self):
         done = subprocess.run(
-            ["pg_amcheck", "--schema=diagsync*", "--heapallindexed", "--parent-check", "--rootdescend", "--no-strict-names",
-             os.environ["PGDATABASE"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+            ["pg_amcheck", "--schema=diagsync*", "--heapallindexed", "--parent-check", "--rootdescend", os.environ["PGDATABASE"]],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         return [f"pg_amcheck: {done.stdout[:2000]}"] if done.returncode or done.stdout else []
 
     def refresh(self, cursor):
@@ -1047,6 +1054,7 @@ def main():
         print(f"\nFAILED in round {rounds - 1}: {text}")
     print("crash: " + (f"{len(crash.failures)} failures" if crash.failures else "nothing was lost"))
     sys.stdout.flush()
+    crash.server.kill_everything()
     # Threads that hang must not keep it from ending.
     os._exit(1 if crash.failures else 0)
 
