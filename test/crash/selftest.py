@@ -163,6 +163,7 @@ def missed_loss(crash, dice):
     crash.asynchronous = True
     for attempt in range(TRIES):
         crash.work(f"asynchronous {attempt}", crash.options.edits)
+        crash.killing = True
         crash.server.kill_everything()
         crash.server.wait_until_up()
         crash.wait_for_agents()
