@@ -76,7 +76,8 @@ BOOKS = {
           JOIN diagsync.entity p ON p.diagram_id = d.public_copy_id AND p.id = b.id
          WHERE b.doc = l.doc AND b.doc = p.doc""",
     "entities of no diagram, or in the schema of another storage type": """
-        SELECT e.storage_type, e.diagram_id, e.id FROM diagsync.entity e LEFT JOIN diagsync.directory d ON d.id = e.diagram_id
+        SELECT e.storage_type, e.diagram_id, e.id
+          FROM diagsync.entity e LEFT JOIN diagsync.directory d ON d.id = e.diagram_id
          WHERE d.storage_type IS DISTINCT FROM e.storage_type""",
     "tombstones of no diagram, or in the schema of another storage type": """
         SELECT t.storage_type, t.diagram_id, t.id
@@ -698,8 +699,8 @@ class Crash:
         self.killing = False  # or nobody may lose his connection
         self.server = Server()
         self.agents = [Writer(self, end, number) for end in "PLM" for number in range(2)]
-        self.agents += [Syncer(self, "L"), Syncer(self, "M"), Worker(self, 0), Worker(self, 1), Housekeeper(self, "housekeeper")]
-        self.workers = [agent for agent in self.agents if isinstance(agent, Worker)]
+        self.workers = [Worker(self, number) for number in range(2)]
+        self.agents += [Syncer(self, "L"), Syncer(self, "M"), *self.workers, Housekeeper(self, "housekeeper")]
         with self.cursor() as cursor:
             cursor.execute("CREATE EXTENSION diagsync")
             cursor.execute("CREATE EXTENSION amcheck")
@@ -953,7 +954,8 @@ class Crash:
 
     def amcheck(self):
         done = subprocess.run(
-            ["pg_amcheck", "--schema=diagsync*", "--heapallindexed", "--parent-check", "--rootdescend", os.environ["PGDATABASE"]],
+            ["pg_amcheck", "--schema=diagsync*", "--heapallindexed", "--parent-check", "--rootdescend",
+             os.environ["PGDATABASE"]],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         return [f"pg_amcheck: {done.stdout[:2000]}"] if done.returncode or done.stdout else []
 
@@ -991,7 +993,7 @@ class Crash:
     def self_test(self):
         """Damages what the rounds left; those of the damages that nobody notices are failures."""
         missed = selftest.missed(self, selftest.damages_of_synced)
-        self.work("self-test", self.options.edits, [agent for agent in self.agents if isinstance(agent, (Writer, Worker))])
+        self.work("self-test", selftest.EDITS, [agent for agent in self.agents if isinstance(agent, (Writer, Worker))])
         self.stopping.set()
         self.wait_for_agents()
         self.stopping.clear()

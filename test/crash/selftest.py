@@ -4,7 +4,8 @@ import re
 
 import psycopg2.extras
 
-TRIES = 5  # rounds without synchronous_commit, each of which is to lose edits
+EDITS = 8000  # before damages are done: enough that there is an entity for each
+TRIES = 5  # rounds without synchronous_commit; one must lose something
 
 
 class Damage:
@@ -43,7 +44,8 @@ def damages_of_synced(crash):
     pick = Picker(crash)
     at_l, at_p = crash.names["L"], crash.names["P"]
     pushed = pick("L", True)
-    yield Damage("what was pushed is gone", f"{pushed} at P holds what was not committed", DELETE.format(PUBLIC), at_p, pushed)
+    yield Damage("what was pushed is gone", f"{pushed} at P holds what was not committed",
+                 DELETE.format(PUBLIC), at_p, pushed)
     yield Damage("a base of what nobody changed", "bases of what is the same at both ends",
                  f"INSERT INTO diagsync_local.base (diagram_id, id, doc) SELECT diagram_id, id, doc FROM {LOCAL}"
                  " WHERE diagram_id = %s AND id = %s", at_l, pick("L", True))
@@ -68,16 +70,16 @@ def damages_of_edited(crash):
     yield Damage("a deleted entity is back", f"{back} at P has lost an acknowledged edit",
                  INSERT.format(PUBLIC), at_p, back, pick.version(back, -2))
     never = pick("M", True, True)
-    yield Damage("an edit that was not committed is there", f"{never} at M holds what was not committed", UPDATE.format(LOCAL),
-                 psycopg2.extras.Json(crash.document(never, crash.owners[never].number + 1)), at_m, never)
+    yield Damage("an edit that was not committed is there", f"{never} at M holds what was not committed",
+                 UPDATE.format(LOCAL), psycopg2.extras.Json(crash.document(never, crash.owners[never].number + 1)), at_m, never)
     base = pick("L", True, True)
     yield Damage("the base of a local change is gone", f"changes.. of {at_l} is wrong about 1 entities, {base}",
                  "DELETE FROM diagsync_local.base WHERE diagram_id = %s AND id = %s", at_l, base)
     yield Damage("public changes count as seen", f"changes.. of {at_l} is wrong",
                  "UPDATE diagsync.directory SET seen = pg_current_snapshot(), seen_own = NULL WHERE id = %s", at_l)
-    worker = next(worker for worker in crash.workers if worker.world.copies)
-    yield Damage("a diagram is gone", f"{worker.name}: the directory has",
-                 "DELETE FROM diagsync.directory WHERE id = %s", worker.names[next(iter(worker.world.copies))])
+    for worker in [worker for worker in crash.workers if worker.world.copies][:1]:
+        yield Damage("a diagram is gone", f"{worker.name}: the directory has",
+                     "DELETE FROM diagsync.directory WHERE id = %s", worker.names[next(iter(worker.world.copies))])
 
 
 def missed(crash, damages):
@@ -167,9 +169,6 @@ def missed_loss(crash, dice):
         crash.server.kill_everything()
         crash.server.wait_until_up()
         crash.wait_for_agents()
-        problems = crash.problems_after(dice)
-        if any("has lost an acknowledged" in problem for problem in problems):
+        if crash.problems_after(dice):
             return []
-        if problems:
-            break
-    return [f"synchronous_commit = off: no loss is reported, but {problems}"]
+    return [f"synchronous_commit = off: nothing is lost in {TRIES} rounds"]
