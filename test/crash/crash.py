@@ -634,7 +634,8 @@ class Worker(Agent):
         """Settles and syncs what is linked; then both ends of a link are equal."""
         self.cursor, self.pending, self.level = cursor, copy.deepcopy(self.world), "READ COMMITTED"
         linked = [name for name, known in self.world.copies.items() if known.far]
-        for what, on_conflict in (("pull", "public"), ("push", "skip"), ("pull", "skip")):
+        # A push of one local copy can be in conflict with what another has yet to push.
+        for what, on_conflict in (("pull", "public"), ("push", "skip"), ("pull", "public")):
             for local in linked:
                 self.sync(what, on_conflict, local)
         self.world = self.pending
