@@ -15,7 +15,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
 TOOLS  = setup demo playground test bench coverage test-assert test-sanitize
-STAGES_ALONE = test-laws test-stress corpus-report
+STAGES_ALONE = test-laws test-stress corpus-report test-crash
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -26,10 +26,11 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress bench'
+	@echo '                          regress pgtap isolation tap rest laws corpus stress crash bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
+	@echo 'make test-crash       300 crashes with SIGKILL; ROUNDS=10, SEED=7 replays the choices'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
@@ -53,6 +54,9 @@ test-laws: export LAWS ?= --triples 1000000
 
 test-stress: export STAGES = stress
 test-stress: export STRESS ?= --seconds 600
+
+test-crash: export STAGES = crash
+test-crash: export ROUNDS ?= 300
 
 corpus-report: export STAGES = corpus
 
