@@ -29,7 +29,7 @@ WARNINGS = """
     -Wimplicit-fallthrough
 """.split()
 ONLY = {
-    "gcc": "-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wnull-dereference -Wcast-function-type".split(),
+    "gcc": "-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wcast-function-type".split(),
     # gcc knows from its comments where a case is meant to go on, clang does not.
     "clang": "-Wno-implicit-fallthrough -Wmissing-variable-declarations -Wunreachable-code".split(),
 }
