@@ -15,7 +15,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
 TOOLS  = setup demo playground test bench coverage test-assert test-sanitize
-STAGES_ALONE = test-laws test-stress corpus-report test-crash
+STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -26,12 +26,14 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress crash bench'
+	@echo '                          static regress pgtap isolation tap rest laws corpus stress crash'
+	@echo '                          sqlsmith bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-crash       300 crashes with SIGKILL; ROUNDS=10, SEED=7 replays the choices'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
+	@echo 'make test-sqlsmith    an unprivileged role does what it can for TIME=600 seconds'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
@@ -57,6 +59,9 @@ test-stress: export STRESS ?= --seconds 600
 
 test-crash: export STAGES = crash
 test-crash: export ROUNDS ?= 300
+
+test-sqlsmith: export STAGES = sqlsmith
+test-sqlsmith: export SQLSMITH ?= --seconds $(or $(TIME),600)
 
 corpus-report: export STAGES = corpus
 
@@ -105,6 +110,13 @@ override with_llvm = no
 endif
 
 include $(PGXS)
+
+# PostgreSQL 15 exports every function of a library to all others, where one of
+# the same name may take its place.
+ifeq (linux,$(PORTNAME))
+SHLIB_LINK += -Wl,--version-script=src/diagsync.map
+$(shlib): src/diagsync.map
+endif
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
 

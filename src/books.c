@@ -199,7 +199,7 @@ look_up_diagrams(Deed *deed)
 			if (is_owner() && (!touched->own_rows ||
 							   TRIGGER_FIRED_BY_DELETE(deed->event)))
 				continue;
-			directory_need(diagram, touched->id);
+			diagram = directory_need(diagram, touched->id);
 		}
 
 		/* The policies have gone by what the statement's snapshot shows. */

@@ -144,7 +144,6 @@ add_in_progress_by_range(RevScan *rs, const Seen *seen, uint64 own)
 	ScanKeyData keys[3];
 	uint32		n = 0;
 	uint32		misses = 0;
-	ItemPointer tid;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, rs->diagram);
 	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
@@ -152,7 +151,7 @@ add_in_progress_by_range(RevScan *rs, const Seen *seen, uint64 own)
 	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum((int64) REV(seen->xip[seen->nxip - 1])));
 	index_rescan(rs->scan, keys, 3, NULL, 0);
-	while ((tid = index_getnext_tid(rs->scan, ForwardScanDirection)) != NULL)
+	while (index_getnext_tid(rs->scan, ForwardScanDirection) != NULL)
 	{
 		bool		isnull;
 		uint64		rev = (uint64) DatumGetInt64(index_getattr(rs->scan->xs_itup, 2,

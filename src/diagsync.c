@@ -6,10 +6,10 @@
  * ones):
  *
  *	  settings.c   settings
- *	  progress.c   how far a long operation is: progress
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
+ *	  progress.c   how far a long operation is: progress
  *	  storage.c    the tables: names, rows found and locked by key
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  session.c    what a session remembers between triggers and statements
@@ -27,7 +27,7 @@
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
- *	  quota.c     how large entities and diagrams may be
+ *	  quota.c      how large entities and diagrams may be
  *	  ratelimit.c  how many syncs a principal may call in a minute
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full

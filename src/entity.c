@@ -66,7 +66,6 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 	PutEntity  *entities;
 	JsonbIterator *it;
 	JsonbValue	value;
-	JsonbIteratorToken token;
 	int			n = 0;
 
 	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
@@ -77,8 +76,8 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 
 	entities = palloc(Max(JB_ROOT_COUNT(array), 1) * sizeof(PutEntity));
 	it = JsonbIteratorInit(&array->root);
-	token = JsonbIteratorNext(&it, &value, true);	/* the array itself */
-	while ((token = JsonbIteratorNext(&it, &value, true)) == WJB_ELEM)
+	(void) JsonbIteratorNext(&it, &value, true);	/* the array itself */
+	while (JsonbIteratorNext(&it, &value, true) == WJB_ELEM)
 	{
 		JsonbValue	id;
 		int			length;

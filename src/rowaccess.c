@@ -210,6 +210,7 @@ diagsync_may_read(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(is_allowed(fcinfo, ACCESS_READER));
 }
 
+/* The same for changing and deleting rows. */
 PG_FUNCTION_INFO_V1(diagsync_may_write);
 Datum
 diagsync_may_write(PG_FUNCTION_ARGS)
@@ -217,6 +218,7 @@ diagsync_may_write(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(is_allowed(fcinfo, ACCESS_WRITER));
 }
 
+/* The same for its owner and admins. */
 PG_FUNCTION_INFO_V1(diagsync_may_administer);
 Datum
 diagsync_may_administer(PG_FUNCTION_ARGS)

@@ -219,13 +219,13 @@ DIAGSYNC_FUNCTION(diagsync_status_all)
 										ALLOCSET_DEFAULT_SIZES);
 	foreach(lc, linked)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(row_context);
+		MemoryContext outside = MemoryContextSwitchTo(row_context);
 		Diagram    *local = directory_read(lfirst(lc), snapshot);
 
 		CHECK_FOR_INTERRUPTS();
 		tuplestore_puttuple(result->setResult,
 							form_status(local, snapshot, result->setDesc));
-		MemoryContextSwitchTo(caller);
+		MemoryContextSwitchTo(outside);
 		MemoryContextReset(row_context);
 	}
 	MemoryContextDelete(row_context);

@@ -66,7 +66,7 @@ COMMENT ON COLUMN diagsync.access_token.expires_at IS
 
 CREATE FUNCTION diagsync.row_access_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'diagsync_row_access_support'
-	LANGUAGE C STRICT PARALLEL SAFE;
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION diagsync.row_access_support(internal) IS
 'planner support of the functions that row-level policies ask';
 
