@@ -26,7 +26,7 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress bench'
+	@echo '                          regress pgtap isolation orders tap rest laws corpus stress bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
