@@ -7,7 +7,7 @@ CREATE ROLE direct_user;
 SELECT diagsync.grant_usage('direct_user');
 GRANT USAGE ON SCHEMA t TO direct_user;
 SET client_min_messages = error;
-SELECT plan(27);
+SELECT plan(28);
 
 CREATE FUNCTION t.far(wanted text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT doc FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = wanted $$;
@@ -124,6 +124,12 @@ ALTER TABLE diagsync_public.entity ADD COLUMN x text GENERATED ALWAYS AS (doc->>
 SELECT diagsync.push('l');
 SELECT is((SELECT x FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = 'b'), '13', 'a generated column is computed');
 ALTER TABLE diagsync_public.entity DROP COLUMN x;
+ALTER TABLE diagsync_public.entity ADD COLUMN note text;
+UPDATE diagsync_public.entity SET note = 'kept' WHERE diagram_id = 'p' AND id = 'b';
+SELECT t.write('l', 'b', '{"x": 15}');
+SELECT diagsync.push('l');
+SELECT is((SELECT doc->>'x' || ' ' || note FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = 'b'), '15 kept', 'a column of an application is left alone');
+ALTER TABLE diagsync_public.entity DROP COLUMN note;
 CREATE TABLE t.label (diagram_id text, id text, FOREIGN KEY (diagram_id, id) REFERENCES diagsync_public.entity ON DELETE CASCADE);
 INSERT INTO t.label VALUES ('p', 'a'), ('p', 'b');
 SELECT t.write('l', 'a', NULL), t.write('l', 'b', '{"x": 14}');
