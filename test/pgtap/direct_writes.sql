@@ -7,7 +7,7 @@ CREATE ROLE direct_user;
 SELECT diagsync.grant_usage('direct_user');
 GRANT USAGE ON SCHEMA t TO direct_user;
 SET client_min_messages = error;
-SELECT plan(28);
+SELECT plan(30);
 
 CREATE FUNCTION t.far(wanted text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT doc FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = wanted $$;
@@ -113,6 +113,24 @@ SELECT is((SELECT count(*) FROM diagsync_public.entity WHERE modified_at = now()
 
 RESET enable_seqscan;
 RESET enable_indexscan;
+
+---- What an index calls, and rules ------------------------------------------
+
+CREATE FUNCTION t.note_path(jsonb) RETURNS jsonb IMMUTABLE LANGUAGE plpgsql AS $$BEGIN
+	PERFORM set_config('t.path', current_setting('search_path'), false); RETURN $1; END$$;
+CREATE INDEX noted ON diagsync_public.entity (t.note_path(doc -> 'x'));
+SET LOCAL search_path = t, public;
+SELECT t.write('l', 'b', '{"x": 11}');
+SELECT diagsync.push('l');
+SELECT is(current_setting('t.path'), 'pg_catalog, pg_temp', 'what the expression of an index calls finds no names of the caller''s');
+RESET search_path;
+DROP INDEX diagsync_public.noted;
+CREATE TABLE t.ruled (id text);
+CREATE RULE app AS ON UPDATE TO diagsync_public.entity DO ALSO INSERT INTO t.ruled VALUES (new.id);
+SELECT t.write('l', 'b', '{"x": 12}');
+SELECT diagsync.push('l');
+SELECT is((SELECT string_agg(id, ' ') FROM t.ruled), 'b', 'a rule acts on what a push updates');
+DROP RULE app ON diagsync_public.entity;
 
 ---- Constraints, and columns (after which SQL writes for good) -------------
 
