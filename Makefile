@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench coverage test-assert test-sanitize
+TOOLS  = setup demo playground test bench coverage test-assert test-sanitize mutants
 STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -27,13 +27,15 @@ help:
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
 	@echo '                          static regress pgtap isolation orders tap rest laws corpus stress'
-	@echo '                          crash sqlsmith bench'
+	@echo '                          crash sqlsmith bench mutants'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-crash       300 crashes with SIGKILL; ROUNDS=10, SEED=7 replays the choices'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make test-sqlsmith    an unprivileged role does what it can for TIME=600 seconds'
+	@echo 'make mutants          takes out each safeguard and shows that a test fails'
+	@echo '                        MUTANTS="name name"  only these'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'

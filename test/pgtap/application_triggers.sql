@@ -2,7 +2,7 @@
 -- like any edit, whatever else is going on.
 
 BEGIN;
-SELECT plan(39);
+SELECT plan(42);
 
 -- What differs between a local diagram and its shared copy, in a line each.
 CREATE FUNCTION differs(diagram text) RETURNS SETOF text LANGUAGE sql AS $$
@@ -219,6 +219,26 @@ CREATE UNIQUE INDEX one_name ON diagsync_local.entity (diagram_id, (doc->>'name'
 INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES ('P', 'n1', '{"name": "n"}'), ('P', 'n2', '{"name": "n"}');
 SELECT throws_ok($$SELECT diagsync.pull('L')$$, '23505', NULL, 'an entity that a unique index of an application refuses is an error, not passed over');
 DROP INDEX diagsync_local.one_name;
+
+---- One that would fire last --------------------------------------------------
+
+CREATE FUNCTION keep_revision() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.rev := OLD.rev; RETURN NEW; END$$;
+CREATE TRIGGER "~last" BEFORE UPDATE ON diagsync_local.entity FOR EACH ROW EXECUTE FUNCTION keep_revision();
+SELECT throws_ok($$UPDATE diagsync_local.entity SET doc = doc || '{"y": 1}' WHERE diagram_id = 'L'$$, '55000', NULL, 'one that fires after the revision is stamped is refused');
+DROP TRIGGER "~last" ON diagsync_local.entity;
+
+---- One that fails ------------------------------------------------------------
+
+CREATE FUNCTION refuse_all() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$;
+CREATE TRIGGER app BEFORE INSERT ON diagsync_local.entity FOR EACH ROW EXECUTE FUNCTION refuse_all();
+SELECT throws_ok($$SELECT diagsync.put('L', '[{"id": "failed"}]')$$, 'P0001', NULL, 'a trigger that fails makes put fail');
+DROP TRIGGER app ON diagsync_local.entity;
+CREATE ROLE regress_another;
+SELECT diagsync.grant_usage('regress_another');
+SET LOCAL ROLE regress_another;
+SELECT diagsync.principal() \gset
+RESET ROLE;
+SELECT is(:'principal'::text, 'role:regress_another', '... and leaves nothing behind of who called it');
 
 ---- Moving and dropping -------------------------------------------------------
 

@@ -7,7 +7,7 @@ CREATE ROLE direct_user;
 SELECT diagsync.grant_usage('direct_user');
 GRANT USAGE ON SCHEMA t TO direct_user;
 SET client_min_messages = error;
-SELECT plan(27);
+SELECT plan(30);
 
 CREATE FUNCTION t.far(wanted text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT doc FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = wanted $$;
@@ -114,6 +114,24 @@ SELECT is((SELECT count(*) FROM diagsync_public.entity WHERE modified_at = now()
 RESET enable_seqscan;
 RESET enable_indexscan;
 
+---- What an index calls, and rules ------------------------------------------
+
+CREATE FUNCTION t.note_path(jsonb) RETURNS jsonb IMMUTABLE LANGUAGE plpgsql AS $$BEGIN
+	PERFORM set_config('t.path', current_setting('search_path'), false); RETURN $1; END$$;
+CREATE INDEX noted ON diagsync_public.entity (t.note_path(doc -> 'x'));
+SET LOCAL search_path = t, public;
+SELECT t.write('l', 'b', '{"x": 11}');
+SELECT diagsync.push('l');
+SELECT is(current_setting('t.path'), 'pg_catalog, pg_temp', 'what the expression of an index calls finds no names of the caller''s');
+RESET search_path;
+DROP INDEX diagsync_public.noted;
+CREATE TABLE t.ruled (id text);
+CREATE RULE app AS ON UPDATE TO diagsync_public.entity DO ALSO INSERT INTO t.ruled VALUES (new.id);
+SELECT t.write('l', 'b', '{"x": 12}');
+SELECT diagsync.push('l');
+SELECT is((SELECT string_agg(id, ' ') FROM t.ruled), 'b', 'a rule acts on what a push updates');
+DROP RULE app ON diagsync_public.entity;
+
 ---- Constraints, and columns (after which SQL writes for good) -------------
 
 ALTER TABLE diagsync_public.entity DROP CONSTRAINT entity_id_length, ADD CONSTRAINT small CHECK (doc->>'x' <> '13');
@@ -124,6 +142,12 @@ ALTER TABLE diagsync_public.entity ADD COLUMN x text GENERATED ALWAYS AS (doc->>
 SELECT diagsync.push('l');
 SELECT is((SELECT x FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = 'b'), '13', 'a generated column is computed');
 ALTER TABLE diagsync_public.entity DROP COLUMN x;
+ALTER TABLE diagsync_public.entity ADD COLUMN note text;
+UPDATE diagsync_public.entity SET note = 'kept' WHERE diagram_id = 'p' AND id = 'b';
+SELECT t.write('l', 'b', '{"x": 15}');
+SELECT diagsync.push('l');
+SELECT is((SELECT doc->>'x' || ' ' || note FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = 'b'), '15 kept', 'a column of an application is left alone');
+ALTER TABLE diagsync_public.entity DROP COLUMN note;
 CREATE TABLE t.label (diagram_id text, id text, FOREIGN KEY (diagram_id, id) REFERENCES diagsync_public.entity ON DELETE CASCADE);
 INSERT INTO t.label VALUES ('p', 'a'), ('p', 'b');
 SELECT t.write('l', 'a', NULL), t.write('l', 'b', '{"x": 14}');

@@ -1,7 +1,7 @@
 -- Every error says which diagram and entity, in its message: those where that
 -- is easily forgotten, because something else is wrong.
 \ir include/helpers.sql
-SELECT plan(22);
+SELECT plan(23);
 
 SELECT t.pair('l', 'p', '{"a": {"v": 1}}');
 SELECT t.make('u', '{"a": {"v": 1}}'), t.make('s', '{"a": {"v": 1}}', 'public');
@@ -23,6 +23,12 @@ SELECT t.refuses(command, errcode, says) FROM (VALUES
 	($$ SELECT diagsync.put('l', NULL) $$, '22004', '"l"'),
 	($$ SELECT diagsync.remove('l', NULL) $$, '22004', '"l"'),
 	($$ SELECT diagsync.remove('l', ARRAY['a', NULL]) $$, '22004', '"l"')) AS v (command, errcode, says);
+
+-- In a request the message becomes the status line, so that is where they are not.
+BEGIN;
+SET LOCAL request.method = 'POST';
+SELECT throws_ok($$ SELECT diagsync.push('nowhere') $$, 'PT404', 'Not Found', 'no name in the message of an error in a request');
+ROLLBACK;
 
 -- Within a statement that edits.
 SELECT t.refuses(format($$ UPDATE diagsync_local.entity SET doc = '{"v": 9}' WHERE diagram_id = 'l' RETURNING %s $$, call), '55006', says, 'while a statement edits: ' || call)

@@ -2,7 +2,7 @@
 -- COPY, several diagrams at once, savepoints.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(59);
+SELECT plan(60);
 
 SELECT t.pair('l', 'p', '{"a": {"v": 1}, "b": {"v": 1}, "c": {"v": 1}, "d": {"v": 1}, "e": {"v": 1}}');
 SELECT diagsync.clone('p', 'l2');
@@ -18,6 +18,11 @@ SELECT is(t.changes('l'), 'a:local:update>: b:local:update>: x:local:insert>: y:
 SELECT is(t.base('l'), '{"x": null, "y": null, "a": {"v": 1}, "b": {"v": 1}}', '... from what was there');
 UPDATE diagsync_local.entity SET doc = '{"v": 3}' WHERE diagram_id = 'l' AND id = 'a';
 SELECT is(t.base('l') -> 'a', '{"v": 1}', 'a second UPDATE keeps the first base');
+SELECT t.pair('q', 'qp');
+SELECT t.write('q', 'x', '{}'), t.write('qp', 'y', '{"v": 1}');
+SELECT diagsync.pull('q');
+UPDATE diagsync_local.entity SET doc = '{"v": 2}' WHERE diagram_id = 'q';
+SELECT is(t.base('q'), '{"x": null, "y": {"v": 1}}', 'an UPDATE of one that was edited before, and one that was not');
 DELETE FROM diagsync_local.entity WHERE diagram_id = 'l' AND id IN ('x', 'b', 'c');
 SELECT is(t.changes('l'), 'a:local:update>: b:local:delete>: c:local:delete>: y:local:insert>:', 'DELETE');
 SELECT is(t.base('l'), '{"x": null, "y": null, "a": {"v": 1}, "b": {"v": 1}, "c": {"v": 1}}', '... of what was there');

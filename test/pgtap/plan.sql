@@ -2,7 +2,7 @@
 -- (include/cells.sql compares every single cell.)
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(71);
+SELECT plan(77);
 
 -- A pair with something of everything: changes of each side, equal ones, and
 -- three conflicts.
@@ -103,6 +103,25 @@ SELECT t.write('l', 'c', '{"v": 5.0}');
 SELECT is((diagsync.push('l', dry_run => true)).plan, :'push'::text, 'a document of the same value is not');
 SELECT is(t.show(diagsync.push('l', expected_plan => :'push')), 'yes +0 ~1 -0 0/0', '... and is pushed');
 SELECT is((diagsync.push('l')).plan, NULL, 'a call without either has no plan');
+
+-- What a plan rests on, though another call would write the same.
+SELECT t.pair('w', 'wp', '{"a": {"v": 1}}');
+SELECT isnt((diagsync.push('w', dry_run => true)).plan, (diagsync.pull('w', dry_run => true)).plan, 'the plan of a push is none of a pull, even to do nothing');
+SELECT t.write('w', 'a', '{"v": 2}'), t.write('wp', 'a', '{"v": 3}');
+SELECT plan AS public FROM diagsync.pull('w', on_conflict => 'public', dry_run => true) \gset
+SELECT t.write('w', 'a', '{"v": 4}');
+SELECT is((diagsync.pull('w', on_conflict => 'public', expected_plan => :'public')).success, false, 'a local version that nobody was shown is not given up');
+SELECT is(t.docs('w'), '{"a": {"v": 4}}', '... but kept');
+SELECT plan AS local FROM diagsync.pull('w', on_conflict => 'local', dry_run => true) \gset
+SELECT t.write('wp', 'a', '{"v": 5}');
+SELECT isnt((diagsync.pull('w', on_conflict => 'local', dry_run => true)).plan, :'local'::text, 'nor is a public one');
+SELECT t.edited('w', 'a', '2020-01-01Z'), t.edited('wp', 'a', '2020-01-02Z');
+SELECT plan AS newest FROM diagsync.pull('w', on_conflict => 'newest', dry_run => true) \gset
+SELECT plan AS skip FROM diagsync.pull('w', on_conflict => 'skip', dry_run => true) \gset
+SELECT t.edited('w', 'a', '2020-01-03Z');
+SELECT isnt((diagsync.pull('w', on_conflict => 'newest', dry_run => true)).plan, :'newest'::text, 'nor is the side that has become the newer one in a plan for the other');
+SELECT diagsync.unlink('w'), diagsync.link('w', 'wp');
+SELECT isnt((diagsync.pull('w', on_conflict => 'skip', dry_run => true)).plan, :'skip'::text, 'another base is another plan');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -425,7 +425,7 @@ SELECT is(t.agreed(policy, base, mine, theirs, way, side, edit), CASE side
 -- What was ignored is not forgotten.
 SELECT t.edit('k', 'n', '{"v": 1, "t": 1}', '{"v": 2, "t": 2}', '{"v": 2, "t": 3}', '{"ignore": ["/t"]}');
 SELECT diagsync.push('k'), diagsync.pull('k');
-SELECT isnt(t.with_policy('k', NULL), 'in_sync 0/0/0 ', 'and shows when it is no longer ignored');
+SELECT is(t.with_policy('k', NULL), 'pending 1/0/0 e:local:update>:', 'and is a local change on top of the public version when it is no longer ignored');
 
 -- ---- Conflicts ------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 -- edit made here, as when a dump is restored.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(45);
+SELECT plan(47);
 
 SELECT pg_current_xact_id()::text::bigint AS me \gset
 -- Insert a row as a dump does.
@@ -108,6 +108,26 @@ UPDATE diagsync.directory SET seen = NULL WHERE id = 'l2';
 SELECT is(t.changes('l2'), :'changes'::text, 'so does none');
 SELECT isnt(t.show(diagsync.pull('l2')), NULL, 'and a pull');
 SELECT is(t.docs('l2'), t.docs('p'), '... brings both ends together');
+
+-- ---- What is not to be believed ----------------------------------------------------
+
+SELECT t.make('rp', '{}', 'public');
+INSERT INTO diagsync.directory (id, name, storage_type, public_copy_id, seen, seen_own, seen_on)
+	VALUES ('rl', 'restored', 'local', 'rp', pg_current_snapshot(), 1, 1);
+SELECT is(jsonb_build_array(seen, seen_own, seen_on), '[null, null, null]', 'an entry that was dumped on another cluster has seen nothing here') FROM diagsync.directory WHERE id = 'rl';
+
+CREATE ROLE regress_replica;
+SELECT diagsync.grant_usage('regress_replica'), diagsync.set_owner('rl', 'role:regress_replica');
+GRANT INSERT ON diagsync_local.entity TO regress_replica;
+CREATE FUNCTION t.write_replica() RETURNS text LANGUAGE plpgsql AS $$BEGIN
+	SET LOCAL ROLE regress_replica;
+	INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev) VALUES ('rl', 'a', '{}', 1);
+	RESET ROLE;
+	RETURN 'written';
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN SQLERRM;
+END$$;
+SELECT is(t.write_replica(), 'rows of another transaction''s revision cannot be written into linked diagram "rl"', 'nor does who owns a linked diagram write edits that look dumped, whatever he was granted');
 
 SELECT * FROM finish();
 ROLLBACK;

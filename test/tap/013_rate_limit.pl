@@ -145,6 +145,12 @@ sub count_in_shared_memory
 	@jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "$long 1 $how", "$long 2 $how");
 	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'very long principals are told apart');
 
+	# The room that a diagram has for entities is shared, too.
+	$node->safe_psql('postgres', 'ALTER ROLE regress_u12 SET diagsync.max_entities = 5');
+	is(outcomes('d', 'regress_u12', map { "SELECT diagsync.put('u12', '[{\"id\": \"$how $_\"}]')" } 1 .. 6),
+		'ok ok ok ok 54000 54000', 'room for five entities, of which there was one');
+	$node->safe_psql('d', "SELECT diagsync.remove('u12', array_agg(id)) FROM diagsync_local.entity WHERE diagram_id = 'u12' AND id <> 'a'");
+
 	# Many sessions at once: exactly as many as are allowed.
 	$node->safe_psql('d', 'DROP TABLE IF EXISTS outcome; CREATE TABLE outcome (sqlstate text); GRANT INSERT ON outcome TO regress_u10');
 	my $script = "$PostgreSQL::Test::Utils::tmp_check/rate.sql";
