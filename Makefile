@@ -15,7 +15,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
 TOOLS  = setup demo playground test bench
-STAGES_ALONE = test-laws test-stress corpus-report
+STAGES_ALONE = test-laws test-model test-stress corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -26,11 +26,12 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress bench'
+	@echo '                          regress pgtap isolation tap rest laws corpus model stress bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
+	@echo 'make test-model       random histories against a model: N=20000 of them, SEED=7, WORKERS=2'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
@@ -47,6 +48,9 @@ $(STAGES_ALONE):
 
 test-laws: export STAGES = laws
 test-laws: export LAWS ?= --triples 1000000
+
+test-model: export STAGES = model
+test-model: export MODEL ?= --histories $(or $(N),10000) --workers $(or $(WORKERS),1) $(if $(SEED),--seed $(SEED))
 
 test-stress: export STAGES = stress
 test-stress: export STRESS ?= --seconds 600
