@@ -9,6 +9,7 @@ the extension.
 """
 
 import argparse
+import collections
 import json
 import multiprocessing
 import pathlib
@@ -24,10 +25,11 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, strategies
 
 import pinned
-from history import COPIES, LOCALS, RESOLUTIONS, Database, Mismatch, Run
+from history import RESOLUTIONS, SYNCS, Database, Mismatch, Run
 from model import RULES
 
-CHUNK = 100  # histories of one seed
+IDS = ("a", "b", "c", "d", "e", "a", "b", "c", "d", "e", "a+", "b+")  # a+ is one that `both` derived from a
+CHUNK = 250  # histories of one seed
 STEPS = 50  # compared in a history
 LEAST = 40  # ... or it is drawn again
 DRAWN = 90  # for a history; some mean nothing where they stand
@@ -36,34 +38,48 @@ DOCUMENTS = [{}] + [{"x": x} for x in (1, 1.0, 2, "a", None)] + [
     {"x": x, "y": y} for x in (1, 2, 3) for y in (1, 2)] + [
     {"x": 1, "at": at} for at in ({}, {"p": 1}, {"p": 2}, {"q": 1}, {"p": 1, "q": 1}, {"p": 1, "q": 2}, {"p": 2, "q": 1}, 5)] + [
     {"y": 1, "list": value} for value in ([], [1], [1, 2], [1, {"x": 1}])] + [
-    {"x": 1, "clock": 1}, {"x": 1, "clock": 2}, {"x": 2, "clock": 3}, {"at": {"p": 1, "clock": 1}}]
+    {"x": 1, "clock": 1}, {"x": 1, "clock": 2}, {"x": 2, "clock": 3}, {"at": {"p": 1, "clock": 1}},
+    {"x": 1.25}, {"x": 1.5, "y": 2}]
+PROPERTIES = [("x", 1), ("x", 2), ("x", None), ("y", 1), ("y", 2), ("clock", 1), ("clock", 2), ("at", {"p": 1}),
+              ("at", {"p": 1, "q": 1}), ("at", {"p": 2, "q": 1})]
 POLICIES = [None, {"granularity": "property"}, {"ignore": ["/clock"]},
             {"granularity": "property", "ignore": ["/clock", "/at/clock"]},
-            {"granularity": "property", "groups": [["/x", "/at/p"]]}]
+            {"granularity": "property", "groups": [["/x", "/at/p"]]}, {"tolerance": 0.5, "granularity": "property"},
+            {"latest": ["/clock", "/at"]}, {"granularity": "property", "references": ["/to"]}]
+
+# What must have come up in so many histories.
+ENOUGH = 1000
+CLASSES = ["insert_insert", "update_update", "update_delete", "delete_update", "merge", "resolve of what moved on",
+           "rollback to a savepoint", "clone", "share", "link", "unlink", "drop", "storage", "policy", "refresh", "forget"] + [
+    f"resolve with {resolution}" for resolution in RESOLUTIONS] + [
+    f"{sync} of merged entities" for sync in SYNCS] + [
+    f"{sync} that resolved with {rule}" for sync in SYNCS for rule in RULES[2:]] + [
+    f"expected {sync} with {rule}, {success}" for sync in SYNCS for rule in RULES[2:] for success in ("success", "no success")]
 
 
 def steps():
     """One step of a history."""
     from_list = strategies.sampled_from
     copy, local = from_list("PPPAAABBCD"), from_list("AAABBBCD")
-    id, document = from_list("abcde"), from_list(DOCUMENTS)
+    id, document = from_list(IDS), from_list(DOCUMENTS)
     number = from_list(range(4))
     seldom = from_list((False, False, False, True))
     step = lambda name, *rest: strategies.tuples(strategies.just(name), *rest).map(list)
     sync = lambda name: step(name, local, from_list(RULES), seldom)
     weighted = [
         (5, step("upsert", copy, id, document)),
-        (4, step("update", copy, id, document)),
+        (2, step("update", copy, id, document)),
+        (4, strategies.tuples(copy, id, from_list(PROPERTIES)).map(lambda drawn: ["set", *drawn[:2], *drawn[2]])),
         (3, step("delete", copy, id)),
         (1, step("delete", copy, id, id)),
-        (1, step("put", copy, strategies.dictionaries(id, document, min_size=1, max_size=3))),
+        (1, step("put", copy, strategies.dictionaries(from_list("abcde"), document, min_size=1, max_size=3))),
         (1, step("undo", local, id)),
         (2, step("imitate", copy, copy, id)),
         (4, sync("push")),
         (4, sync("pull")),
-        (1, step("carry_out", from_list((0, 0, 1, 2)))),
-        (4, step("resolve", local, number, from_list(RESOLUTIONS), document, seldom)),
-        (1, step("begin")),
+        (2, step("carry_out", from_list((0, 0, 0, 1, 2)))),
+        (6, step("resolve", local, number, from_list(RESOLUTIONS), document, from_list(("", "", "now", "first")))),
+        (1, step("begin", from_list(("READ COMMITTED", "REPEATABLE READ")))),
         (1, step("savepoint")),
         (1, step("rollback_to", number)),
         (1, from_list([["commit"], ["commit"], ["rollback"]])),
@@ -92,15 +108,14 @@ def histories():
 
 
 def failure_of(database, history):
-    """What is wrong in a history, None where nothing is; and how many steps
-    were compared."""
+    """What is wrong in a history, None where nothing is; and the run."""
     run = Run(database)
     try:
         run.run(history, STEPS)
     except Exception as error:  # pylint: disable=broad-except
         text = str(error) if isinstance(error, Mismatch) else traceback.format_exc()
-        return f"step {run.step}: {text}", run.done
-    return None, run.done
+        return f"step {run.step}: {text}", run
+    return None, run
 
 
 def shortest(database, history):
@@ -119,11 +134,12 @@ def shortest(database, history):
 
 
 def run_chunk(arguments):
-    """The histories of one seed: how many there were, how many of their steps
-    were compared, and the first failure."""
+    """The histories of one seed: how many steps of each were compared, what came
+    up, and the first failure."""
     seed, number = arguments
     database = Database()
     lengths = []
+    seen = collections.Counter()
     failure = None
 
     @hypothesis.seed(seed)
@@ -133,16 +149,17 @@ def run_chunk(arguments):
     def check(history):
         nonlocal failure
         if failure is None:
-            problem, length = failure_of(database, history)
-            hypothesis.assume(problem or length >= LEAST)
-            lengths.append(length)
+            problem, run = failure_of(database, history)
+            hypothesis.assume(problem or run.done >= LEAST)
+            lengths.append(run.done)
+            seen.update(run.seen)
             if problem:
                 history = shortest(database, history)
                 problem = failure_of(database, history)[0] or problem + "\n(but not a second time)"
                 failure = f"seed {seed}, history {len(lengths)}: {problem}\npinned.py: {json.dumps(history)}"
 
     check()
-    return lengths, failure
+    return lengths, seen, failure
 
 
 def main():
@@ -151,6 +168,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None, help=f"of the first {CHUNK}, the next have the next one (default: random)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--history", type=json.loads, help="this one alone, as a failure prints it")
+    parser.add_argument("--verbose", action="store_true", help="count what came up")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) * 1000 if options.seed is None else options.seed
     started = time.monotonic()
@@ -168,12 +186,20 @@ def main():
     chunks = [(seed + number, min(CHUNK, options.histories - number * CHUNK))
               for number in range((options.histories + CHUNK - 1) // CHUNK)]
     lengths = []
+    seen = collections.Counter()
     with multiprocessing.Pool(options.workers) as pool:
-        for compared, failure in pool.imap(run_chunk, chunks):
+        for compared, came_up, failure in pool.imap(run_chunk, chunks):
             lengths += compared
+            seen += came_up
             if failure:
                 failures.append(failure)
                 break
+    if options.verbose:
+        for what, times in sorted(seen.items()):
+            print(f"{times:9} {what}")
+    missing = [what for what in CLASSES if not seen[what]]
+    if missing and len(lengths) >= ENOUGH:
+        failures.append(f"never came up: {', '.join(missing)}")
     for failure in failures:
         print(f"FAILED: {failure}")
     print(f"model: seed {seed}, {len(first)} pinned and {len(lengths)} random histories, {sum(lengths)} steps compared"

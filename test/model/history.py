@@ -6,6 +6,7 @@ means nothing where it stands (an edit of a diagram that is not there) is passed
 over, so that any part of a history is a history.
 """
 
+import collections
 import json
 
 import psycopg2
@@ -14,7 +15,6 @@ import psycopg2.extras
 from model import Model, Refused, renamed
 
 COPIES = ("P", "A", "B", "C", "D")
-LOCALS = COPIES[1:]
 SYNCS = ("push", "pull")
 RESOLUTIONS = ("local", "public", "both", "newest", "merged")
 
@@ -107,8 +107,11 @@ class Run:
         self.model = Model()
         self.state = None
         self.savepoints = []  # of the open transaction: its beginning, then its savepoints
+        self.isolation = None  # its level
         self.plans = []  # of dry runs: how to call them again, the database's plan, the model's
+        self.shown = {}  # what conflicts() showed: {(local, id): [(the three documents, version)]}
         self.done = 0
+        self.seen = collections.Counter()  # what came up
         database.start()
 
     def run(self, history, most):
@@ -128,7 +131,9 @@ class Run:
     def call(self, query, parameters, change):
         """Carries out a query, which answers and says what time it is, and a
         change of the model that says what the query is to answer; then compares."""
+        name = self.step[1][0]
         if self.refused(change):
+            self.seen[name + " refused"] += 1
             self.refusal(query, parameters)
             return None
         answer, now = self.database.one(query, parameters) or (None, None)
@@ -136,6 +141,7 @@ class Run:
         expected = change(now, self.new_id)
         if expected is not None:
             self.same_row("answer", answer, expected)
+        self.seen[name + (" in a transaction" if self.savepoints else "")] += 1
         self.compare()
         return answer
 
@@ -200,13 +206,26 @@ class Run:
             changes = model.changes(local)
             self.same(f"changes of {local}", list(state["changes"][local]), list(changes))
             for id, what in changes.items():
+                self.seen[what.conflict or "merge" if what.local_change and what.public_change else "change"] += 1
                 self.same_row(f"change of {id} in {local}", state["changes"][local][id], model.change_row(local, id, what))
             self.same(f"conflicts of {local}", set(state["versions"][local]),
                       {id for id, what in changes.items() if what.conflict})
+            for id, version in state["versions"][local].items():
+                self.note_version(local, id, version)
             # An entity without a base row is its own base.
             bases = {id: doc for id, (doc, _) in state["entities"][local].items()}
             bases.update(state["bases"][local])
             self.same(f"bases of {local}", {id: doc for id, doc in bases.items() if doc is not None}, link.base)
+
+    def note_version(self, local, id, version):
+        """The same three documents have the same version, others have another."""
+        triple = self.model.triple(local, id)
+        shown = self.shown.setdefault((local, id), [])
+        for earlier, its in shown:
+            if (earlier == triple) != (its == version):
+                raise Mismatch(f"version of {id} in {local}: {its} for {earlier}, {version} for {triple}")
+        if (triple, version) not in shown:
+            shown.append((triple, version))
 
     # ---- Diagrams ------------------------------------------------------------------
 
@@ -221,9 +240,11 @@ class Run:
             self.function("drop_diagram", copy, change=lambda now, new_id: self.model.drop(copy))
 
     def share(self, local, storage):
+        def change(now, new_id):
+            self.needs_new_snapshots()
+            self.model.share(local, storage, now)
         if local in self.model.entities:
-            self.function("share", local, ", %s, %s", (self.database.name("P"), storage),
-                          lambda now, new_id: self.model.share(local, storage, now))
+            self.function("share", local, ", %s, %s", (self.database.name("P"), storage), change)
 
     def clone(self, local):
         if "P" in self.model.entities:
@@ -231,8 +252,15 @@ class Run:
                           lambda now, new_id: self.model.clone(local, now))
 
     def link(self, local):
+        def change(now, new_id):
+            self.needs_new_snapshots()
+            self.model.link(local)
         if local in self.model.entities and "P" in self.model.entities:
-            self.function("link", local, ", %s", (self.database.name("P"),), lambda now, new_id: self.model.link(local))
+            self.function("link", local, ", %s", (self.database.name("P"),), change)
+
+    def needs_new_snapshots(self):
+        if self.savepoints and self.isolation != "READ COMMITTED":
+            raise Refused
 
     def unlink(self, local):
         if local in self.model.entities:
@@ -264,6 +292,13 @@ class Run:
     def table(self, copy):
         return f"diagsync_{self.model.storage if copy == 'P' else 'local'}.entity"
 
+    def id(self, id):
+        """An id by its name; "a+" is the first one that was derived from it."""
+        if not id.endswith("+"):
+            return id
+        return min((other for of in self.model.entities.values() for other in of if other.startswith(id[0] + "-")),
+                   default=id[0])
+
     def edit(self, copy, query, parameters, documents):
         def change(now, new_id):
             for id, doc in documents.items():
@@ -271,20 +306,23 @@ class Run:
         self.call(f"{query} RETURNING 1, {NOW}", parameters, change)
 
     def upsert(self, copy, id, doc):
+        id = self.id(id)
         if copy in self.model.entities:
             self.edit(copy, f"INSERT INTO {self.table(copy)} (diagram_id, id, doc) VALUES (%s, %s, %s)"
                       " ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc",
                       (self.database.name(copy), id, json.dumps(doc)), {id: doc})
 
     def update(self, copy, id, doc):
+        id = self.id(id)
         if copy in self.model.entities and id in self.model.entities[copy]:
             self.edit(copy, f"UPDATE {self.table(copy)} SET doc = %s WHERE diagram_id = %s AND id = %s",
                       (json.dumps(doc), self.database.name(copy), id), {id: doc})
 
     def delete(self, copy, *ids):
+        ids = [self.id(id) for id in ids]
         if copy in self.model.entities:
             self.edit(copy, f"DELETE FROM {self.table(copy)} WHERE diagram_id = %s AND id = ANY (%s)",
-                      (self.database.name(copy), list(ids)), dict.fromkeys(ids))
+                      (self.database.name(copy), ids), dict.fromkeys(ids))
 
     def put(self, copy, documents):
         """Those that are equal are not written."""
@@ -297,13 +335,23 @@ class Run:
                         self.model.write(copy, id, doc, now)
             self.function("put", copy, ", %s", (json.dumps(list(documents.values())),), change)
 
+    def set(self, copy, id, key, value):
+        """One property of an entity, and no other; None deletes it."""
+        id = self.id(id)
+        doc = copy in self.model.entities and self.model.doc(copy, id)
+        if doc:
+            doc = {**doc, key: value}
+            self.update(copy, id, {key: value for key, value in doc.items() if value is not None})
+
     def undo(self, local, id):
         """An edit back to the base."""
+        id = self.id(id)
         if local in self.model.links:
             self.bring(local, id, self.model.links[local].base.get(id))
 
     def imitate(self, copy, other, id):
         """The same edit as somebody else's."""
+        id = self.id(id)
         if copy in self.model.entities and other in self.model.entities:
             self.bring(copy, id, self.model.doc(other, id))
 
@@ -333,37 +381,58 @@ class Run:
             figures, plan = self.model.sync(direction == "push", local, rule, now, new_id, expected[1], dry)
             return figures
         answer = self.function(direction, local, ", NULL, %s, %s, %s", (rule, dry, expected[0]), change)
+        if answer:
+            kind = "dry " if dry else "expected " if expected[0] else ""
+            self.seen[f"{kind}{direction} with {rule}, {'success' if answer['success'] else 'no success'}"] += 1
+            if not dry:
+                self.seen[f"{direction} of merged entities"] += answer["merged"]
+                self.seen[f"{direction} that resolved with {rule}"] += answer["resolved"]
         if dry and answer:
-            self.plans.append((direction, local, rule, (answer["plan"], plan)))
+            self.plans.append((direction, local, rule, (answer["plan"], plan), self.derived()))
 
     def carry_out(self, number):
         """A dry run of earlier, the last one first."""
         if number < len(self.plans):
-            direction, local, rule, plans = self.plans[-1 - number]
-            self.sync(direction, local, rule, False, plans)
+            direction, local, rule, plans, derived = self.plans[-1 - number]
+            # Where an id that "both" would give came or went since, only the
+            # database knows whether it is another one now.
+            if rule != "both" or derived == self.derived():
+                self.sync(direction, local, rule, False, plans)
+
+    def derived(self):
+        """All ids that may have been given by "both"."""
+        return {id for of in (*self.state["entities"].values(), *self.state["bases"].values()) for id in of if "-" in id}
 
     def resolve(self, local, number, resolution, doc, shown):
-        """One of the conflicts; where there is none, an entity without."""
+        """One of the conflicts; as it was shown now, or first, or without saying.
+        Where there is none, an entity without."""
         if local not in self.model.links:
             return
-        ids = self.model.conflicts(local) or self.model.ids(local)
+        ids = self.model.conflicts(local) or (self.model.ids(local) if number == 0 else ())
         if not ids:
             return
         id = ids[number % len(ids)]
         doc = doc if resolution == "merged" else None
-        version = self.state["versions"][local].get(id) if shown else None
+        versions = self.shown.get((local, id))
+        triple, version = versions[0] if versions and shown == "first" else (
+            None, self.state["versions"][local].get(id) if shown == "now" else None)
 
         def change(now, new_id):
+            if triple is not None and triple != self.model.triple(local, id):
+                self.seen["resolve of what moved on"] += 1
+                return self.model.change_row(local, id)
             returned = self.model.resolve(local, id, resolution, doc, now, new_id)
+            self.seen["resolve with " + resolution] += 1
             return self.model.change_row(local, returned)
         self.call(f"SELECT {CHANGE}, {NOW} FROM diagsync.resolve(%s, %s, %s, %s, %s) AS c",
                   (self.database.name(local), id, resolution, None if doc is None else json.dumps(doc), version), change)
 
     # ---- Transactions ------------------------------------------------------------------
 
-    def begin(self):
+    def begin(self, isolation):
         if not self.savepoints:
-            self.database.cursor.execute("BEGIN")
+            self.isolation = isolation
+            self.database.cursor.execute(f"BEGIN ISOLATION LEVEL {isolation}")
             self.savepoints.append((self.model.snapshot(), len(self.plans)))
 
     def savepoint(self):
@@ -379,6 +448,7 @@ class Run:
             snapshot, plans = self.savepoints[place]
             del self.savepoints[place + 1:], self.plans[plans:]
             self.model.restore(snapshot)
+            self.seen["rollback to a savepoint"] += 1
             self.savepoints[place] = self.model.snapshot(), plans
             self.look()
 
