@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Random histories in the database and in the model (model.py).
 
-Pinned histories (pinned.py) come first.  A mismatch prints the seed, and the
-shortest history with it that Hypothesis finds, as a line for pinned.py.
+Pinned histories (pinned.py) come first.  A failure prints the seed, and
+the shortest history that still fails, as a line for pinned.py.  Hypothesis draws
+the histories; steps are left out of one that failed by shortest() below, since
+any part of a history is a history.
 
 The connection is that of PGHOST, PGPORT, PGUSER and PGDATABASE; the database has
 the extension.
@@ -134,8 +136,8 @@ def shortest(database, history):
 
 
 def run_chunk(arguments):
-    """The histories of one seed: how many steps of each were compared, what came
-    up, and the first failure."""
+    """The first histories of one seed: how many steps of each were compared, what
+    came up, and the first failure."""
     seed, number = arguments
     database = Database()
     lengths = []
@@ -143,12 +145,13 @@ def run_chunk(arguments):
     failure = None
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(max_examples=number, deadline=None, database=None, phases=[Phase.generate],
+    # What Hypothesis draws depends on how many it is to draw.
+    @hypothesis.settings(max_examples=CHUNK, deadline=None, database=None, phases=[Phase.generate],
                          suppress_health_check=list(HealthCheck))
     @hypothesis.given(histories())
     def check(history):
         nonlocal failure
-        if failure is None:
+        if failure is None and len(lengths) < number:
             problem, run = failure_of(database, history)
             hypothesis.assume(problem or run.done >= LEAST)
             lengths.append(run.done)

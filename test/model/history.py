@@ -46,6 +46,7 @@ STATE += CHANGE + """))
                    WHERE d.id = ANY ($1) AND d.storage_type = 'local' AND d.public_copy_id IS NOT NULL))
 """
 NOW = "(extract(epoch FROM now()) * 1e6)::bigint"
+UNLINKED = {"state": "unlinked", "diverged": None, "local_changes": None, "public_changes": None, "conflicts": None}
 
 
 class Mismatch(AssertionError):
@@ -200,10 +201,11 @@ class Run:
             for copy in model.entities})
         for copy, entities in model.entities.items():
             self.same(f"entities of {copy}", state["entities"][copy], entities)
-            if copy != "P":
-                self.same_row(f"status of {copy}", state["status"][copy], model.status(copy))
+        for local in model.entities.keys() - {"P"} - model.links.keys():
+            self.same_row(f"status of {local}", state["status"][local], UNLINKED)
         for local, link in model.links.items():
             changes = model.changes(local)
+            self.same_row(f"status of {local}", state["status"][local], model.status(local, changes))
             self.same(f"changes of {local}", list(state["changes"][local]), list(changes))
             for id, what in changes.items():
                 self.seen[what.conflict or "merge" if what.local_change and what.public_change else "change"] += 1

@@ -58,7 +58,12 @@ def plain(value):
     return None if value is MISSING else value
 
 
+NOTHING = Weighed(None, None, None, [], None, False)
+
+
 def weigh(base, local, public, policy, local_is_newer):
+    if local == public:
+        return NOTHING
     return weigh_text(*(json.dumps(value) for value in (base, local, public, policy)), local_is_newer)
 
 
@@ -339,12 +344,8 @@ class Model:
 
     # ---- What the database is asked after every step ----------------------------
 
-    def status(self, local):
-        if local not in self.links:
-            return {"state": "unlinked", "diverged": None, "local_changes": None, "public_changes": None,
-                    "conflicts": None}
-        changes = self.changes(local).values()
-        figures = [sum(1 for what in changes if getattr(what, kind)) for kind in Weighed._fields[:3]]
+    def status(self, local, changes):
+        figures = [sum(1 for what in changes.values() if getattr(what, kind)) for kind in Weighed._fields[:3]]
         state = "conflict" if figures[2] else "pending" if any(figures) else "in_sync"
         return {"state": state, "diverged": any(figures), "local_changes": figures[0], "public_changes": figures[1],
                 "conflicts": figures[2], "pushed": self.links[local].pushed, "pulled": self.links[local].pulled}
