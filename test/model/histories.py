@@ -122,12 +122,17 @@ def failure_of(database, history):
 
 def shortest(database, history):
     """The history without the steps that its failure does not need."""
+    def to_failure(history):
+        problem, run = failure_of(database, history)
+        return history[:run.step[0] + 1] if problem else None
+
+    history = to_failure(history) or history
     size = len(history) // 2
     while size:
         place = 0
         while place < len(history):
-            shorter = history[:place] + history[place + size:]
-            if failure_of(database, shorter)[0]:
+            shorter = to_failure(history[:place] + history[place + size:])
+            if shorter:
                 history = shorter
             else:
                 place += size

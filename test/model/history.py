@@ -133,9 +133,10 @@ class Run:
         """Carries out a query, which answers and says what time it is, and a
         change of the model that says what the query is to answer; then compares."""
         name = self.step[1][0]
-        if self.refused(change):
+        refused = self.refused(change)
+        if refused:
             self.seen[name + " refused"] += 1
-            self.refusal(query, parameters)
+            self.refusal(query, parameters, refused.sqlstate)
             return None
         answer, now = self.database.one(query, parameters) or (None, None)
         self.state = self.database.state()
@@ -151,22 +152,23 @@ class Run:
         return self.call(f"SELECT to_jsonb(diagsync.{name}(%s{rest})), {NOW}", (self.database.name(copy), *parameters), change)
 
     def refused(self, change):
+        """Whether the model refuses a change: the exception, or None."""
         before = self.model.snapshot()
         try:
             change(0, lambda local, id, doc: id + "-copy")
-        except Refused:
-            return True
+        except Refused as refused:
+            return refused
         finally:
             self.model.restore(before)
-        return False
+        return None
 
-    def refusal(self, query, parameters):
+    def refusal(self, query, parameters, sqlstate):
         if self.savepoints:
             self.database.cursor.execute("SAVEPOINT refusal")
         try:
             answer = self.database.one(query, parameters)
         except psycopg2.Error as error:
-            if error.pgcode.startswith(("XX", "40")):
+            if error.pgcode.startswith(("XX", "40")) or sqlstate not in (None, error.pgcode):
                 raise
             if self.savepoints:
                 self.database.cursor.execute("ROLLBACK TO refusal")
@@ -203,6 +205,7 @@ class Run:
             self.same(f"entities of {copy}", state["entities"][copy], entities)
         for local in model.entities.keys() - {"P"} - model.links.keys():
             self.same_row(f"status of {local}", state["status"][local], UNLINKED)
+            self.same(f"bases of {local}", state["bases"][local], {})
         for local, link in model.links.items():
             changes = model.changes(local)
             self.same_row(f"status of {local}", state["status"][local], model.status(local, changes))
@@ -262,7 +265,7 @@ class Run:
 
     def needs_new_snapshots(self):
         if self.savepoints and self.isolation != "READ COMMITTED":
-            raise Refused
+            raise Refused("25001")
 
     def unlink(self, local):
         if local in self.model.entities:

@@ -27,7 +27,11 @@ class Version(typing.NamedTuple):
 
 
 class Refused(Exception):
-    """The call is an error, of this SQLSTATE."""
+    """The call is an error, of this SQLSTATE where the documentation names it."""
+
+    def __init__(self, sqlstate=None):
+        super().__init__()
+        self.sqlstate = sqlstate
 
 
 class Weighed(typing.NamedTuple):
@@ -334,8 +338,8 @@ class Model:
 
     def resolve(self, local, id, resolution, doc, now, new_id):
         """The id of the row that the call returns."""
-        if local not in self.links or not self.weigh(local, id).conflict:
-            raise Refused
+        if not self.weigh(local, id).conflict:
+            raise Refused("55000")
         if resolution == "merged":
             self.write(local, id, doc, now)
             self.set_base(local, id, self.doc("P", id))
