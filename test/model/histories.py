@@ -32,9 +32,9 @@ from model import RULES
 
 IDS = ("a", "b", "c", "d", "e", "a", "b", "c", "d", "e", "a+", "b+")  # a+ is one that `both` derived from a
 CHUNK = 250  # histories of one seed
-STEPS = 50  # compared in a history
+STEPS = 46  # compared in a history
 LEAST = 40  # ... or it is drawn again
-DRAWN = 90  # for a history; some mean nothing where they stand
+DRAWN = 80  # for a history; some mean nothing where they stand
 
 DOCUMENTS = [{}] + [{"x": x} for x in (1, 1.0, 2, "a", None)] + [
     {"x": x, "y": y} for x in (1, 2, 3) for y in (1, 2)] + [

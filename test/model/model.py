@@ -286,10 +286,12 @@ class Model:
                 if push:
                     self.send(local, copy)
         elif what.local_change and what.public_change:
-            newer = max(self.time(local, id), self.time("P", id))
+            time = max(self.time(local, id), self.time("P", id))
+            if what.merged is None:
+                time = self.time(local if mine is None else "P", id)
             for copy in (local, "P") if push else (local,):
                 if self.doc(copy, id) != what.merged:
-                    self.write(copy, id, what.merged, newer)
+                    self.write(copy, id, what.merged, time)
             self.set_base(local, id, self.doc("P", id))
             result.merged += 1
         elif what.local_change and push:
