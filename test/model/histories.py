@@ -56,7 +56,8 @@ CLASSES = ["insert_insert", "update_update", "update_delete", "delete_update", "
     f"resolve with {resolution}" for resolution in RESOLUTIONS] + [
     f"{sync} of merged entities" for sync in SYNCS] + [
     f"{sync} that resolved with {rule}" for sync in SYNCS for rule in RULES[2:]] + [
-    f"expected {sync} with {rule}, {success}" for sync in SYNCS for rule in RULES[2:] for success in ("success", "no success")]
+    f"{kind}, {success}" for kind in ("push with skip", "pull with abort", "expected push", "expected pull")
+    for success in ("success", "no success")]
 
 
 def steps():

@@ -387,8 +387,13 @@ class Run:
             return figures
         answer = self.function(direction, local, ", NULL, %s, %s, %s", (rule, dry, expected[0]), change)
         if answer:
-            kind = "dry " if dry else "expected " if expected[0] else ""
-            self.seen[f"{kind}{direction} with {rule}, {'success' if answer['success'] else 'no success'}"] += 1
+            success = "success" if answer["success"] else "no success"
+            if dry:
+                self.seen[f"dry {direction} with {rule}, {success}"] += 1
+            elif expected[0]:
+                self.seen[f"expected {direction}, {success}"] += 1
+            else:
+                self.seen[f"{direction} with {rule}, {success}"] += 1
             if not dry:
                 self.seen[f"{direction} of merged entities"] += answer["merged"]
                 self.seen[f"{direction} that resolved with {rule}"] += answer["resolved"]

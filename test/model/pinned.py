@@ -1,6 +1,5 @@
-"""Histories that failed once, with diagsync or with a safeguard of it taken
-out, and are run before the random ones: the lines that
-histories.py prints."""
+"""Histories that failed once, with diagsync or with a safeguard of it taken out.
+They are run before the random ones, and are what histories.py prints."""
 
 HISTORIES = [
     # Deleted here and changed there in what is `latest`: the deletion keeps its time.
