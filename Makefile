@@ -15,7 +15,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
 TOOLS  = setup demo playground test bench coverage test-assert test-sanitize mutants
-STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith
+STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith test-model
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -26,8 +26,8 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          static regress pgtap isolation orders tap rest laws corpus stress'
-	@echo '                          crash sqlsmith bench mutants'
+	@echo '                          static mutants regress pgtap isolation orders tap rest laws'
+	@echo '                          corpus model stress crash sqlsmith bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
@@ -36,6 +36,7 @@ help:
 	@echo 'make test-sqlsmith    an unprivileged role does what it can for TIME=600 seconds'
 	@echo 'make mutants          takes out each safeguard and shows that a test fails'
 	@echo '                        MUTANTS="name name"  only these'
+	@echo 'make test-model       random histories against a model: N=20000 of them, SEED=7, WORKERS=2'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
@@ -55,6 +56,9 @@ $(STAGES_ALONE):
 
 test-laws: export STAGES = laws
 test-laws: export LAWS ?= --triples 1000000
+
+test-model: export STAGES = model
+test-model: export MODEL ?= --histories $(or $(N),10000) --workers $(or $(WORKERS),1) $(if $(SEED),--seed $(SEED))
 
 test-stress: export STAGES = stress
 test-stress: export STRESS ?= --seconds 600
