@@ -15,7 +15,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
 TOOLS  = setup demo playground test bench
-STAGES_ALONE = test-laws test-stress corpus-report
+STAGES_ALONE = test-laws test-stress test-concurrent corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -26,10 +26,11 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress bench'
+	@echo '                          regress pgtap isolation tap rest laws corpus stress concurrent bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
+	@echo 'make test-concurrent  a long run of concurrent histories; OPERATIONS=100000 SESSIONS=5 SEED=7'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
@@ -50,6 +51,9 @@ test-laws: export LAWS ?= --triples 1000000
 
 test-stress: export STAGES = stress
 test-stress: export STRESS ?= --seconds 600
+
+test-concurrent: export STAGES = concurrent
+test-concurrent: export CONCURRENT ?= --operations $(or $(OPERATIONS),100000) --sessions $(or $(SESSIONS),5) $(if $(SEED),--seed $(SEED))
 
 corpus-report: export STAGES = corpus
 
