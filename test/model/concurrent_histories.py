@@ -447,9 +447,11 @@ def main():
 
     began = time.monotonic()
     run = Run(options)
-    run.make()
-    run.go()
-    run.recorder.close()
+    try:
+        run.make()
+        run.go()
+    finally:
+        run.recorder.close()  # a slot that is left would keep the server from starting without them
     run.counts["operations committed"] = sum(run.counts_of.values())
     for what, number in sorted(run.counts.items()):
         print(f"  {number:9}  {what}")

@@ -46,8 +46,9 @@ def edit(xid, copy, token, *books):
 
 
 def sync(xid, kind, local, *changes, rule="abort", resolved=0, conflicts=0, inserted=0, updated=0, deleted=0, **rest):
-    return transaction(xid, kind, local, *changes, rule=rule, resolved=resolved, conflicts=conflicts,
-                       inserted=inserted, updated=updated, deleted=deleted, **rest)
+    return transaction(xid, kind, local, *changes, **{
+        "rule": rule, "resolved": resolved, "conflicts": conflicts, "success": conflicts == 0,
+        "inserted": inserted, "updated": updated, "deleted": deleted, **rest})
 
 
 def contents(a, b, p, statuses=(("in_sync", 0, 0, 0),) * 2):
@@ -96,6 +97,10 @@ HISTORIES = [
      DELETED + transaction(22, "unlink", "B") + transaction(23, "link", "B", base("B", None))
      + sync(24, "push", "B", no_base("B"), entity("P", "t1", 10), inserted=1)
      + sync(25, "pull", "A", entity("A", "t1", 10), inserted=1)),
+    ("so does a conflict of a new link that is settled first and pushed later", HONEST,
+     START + edit(20, "P", "t3") + transaction(21, "unlink", "B") + transaction(22, "link", "B", base("B", None))
+     + sync(23, "pull", "B", base("B", "t3"), rule="local", resolved=1)
+     + sync(24, "push", "B", no_base("B"), entity("P", "t1", 10), updated=1)),
     ("a pull may read what has been replaced since", HONEST,
      START + edit(20, "P", "t2") + edit(21, "P", "t3")
      + sync(22, "pull", "A", entity("A", "t2", 20), updated=1, snapshot="21:21:", level="REPEATABLE READ")),
@@ -153,6 +158,9 @@ HISTORIES = [
     ("status misses an edit after the link was cut under an older snapshot", HONEST,
      START + transaction(20, "unlink", "A") + edit(21, "A", "t2") + MISSED_AFTER_EDIT),
     ("a sync says that it did more", "results", START + sync(20, "pull", "A", updated=1)),
+    ("a sync leaves a conflict and says that all is well", "results", CLASH + sync(22, "pull", "A", conflicts=1, success=True)),
+    ("a sync that was to abort writes", "results",
+     CLASH + sync(22, "pull", "A", no_base("A"), entity("A", "t3", 21), updated=1, conflicts=1)),
     ("a plan that is overtaken is carried out", "a plan that is overtaken is not carried out",
      START + edit(20, "P", "t2") + sync(21, "pull", "A", entity("A", "t2", 20), updated=1, overtaken=True)),
     ("a pull writes the far end", "a sync writes only its link", START + sync(20, "pull", "A", entity("P", "t1", 10))),

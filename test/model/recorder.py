@@ -49,8 +49,8 @@ class Recorder:
         self.lock = threading.Lock()
         connection.autocommit = True
         self.cursor = connection.cursor()
+        self.cursor.execute("SET statement_timeout = 0")
         self.slot = None
-        self.lines = 0
 
     def start(self, name):
         self.cursor.execute("SELECT pg_create_logical_replication_slot(%s, 'test_decoding')", (name,))
@@ -59,7 +59,6 @@ class Recorder:
     def write(self, line):
         with self.lock:
             self.file.write(json.dumps(line, separators=(",", ":")) + "\n")
-            self.lines += 1
 
     def read(self):
         """Records what has been committed since the last time."""
