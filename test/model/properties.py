@@ -40,6 +40,7 @@ class Version:
         self.at = at  # when it was edited or deleted, as the server wrote it down
         self.xid = xid  # of the transaction that wrote it there
         self.fate = None  # why it was replaced
+        self.is_pruned = False  # a deletion whose tombstone is gone, and its time with it
 
 
 NOTHING = Version(None, None, 0)
@@ -59,7 +60,7 @@ class Snapshot:
         return xid < self.xmax and xid not in self.in_progress
 
 
-def decide(operation, base, local, public):
+def decide(operation, base, local, public, public_at):
     """What a sync or a resolution is to make of an entity: docs/how-it-works.md as a
     function.  base is NO_ROW or a Base, local and public are Versions."""
     kind, rule = operation["kind"], operation.get("rule")
@@ -74,7 +75,7 @@ def decide(operation, base, local, public):
     if rule in FORWARD:
         return untouched
     if rule == "newest":
-        rule = "local" if (local.at or "") > (public.at or "") else "public"
+        rule = "local" if (local.at or "") > (public_at or "") else "public"
     copies = False
     if rule == "both":
         copies = local.doc is not None and public.doc is not None
@@ -287,9 +288,11 @@ class Checker:
                     copies.remove(original)
                     return Outcome("copied", None, None, None, False), places[0]
         for place in places:
-            outcome = decide(operation, each.base, each.local, versions[place])
-            if outcome.kind != "untouched" and matches(outcome, each):
-                return outcome, place
+            read = versions[place]
+            for public_at in (read.at, None) if read.is_pruned else (read.at,):
+                outcome = decide(operation, each.base, each.local, read, public_at)
+                if outcome.kind != "untouched" and matches(outcome, each):
+                    return outcome, place
         return Outcome("unexplained", None, None, None, False), places[0]
 
     @staticmethod
@@ -401,6 +404,9 @@ class Checker:
                 self.violation("prune drops tombstones only", f"it wrote {table} {where} {entity}")
             else:
                 self.keep_tombstone(where, entity, row)
+                for version in self.versions[where, entity][1:]:
+                    version.is_pruned = version.doc is None
+                self.counts["tombstones pruned"] += 1
 
     def unlink(self, _, operation, changes):
         local = operation["copy"]
