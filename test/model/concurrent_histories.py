@@ -2,7 +2,7 @@
 """Concurrent histories: sessions at random, recorded, and checked afterwards.
 
 Several sessions work at once on one shared copy and some local ones, all of them on
-all copies and entities, at random isolation levels: edits in every way that SQL has,
+all copies and entities, at random isolation levels: edits in seven ways,
 pushes and pulls by every rule, plans carried out, resolutions, refreshes, prunes,
 links that are cut and made again; several of these in a transaction, with savepoints
 and transactions rolled back at random.  So there are true conflicts, unlike in
@@ -358,6 +358,8 @@ class Run:
                 self.barrier.wait()
         except threading.BrokenBarrierError:
             self.recorder.read()
+        except Exception:
+            self.fail(f"main: {traceback.format_exc()}")
         for session in self.sessions:
             session.join()
 

@@ -157,6 +157,12 @@ HISTORIES = [
      MISSED_AFTER_EDIT),
     ("status misses an edit after the link was cut under an older snapshot", HONEST,
      START + transaction(20, "unlink", "A") + edit(21, "A", "t2") + MISSED_AFTER_EDIT),
+    ("status misses a deletion that it pruned under an older snapshot", HONEST,
+     START + edit(17, "P", None, tombstone(17)) + sync(20, "pull", "A", entity("A", None, 17), deleted=1)
+     + transaction(21, "prune", "P", ["tombstone", "P", "e", None]) + MISSED_AFTER_EDIT),
+    ("refresh under an older snapshot notes what a resolution has settled", SAFE,
+     CLASH + transaction(22, "resolve", "A", no_base("A"), entity("A", "t3", 21), rule="public")
+     + transaction(23, "refresh", "A", base("A", "t2"), level="REPEATABLE READ", snapshot="22:22:")),
     ("a sync says that it did more", "results", START + sync(20, "pull", "A", updated=1)),
     ("a sync leaves a conflict and says that all is well", "results", CLASH + sync(22, "pull", "A", conflicts=1, success=True)),
     ("a sync that was to abort writes", "results",

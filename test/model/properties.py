@@ -111,6 +111,8 @@ class Checker:
         self.relinked = set()  # (local, id) that differed when they were linked, and still do
         self.committed = {}  # number -> place of its transaction in the commit order
         self.link_changes = []  # (local, xid, place) of link and unlink
+        self.syncs = []  # the same of pushes and pulls
+        self.pruned = set()  # numbers of prunes
         self.doubtful = []  # statuses that do not agree
         self.acknowledged, self.abandoned = set(), set()
         self.edits = []  # (number, copy, id, Version)
@@ -179,6 +181,10 @@ class Checker:
             self.committed[operation["number"]] = self.counts["transactions"]
             if operation["kind"] in ("link", "unlink"):
                 self.link_changes.append((operation["copy"], xid, self.counts["transactions"]))
+            elif operation["kind"] in ("push", "pull"):
+                self.syncs.append((operation["copy"], xid, self.counts["transactions"]))
+            elif operation["kind"] == "prune":
+                self.pruned.add(operation["number"])
             check = {"edit": self.edit, "push": self.sync, "pull": self.sync, "resolve": self.sync,
                      "refresh": self.refresh, "prune": self.prune, "unlink": self.unlink, "link": self.link}
             if operation["kind"] in check:
@@ -445,16 +451,17 @@ class Checker:
         if status["said"] != status["truth"]:
             self.doubtful.append(status)
 
-    def is_of_another_link(self, status):
-        """Did the transaction itself edit the copy after others had cut the link that its
-        snapshot still shows?  Such an edit rightly has no base row: it has no status, and
-        a sync would fail with 40001."""
+    def is_overtaken(self, status):
+        """Has the transaction done something on newer grounds than its snapshot?  What it
+        edited in a copy whose link others had cut rightly has no base row, and what it
+        pruned every link had seen by then.  A sync under that snapshot fails with 40001."""
         if status["level"] == "READ COMMITTED" or not status["after"]:
             return False
         snapshot = Snapshot(status["snapshot"])
         own_place = self.committed.get(status["after"][-1], len(self.committed))  # rolled back: unknown
+        changes = self.link_changes + (self.syncs if self.pruned & set(status["after"]) else [])
         return any(local == status["copy"] and place < own_place and not snapshot.shows(xid)
-                   for local, xid, place in self.link_changes)
+                   for local, xid, place in changes)
 
     def on_contents(self, contents, line):
         """Nobody writes, and everything was synced for ROUNDS rounds."""
@@ -486,8 +493,8 @@ class Checker:
         if unknown:
             self.violation("record", f"in the log, and nobody's: {sorted(unknown)[:20]}")
         for status in self.doubtful:
-            if self.is_of_another_link(status):
-                self.counts["status passed over (the link was cut meanwhile)"] += 1
+            if self.is_overtaken(status):
+                self.counts["status passed over (the link was cut, or deletions pruned, meanwhile)"] += 1
             else:
                 self.violation("status equals a full comparison", f"{status}")
         for _, copy, entity, version in self.edits:
