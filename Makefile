@@ -15,7 +15,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
 TOOLS  = setup demo playground test bench coverage test-assert test-sanitize mutants
-STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith test-model
+STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith test-model test-concurrent
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -32,6 +32,8 @@ help:
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-crash       300 crashes with SIGKILL; ROUNDS=10, SEED=7 replays the choices'
+	@echo '                          regress pgtap isolation tap rest laws corpus stress concurrent bench'
+	@echo 'make test-concurrent  a long run of concurrent histories; OPERATIONS=100000 SESSIONS=5 SEED=7'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make test-sqlsmith    an unprivileged role does what it can for TIME=600 seconds'
 	@echo 'make mutants          takes out each safeguard and shows that a test fails'
@@ -68,6 +70,8 @@ test-crash: export ROUNDS ?= 300
 
 test-sqlsmith: export STAGES = sqlsmith
 test-sqlsmith: export SQLSMITH ?= --seconds $(or $(TIME),600)
+test-concurrent: export STAGES = concurrent
+test-concurrent: export CONCURRENT ?= --operations $(or $(OPERATIONS),100000) --sessions $(or $(SESSIONS),5) $(if $(SEED),--seed $(SEED))
 
 corpus-report: export STAGES = corpus
 

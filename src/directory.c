@@ -466,9 +466,10 @@ directory_is_seen(const char *public)
 }
 
 /*
- * Update an entry that is locked FOR UPDATE with what it holds, so that whoever
- * locks it with an older transaction snapshot gets 40001.  Once is enough in a
- * transaction, unless that is rolled back.  The caller is connected to SPI.
+ * Update an entry that is locked, at least FOR NO KEY UPDATE, with what it holds,
+ * so that whoever locks it with an older transaction snapshot gets 40001.  Once
+ * is enough in a transaction, unless that is rolled back.  The caller is
+ * connected to SPI.
  */
 void
 directory_touch(const char *id)

@@ -380,6 +380,13 @@ process(void *arg)
 	if (expected && !work.moved)
 	{
 		apply_write(&work, items);
+
+		/*
+		 * Who syncs or refreshes the link under an older snapshot, in which this
+		 * is still a conflict, would record that he has seen what we have not.
+		 */
+		if (!work.moved)
+			directory_touch(work.link->local->id);
 		if (quota_applies())
 			quota_check_entities(work.link->local, item->effect.copies);
 	}

@@ -34,6 +34,7 @@ The connection is that of PGHOST, PGPORT, PGUSER and PGDATABASE.
 import argparse
 import collections
 import json
+import os
 import random
 import re
 import sys
@@ -42,48 +43,17 @@ import time
 import traceback
 
 import psycopg2
-import psycopg2.extensions
 
-LEVELS = {
-    "READ COMMITTED": psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED,
-    "REPEATABLE READ": psycopg2.extensions.ISOLATION_LEVEL_REPEATABLE_READ,
-    "SERIALIZABLE": psycopg2.extensions.ISOLATION_LEVEL_SERIALIZABLE,
-}
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+sys.dont_write_bytecode = True  # the sources' folder stays clean
+
+from sessions import LEVELS, compare_status, connect, linger
+
 ENDS = ("P", "L", "M")
 TABLES = {"P": "diagsync_public.entity", "Q": "diagsync_public.entity"}  # all other ends are local
 LOCAL = "diagsync_local.entity"
 HISTORY = 12  # remembered per entity, for the account of a lost edit
 TRIES = 50  # of one transaction, before it is given up
-
-# The contents of both ends, compared in full, beside what status() says; in
-# one statement, and so under one snapshot.
-STATUS_AND_TRUTH = """
-WITH l AS (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id = %(local)s),
-     p AS (SELECT id, doc FROM diagsync_public.entity WHERE diagram_id = %(public)s),
-     b AS (SELECT id, doc, true AS dirty FROM diagsync_local.base WHERE diagram_id = %(local)s),
-     -- A transaction that inserts at REPEATABLE READ what others have deleted since
-     -- its snapshot sees both rows; it fails where it syncs, but until then there
-     -- is nothing to compare.
-     torn AS (SELECT EXISTS (SELECT FROM b GROUP BY id HAVING count(*) > 1) AS torn),
-     w AS (SELECT id, l.doc AS l, p.doc AS p, CASE WHEN b.dirty THEN b.doc ELSE l.doc END AS b
-             FROM l FULL JOIN p USING (id) FULL JOIN b USING (id)),
-     d AS (SELECT id, l IS DISTINCT FROM b AS lc, p IS DISTINCT FROM b AS pc FROM w
-            WHERE l IS DISTINCT FROM p),
-     truth AS (SELECT count(*) FILTER (WHERE lc) AS lc, count(*) FILTER (WHERE pc) AS pc,
-                      count(*) FILTER (WHERE lc AND pc) AS conflicts,
-                      array_agg(id || CASE WHEN lc AND pc THEN ' both'
-                                           WHEN lc THEN ' local' ELSE ' public' END
-                                ORDER BY id) AS differing
-                 FROM d)
-SELECT s.local_changes, s.public_changes, s.conflicts, s.state,
-       t.lc, t.pc, t.conflicts, t.differing, pg_current_snapshot()::text,
-       (SELECT seen::text || ' own ' || coalesce(seen_own::text, '-')
-          FROM diagsync.directory WHERE id = %(local)s),
-       torn.torn,
-       (SELECT array_agg(c.entity_id || ' ' || c.side ORDER BY c.entity_id)
-          FROM diagsync.changes(%(local)s) c WHERE c.side IS NOT NULL)
-  FROM diagsync.status(%(local)s) s, truth t, torn
-"""
 
 
 class Rollback(Exception):
@@ -134,29 +104,6 @@ class Run:
             self.paused -= 1
 
 
-def connect(kind):
-    connection = psycopg2.connect("", application_name=f"stress {kind}")
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '60s'")
-        cursor.execute("SET client_min_messages = warning")
-        # Deadlocks of multi-row writers are to be expected; a second each would
-        # be most of the run.  (For superusers only.)
-        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-        if cursor.fetchone()[0]:
-            cursor.execute("SET deadlock_timeout = '30ms'")
-    connection.commit()
-    return connection
-
-
-def linger(dice):
-    """Mostly goes on at once; sometimes stays, and so is in progress in what links have seen."""
-    fate = dice.random()
-    if fate < 0.01:
-        time.sleep(dice.random() * 0.1)
-    elif fate < 0.15:
-        time.sleep(dice.random() * 0.004)
-
-
 class Agent(threading.Thread):
     """A connection, the entities that it alone edits, and what it committed.
 
@@ -172,7 +119,7 @@ class Agent(threading.Thread):
         super().__init__(name=f"{self.kind}-{number}", daemon=True)
         self.run_of = run
         self.dice = random.Random(f"{run.options.seed} {self.name}")
-        self.connection = connect(self.name)
+        self.connection = connect(f"stress {self.name}")
         self.pid = self.connection.info.backend_pid
         run.kinds[self.pid] = self.kind
         self.committed = {}  # (end, id) -> document or None
@@ -446,10 +393,8 @@ class Agent(threading.Thread):
 
     def status(self, local, public=None):
         """Compares status() with a full comparison under the same snapshot."""
-        values = {"local": local, "public": public or self.run_of.names["P"]}
-        self.cursor.execute(STATUS_AND_TRUTH, values)
-        row = self.cursor.fetchone()
-        said, state, truth, differing, snapshot, seen, torn, listed = row[:3], row[3], row[4:7], *row[7:]
+        found = compare_status(self.cursor, local, public or self.run_of.names["P"])
+        said, state, truth, differing, snapshot, seen, torn, listed = found
         if torn:
             if self.level == "READ COMMITTED" or not self.done:
                 raise Failed(f"{local}: two bases for an entity at {self.level}; snapshot {snapshot}, seen {seen}")
@@ -668,7 +613,7 @@ class Housekeeper(Agent):
 class Stress(Run):
     def make(self):
         self.started = time.monotonic()
-        self.connection = connect("main")
+        self.connection = connect("stress main")
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         execute = self.cursor.execute
