@@ -66,7 +66,7 @@ test-stress: export STAGES = stress
 test-stress: export STRESS ?= --seconds 600
 
 test-crash: export STAGES = crash
-test-crash: export ROUNDS ?= 300
+test-crash: export CRASH ?= --rounds $(or $(ROUNDS),300) $(if $(SEED),--seed $(SEED))
 
 test-sqlsmith: export STAGES = sqlsmith
 test-sqlsmith: export SQLSMITH ?= --seconds $(or $(TIME),600)
