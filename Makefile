@@ -70,6 +70,7 @@ test-crash: export CRASH ?= --rounds $(or $(ROUNDS),300) $(if $(SEED),--seed $(S
 
 test-sqlsmith: export STAGES = sqlsmith
 test-sqlsmith: export SQLSMITH ?= --seconds $(or $(TIME),600)
+
 test-concurrent: export STAGES = concurrent
 test-concurrent: export CONCURRENT ?= --operations $(or $(OPERATIONS),100000) --sessions $(or $(SESSIONS),5) $(if $(SEED),--seed $(SEED))
 
