@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench
+TOOLS  = setup demo playground test test-fuzz bench
 STAGES_ALONE = test-laws test-stress corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -26,11 +26,12 @@ help:
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress bench'
+	@echo '                          regress pgtap isolation tap rest laws fuzz corpus stress bench'
 	@echo '                        TESTS="name name"                            only these tests'
 	@echo '                        KEEP=1                                       keep the folder'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
+	@echo 'make test-fuzz        fuzz the merge core; TIME=600 seconds, INPUT=file replays one input'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
@@ -50,6 +51,8 @@ test-laws: export LAWS ?= --triples 1000000
 
 test-stress: export STAGES = stress
 test-stress: export STRESS ?= --seconds 600
+
+test-fuzz: export TIME ?= 600
 
 corpus-report: export STAGES = corpus
 
