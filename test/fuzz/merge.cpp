@@ -120,7 +120,7 @@ compare(Input &input, const CoreMerge &given, const reference::Answer &expected,
 	if (given.local_changed != (local_newer ? expected.remote_changed : expected.local_changed) ||
 		given.remote_changed != (local_newer ? expected.local_changed : expected.remote_changed))
 		differs("another side changed");
-	if (given.differ != expected.differ)
+	if (given.differ != expected.differ || given.are_same == expected.differ)
 		differs("the ends differ, or do not");
 	if (given.clashes != (int) expected.conflicts.size() || given.paths != given.clashes)
 		differs("another number of conflicts");

@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CorePointer given;
 
 	/* In memory of exactly its size, not terminated by anything */
-	std::unique_ptr<char[]> copy(new char[text.size()]);
+	std::unique_ptr<char, decltype(&free)> copy((char *) malloc(text.size()), free);
 	memcpy(copy.get(), text.data(), text.size());
 	if (const char *error = core_pointer(copy.get(), int(text.size()), jsonb, &given))
 		fail(std::string("an error: ") + error);

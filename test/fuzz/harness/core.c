@@ -7,6 +7,7 @@
 #include "core.h"
 #include "policy.h"
 #include "preset.h"
+#include "same.h"
 #include "threeway.h"
 
 void
@@ -35,6 +36,7 @@ call_merge(void *argument)
 	merge->local_changed = threeway.local_changed;
 	merge->remote_changed = threeway.public_changed;
 	merge->differ = threeway.differ;
+	merge->are_same = same_documents(threeway.policy, merge->local, merge->remote);
 	merge->merged = threeway.clashes == NIL ? threeway_merged(&threeway) : NULL;
 	merge->paths = threeway_paths(threeway.clashes)->ndim;
 	merge->clashes = list_length(threeway.clashes);
@@ -111,7 +113,8 @@ static void
 call_policy(void *argument)
 {
 	PolicyCall *call = argument;
-	const Jsonb *expanded = policy_expand(call->given, call->diagram);
+	const Jsonb *expanded = call->policy->is_expanded ? call->given :
+		policy_expand(call->given, call->diagram);
 	Policy	   *policy = policy_parse(expanded, call->diagram);
 	int			nodes = count_nodes(&policy->root);
 	JsonPointer path = {0, palloc0(nodes * sizeof(JsonKey))};
@@ -136,7 +139,6 @@ core_policy(const void *given, const char *diagram, CorePolicy *policy)
 {
 	PolicyCall	call = {given, diagram, policy};
 
-	memset(policy, 0, sizeof(CorePolicy));
 	return server_catch(call_policy, &call);
 }
 

@@ -41,6 +41,7 @@ typedef struct CoreMerge
 	bool		local_changed;
 	bool		remote_changed;
 	bool		differ;
+	bool		are_same;		/* both sides, by same_documents() */
 } CoreMerge;
 
 /* These return the error's message, or NULL. */
@@ -60,6 +61,9 @@ typedef struct CoreMark
 
 typedef struct CorePolicy
 {
+	bool		is_expanded;	/* to be set: a preset is not looked for */
+
+	/* Set by core_policy() */
 	const void *expanded;
 	int			marks;
 	CoreMark   *mark;
