@@ -1,6 +1,6 @@
 /*
  * merge.cpp
- *	  Fuzzes the merge of a document, and holds it against reference.cpp.
+ *	  Fuzzes the merge of a document, and holds it against slow.cpp.
  *
  * An input is five lines, of which those of what does not exist may be missing:
  *
@@ -8,12 +8,13 @@
  *	  local: {"x": 2}
  *	  public: {"x": 3}
  *	  policy: {"granularity": "property", "latest": ["/x"]}
- *	  newer: local
+ *	  newer: "local"
  */
 #include "harness/core.h"
 #include "harness/jsonb.h"
+#include "harness/lines.h"
 #include "harness/random.h"
-#include "harness/reference.h"
+#include "harness/slow.h"
 #include "harness/target.h"
 
 enum Document { BASE, LOCAL, REMOTE };
@@ -27,52 +28,31 @@ struct Input
 	const Value *document(Document which) const { return documents[which] ? &*documents[which] : nullptr; }
 };
 
-static const struct { const char *name; std::optional<Value> &(*place)(Input &); } LINES[] = {
-	{"base", [](Input &input) -> auto & { return input.documents[BASE]; }},
-	{"local", [](Input &input) -> auto & { return input.documents[LOCAL]; }},
-	{"public", [](Input &input) -> auto & { return input.documents[REMOTE]; }},
-	{"policy", [](Input &input) -> auto & { return input.policy; }},
-};
+static std::vector<Line>
+lines_of(Input &input, std::optional<Value> &newer)
+{
+	return {{"base", &input.documents[BASE]}, {"local", &input.documents[LOCAL]}, {"public", &input.documents[REMOTE]},
+		{"policy", &input.policy}, {"newer", &newer}};
+}
 
 static std::optional<Input>
 parse_input(std::string_view text)
 {
 	Input input;
+	std::optional<Value> newer;
 
-	while (!text.empty())
-	{
-		std::string_view line = text.substr(0, text.find('\n'));
-		size_t colon = line.find(':');
-		bool known = false;
-
-		text.remove_prefix(std::min(line.size() + 1, text.size()));
-		if (line == "newer: local")
-		{
-			input.local_is_newer = true;
-			continue;
-		}
-		for (auto &[name, place] : LINES)
-			if (line.substr(0, colon) == name && colon != line.npos)
-			{
-				known = true;
-				if (!(place(input) = parse_json(line.substr(colon + 1))))
-					return {};
-			}
-		if (!known && line != "newer: public")
-			return {};
-	}
+	if (!parse_lines(text, lines_of(input, newer)))
+		return {};
+	input.local_is_newer = newer && newer->string == "local";
 	return input;
 }
 
 static std::string
 text_of_input(Input &input)
 {
-	std::string text;
+	std::optional<Value> newer = Value(input.local_is_newer ? "local" : "public");
 
-	for (auto &[name, place] : LINES)
-		if (auto &value = place(input))
-			text += std::string(name) + ": " + text_of(*value) + "\n";
-	return text + "newer: " + (input.local_is_newer ? "local" : "public") + "\n";
+	return text_of_lines(lines_of(input, newer));
 }
 
 /* ---- The merge ---------------------------------------------------------------- */
@@ -90,7 +70,7 @@ describe(std::string &text, const char *name, const std::string &value)
 }
 
 [[noreturn]] static void
-fail_merge(const char *what, Input &input, const CoreMerge &given, const reference::Answer &expected)
+fail_merge(const char *what, Input &input, const CoreMerge &given, const slow::Answer &expected)
 {
 	std::string text = what;
 
@@ -112,7 +92,7 @@ fail_merge(const char *what, Input &input, const CoreMerge &given, const referen
 }
 
 static void
-compare(Input &input, const CoreMerge &given, const reference::Answer &expected, const reference::Policy &policy)
+compare(Input &input, const CoreMerge &given, const slow::Answer &expected, const slow::Policy &policy)
 {
 	auto differs = [&](const char *what) { fail_merge(what, input, given, expected); };
 	auto local_newer = input.local_is_newer;
@@ -149,7 +129,7 @@ compare(Input &input, const CoreMerge &given, const reference::Answer &expected,
 		count(!expected_merged ? "= deleted" :
 			  !expected.local_changed && !expected.remote_changed ? "= changed by nobody" :
 			  !expected.local_changed || !expected.remote_changed ? "= changed by one side" : "= merged from both");
-	else if (expected.open && reference::same(merged ? &*merged : nullptr, expected_merged, policy))
+	else if (expected.open && slow::same(merged ? &*merged : nullptr, expected_merged, policy))
 		count("= left open by the documentation which of the same values, and the same");
 	else
 		differs("merged otherwise");
@@ -173,7 +153,7 @@ with_preset(const std::optional<Value> &policy)
 
 /* Returns whether there are conflicts. */
 static bool
-look_at(Input &input, const reference::Policy &policy)
+look_at(Input &input, const slow::Policy &policy)
 {
 	Jsonb documents[] = {Jsonb(input.document(BASE)), Jsonb(input.document(LOCAL)), Jsonb(input.document(REMOTE))};
 	Jsonb policy_given(input.policy ? &*input.policy : nullptr);
@@ -191,7 +171,7 @@ look_at(Input &input, const reference::Policy &policy)
 			fail("a document was written to");
 
 	/* Where the local side is the newer one, the sides are swapped. */
-	auto expected = reference::merge(input.document(BASE), input.document(input.local_is_newer ? REMOTE : LOCAL),
+	auto expected = slow::merge(input.document(BASE), input.document(input.local_is_newer ? REMOTE : LOCAL),
 									 input.document(input.local_is_newer ? LOCAL : REMOTE), policy);
 	compare(input, given, expected, policy);
 	core_forget();
@@ -216,13 +196,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		try
 		{
-			reference::Policy policy(expanded ? &*expanded : nullptr);
-			bool by_property = !(policy.marks.count({}) && policy.marks.at({})->kind == reference::Kind::group);
+			slow::Policy policy(expanded ? &*expanded : nullptr);
+			bool by_property = !(policy.marks.count({}) && policy.marks.at({})->kind == slow::Kind::group);
 
 			conflict[by_property] |= look_at(*input, policy);
 			input->local_is_newer = !input->local_is_newer;
 		}
-		catch (reference::Refused &)
+		catch (slow::Refused &)
 		{
 			return 0;			/* no policy; policy.cpp looks at these */
 		}

@@ -6,7 +6,7 @@
 #include "harness/core.h"
 #include "harness/jsonb.h"
 #include "harness/random.h"
-#include "harness/reference.h"
+#include "harness/slow.h"
 
 /* What a policy is with its preset written out; throws Refused where it has none
  * of the presets. */
@@ -19,7 +19,7 @@ expanded(const Value &policy)
 		return policy;
 	const char *json = preset->type == Type::string ? core_preset(preset->string.c_str()) : nullptr;
 	if (!json)
-		throw reference::Refused{"= refused: no such preset"};
+		throw slow::Refused{"= refused: no such preset"};
 	Value result = *parse_json(json);
 	for (auto &[key, value] : policy.members)
 		if (key != "preset")
@@ -34,10 +34,10 @@ path_of(const CoreMark &mark)
 }
 
 static void
-compare_marks(const CorePolicy &given, const reference::Policy &expected)
+compare_marks(const CorePolicy &given, const slow::Policy &expected)
 {
 	std::map<std::string, const CoreMark *> marks;
-	std::map<int, const reference::Owner *> groups;
+	std::map<int, const slow::Owner *> groups;
 
 	for (int i = 0; i < given.marks; i++)
 		marks[path_of(given.mark[i])] = &given.mark[i];
@@ -50,9 +50,9 @@ compare_marks(const CorePolicy &given, const reference::Policy &expected)
 		if (found == marks.end())
 			fail("no mark at " + pointer_of(path));
 		auto &mark = *found->second;
-		if (mark.ignore != (owner->kind == reference::Kind::ignore) ||
-			mark.latest != (owner->kind == reference::Kind::latest) ||
-			(mark.group >= 0) != (owner->kind == reference::Kind::group))
+		if (mark.ignore != (owner->kind == slow::Kind::ignore) ||
+			mark.latest != (owner->kind == slow::Kind::latest) ||
+			(mark.group >= 0) != (owner->kind == slow::Kind::group))
 			fail("marked as something else: " + pointer_of(path));
 		if (mark.group >= 0 && groups.emplace(mark.group, owner).first->second != owner)
 			fail("one group with another: " + pointer_of(path));
@@ -62,7 +62,7 @@ compare_marks(const CorePolicy &given, const reference::Policy &expected)
 }
 
 static void
-compare(const CorePolicy &given, const Value &policy, const reference::Policy &expected)
+compare(const CorePolicy &given, const Value &policy, const slow::Policy &expected)
 {
 	compare_marks(given, expected);
 	Value tolerance = expected.tolerance;
@@ -92,14 +92,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try
 	{
 		Value policy = given.is_expanded ? *input : expanded(*input);
-		reference::Policy expected(&policy);
+		slow::Policy expected(&policy);
 
 		if (error)
 			fail(std::string("an error: ") + error);
 		compare(given, policy, expected);
 		count("= a policy");
 	}
-	catch (reference::Refused &refused)
+	catch (slow::Refused &refused)
 	{
 		if (!error)
 			fail(std::string("taken for a policy: ") + refused.why);

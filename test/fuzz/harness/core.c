@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "core.h"
+#include "document.h"
 #include "policy.h"
 #include "preset.h"
+#include "reference.h"
 #include "same.h"
 #include "threeway.h"
 
@@ -190,4 +192,65 @@ core_pointer(const char *text, int len, const void *document, CorePointer *point
 	PointerCall call = {text, len, document, pointer};
 
 	return server_catch(call_pointer, &call);
+}
+
+/* ---- Entities ----------------------------------------------------------------- */
+
+static const char *
+digest_of(const Jsonb *document, const char *id)
+{
+	Digest	   *digest = digest_begin();
+
+	digest_document(digest, document);
+	digest_string(digest, id);
+	return digest_end(digest);
+}
+
+static void
+call_entity(void *argument)
+{
+	CoreEntity *entity = argument;
+	Policy	   *policy = policy_parse(entity->policy == NULL ? NULL :
+									  policy_expand(entity->policy, NULL), NULL);
+	List	   *renames = NIL;
+	ReferenceScan scan;
+	JsonValue	id;
+	int			room = 0;
+
+	for (int i = 0; i < entity->id_count; i++)
+	{
+		Rename	   *rename = palloc(sizeof(Rename));
+
+		rename->id = unconstify(char *, entity->ids[i]);
+		rename->new_id = unconstify(char *, entity->new_ids[i]);
+		renames = lappend(renames, rename);
+	}
+	entity->renamed = document_rename(entity->document, entity->id, entity->new_id);
+	entity->led = reference_lead(policy, unconstify(Jsonb *, (const Jsonb *) entity->document),
+								 renames, entity->base, entity->other);
+	entity->equals_other = document_equal(entity->document, entity->other);
+	entity->digest = digest_of(entity->document, entity->id);
+	entity->other_digest = digest_of(entity->other, entity->id);
+
+	entity->reference = palloc(0);
+	reference_scan(&scan, policy, entity->document);
+	for (entity->references = 0; reference_next(&scan, &id); entity->references++)
+	{
+		CoreReference *reference;
+
+		if (entity->references >= room)
+		{
+			room = 2 * room + 8;
+			entity->reference = repalloc(entity->reference, room * sizeof(CoreReference));
+		}
+		reference = &entity->reference[entity->references];
+		set_path(&reference->place, scan.place);
+		reference->id = json_document(id);
+	}
+}
+
+const char *
+core_entity(CoreEntity *entity)
+{
+	return server_catch(call_entity, entity);
 }

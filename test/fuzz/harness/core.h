@@ -94,6 +94,39 @@ typedef struct CorePointer
 
 extern const char *core_pointer(const char *text, int len, const void *document, CorePointer *pointer);
 
+/* ---- Entities ---------------------------------------------------------------- */
+
+typedef struct CoreReference
+{
+	CoreMark	place;			/* of which only the path counts */
+	const void *id;
+} CoreReference;
+
+typedef struct CoreEntity
+{
+	/* To be set; the document is an object. */
+	const void *document;
+	const void *base;
+	const void *other;
+	const void *policy;
+	const char *id;
+	const char *new_id;
+	const char *const *ids;		/* that become others, in order */
+	const char *const *new_ids;
+	int			id_count;
+
+	/* Set by core_entity() */
+	const void *renamed;
+	const void *led;
+	int			references;
+	CoreReference *reference;
+	bool		equals_other;
+	const char *digest;			/* of document and id */
+	const char *other_digest;	/* of the other one and id */
+} CoreEntity;
+
+extern const char *core_entity(CoreEntity *entity);
+
 /* ---- The server functions ---------------------------------------------------- */
 
 extern void core_forget(void);

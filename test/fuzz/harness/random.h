@@ -40,6 +40,7 @@ public:
 
 	/* Mostly of a property that is there, or beside one */
 	Path path_in(const Value *document, bool through_arrays);
+	Value pointers(const Value *document, bool through_arrays);
 	Value policy(const Value *document);
 	void edit_policy(Value &policy, const Value *document);
 
@@ -50,7 +51,6 @@ private:
 	void edit_object(Value &object);
 	void edit_array(Value &array);
 	Decimal close(Decimal number);
-	Value pointers(const Value *document, bool through_arrays);
 };
 
 /* All pointers that a policy has, whatever it says of them */

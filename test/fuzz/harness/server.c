@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 
+#include "common/cryptohash.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -398,6 +399,144 @@ getJsonbLength(const JsonbContainer *container, int index)
 		JBE_OFFLENFLD(entry);
 }
 
+/* ---- Documents as a row of tokens --------------------------------------------- */
+
+JsonbIterator *
+JsonbIteratorInit(JsonbContainer *container)
+{
+	JsonbIterator *it = palloc0(sizeof(JsonbIterator));
+
+	it->container = container;
+	it->nElems = JsonContainerSize(container);
+	it->isScalar = JsonContainerIsScalar(container);
+	it->dataProper = (char *) &container->children[JsonContainerIsObject(container) ?
+												   it->nElems * 2 : it->nElems];
+	it->curIndex = -1;
+	return it;
+}
+
+/* The value of an entry; a container as binary */
+static void
+read_entry(JsonbIterator *it, int entry, JsonbValue *value)
+{
+	uint32		offset = getJsonbOffset(it->container, entry);
+	uint32		len = getJsonbLength(it->container, entry);
+	char	   *data = it->dataProper + offset;
+
+	switch (it->container->children[entry] & JENTRY_TYPEMASK)
+	{
+		case JENTRY_ISSTRING:
+			value->type = jbvString;
+			value->val.string.val = data;
+			value->val.string.len = len;
+			break;
+		case JENTRY_ISNUMERIC:
+			value->type = jbvNumeric;
+			value->val.numeric = (Numeric) (it->dataProper + INTALIGN(offset));
+			break;
+		case JENTRY_ISBOOL_TRUE:
+		case JENTRY_ISBOOL_FALSE:
+			value->type = jbvBool;
+			value->val.boolean = (it->container->children[entry] & JENTRY_TYPEMASK) == JENTRY_ISBOOL_TRUE;
+			break;
+		case JENTRY_ISNULL:
+			value->type = jbvNull;
+			break;
+		default:
+			value->type = jbvBinary;
+			value->val.binary.data = (JsonbContainer *) (it->dataProper + INTALIGN(offset));
+	}
+}
+
+/* Keys are counted with the values that follow them. */
+JsonbIteratorToken
+JsonbIteratorNext(JsonbIterator **current, JsonbValue *value, bool skip_nested)
+{
+	JsonbIterator *it = *current;
+	bool		is_object;
+	int			index;
+
+	if (it == NULL)
+		return WJB_DONE;
+	is_object = JsonContainerIsObject(it->container);
+	index = it->curIndex++;
+	if (index < 0)
+		return is_object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY;
+	if (index >= (int) it->nElems * (is_object ? 2 : 1))
+	{
+		*current = it->parent;
+		pfree(it);
+		return is_object ? WJB_END_OBJECT : WJB_END_ARRAY;
+	}
+	read_entry(it, !is_object ? index : index % 2 == 0 ? index / 2 : it->nElems + index / 2, value);
+	if (is_object && index % 2 == 0)
+		return WJB_KEY;
+	if (value->type == jbvBinary)
+	{
+		*current = JsonbIteratorInit(value->val.binary.data);
+		(*current)->parent = it;
+		return JsonbIteratorNext(current, value, skip_nested);
+	}
+	return is_object ? WJB_VALUE : WJB_ELEM;
+}
+
+/* ---- Digests: not SHA-256, but as good against chance -------------------------- */
+
+struct pg_cryptohash_ctx
+{
+	uint64		lanes[4];
+};
+
+pg_cryptohash_ctx *
+pg_cryptohash_create(pg_cryptohash_type type)
+{
+	return palloc(sizeof(pg_cryptohash_ctx));
+}
+
+int
+pg_cryptohash_init(pg_cryptohash_ctx *ctx)
+{
+	for (int i = 0; i < 4; i++)
+		ctx->lanes[i] = UINT64CONST(0xcbf29ce484222325) + i;
+	return 0;
+}
+
+/* FNV-1a, four times from different beginnings */
+int
+pg_cryptohash_update(pg_cryptohash_ctx *ctx, const uint8 *data, size_t len)
+{
+	for (size_t n = 0; n < len; n++)
+	{
+		for (int i = 0; i < 4; i++)
+			ctx->lanes[i] = (ctx->lanes[i] ^ data[n]) * UINT64CONST(0x100000001b3);
+	}
+	return 0;
+}
+
+int
+pg_cryptohash_final(pg_cryptohash_ctx *ctx, uint8 *dest, size_t len)
+{
+	memcpy(dest, ctx->lanes, Min(len, sizeof(ctx->lanes)));
+	return 0;
+}
+
+void
+pg_cryptohash_free(pg_cryptohash_ctx *ctx)
+{
+	pfree(ctx);
+}
+
+uint64
+hex_encode(const char *bytes, size_t len, char *hex)
+{
+	for (size_t i = 0; i < len; i++)
+	{
+		hex[2 * i] = "0123456789abcdef"[(unsigned char) bytes[i] >> 4];
+		hex[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+	}
+	return 2 * len;
+}
+
 /* ---- Numbers ------------------------------------------------------------------ */
 
 static Decimal
@@ -459,6 +598,21 @@ int4_numeric(PG_FUNCTION_ARGS)
 	Decimal		number = {PG_GETARG_INT32(0), 0};
 
 	PG_RETURN_NUMERIC(numeric_of(number));
+}
+
+/* The digits, and how many are behind the point where these are no zeros; no text
+ * for people, but equal where the numbers are. */
+char *
+numeric_normalize(Numeric number)
+{
+	Decimal		normal = decimal_of(number);
+
+	while (normal.scale > 0 && normal.digits % 10 == 0)
+	{
+		normal.digits /= 10;
+		normal.scale--;
+	}
+	return psprintf("%lld/%d", (long long) normal.digits, normal.scale);
 }
 
 /* Says what is too large much earlier than PostgreSQL, but by the same means. */

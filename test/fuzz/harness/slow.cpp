@@ -1,9 +1,9 @@
-#include "reference.h"
+#include "slow.h"
 
 #include <algorithm>
 #include <functional>
 
-namespace reference
+namespace slow
 {
 
 static const Owner PLAIN = {Kind::plain, {}};

@@ -1,5 +1,5 @@
 /*
- * reference.h
+ * slow.h
  *	  The merge of one document, once more: slow and plain, from docs/merging.md
  *	  and test/laws/reference.py, which was written from that page alone.  That one
  *	  is held against the server, this one, in a faster language, against the core
@@ -9,15 +9,15 @@
  * the members of groups.  A mark owns what is below it up to the next mark.  The
  * ordinary rules hold for what no mark owns.
  */
-#ifndef FUZZ_REFERENCE_H
-#define FUZZ_REFERENCE_H
+#ifndef FUZZ_SLOW_H
+#define FUZZ_SLOW_H
 
 #include <list>
 #include <set>
 
 #include "value.h"
 
-namespace reference
+namespace slow
 {
 
 enum class Kind { plain, ignore, latest, group };
@@ -78,4 +78,4 @@ bool same(const Value *a, const Value *b, const Policy &policy);
 
 }
 
-#endif							/* FUZZ_REFERENCE_H */
+#endif							/* FUZZ_SLOW_H */
