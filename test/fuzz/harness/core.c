@@ -203,6 +203,7 @@ digest_of(const Jsonb *document, const char *id)
 
 	digest_document(digest, document);
 	digest_string(digest, id);
+	digest_string(digest, NULL);
 	return digest_end(digest);
 }
 

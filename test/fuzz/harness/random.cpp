@@ -264,9 +264,23 @@ Value
 Random::pointers(const Value *document, bool through_arrays)
 {
 	Value result(Type::array);
+	Path path;
 
 	for (size_t i = 1 + below(3); i > 0; i--)
-		result.elements.push_back(pointer_of(path_in(document, through_arrays)));
+	{
+		/* Another one, or of what is beside the last one */
+		if (path.empty() || !one_in(3))
+			path = path_in(document, through_arrays);
+		else
+		{
+			path.pop_back();
+			auto beside = at(document, path);
+			auto keys = beside ? keys_of(*beside) : std::vector<std::string>();
+
+			path.push_back(keys.empty() ? key() : choice(keys));
+		}
+		result.elements.push_back(pointer_of(path));
+	}
 	return result;
 }
 
