@@ -160,7 +160,8 @@ look_at(Input &input, const slow::Policy &policy)
 	CoreMerge given = {};
 
 	given.base = documents[BASE];
-	given.local = documents[LOCAL];
+	/* A side that is as the base may be the same document in memory, too. */
+	given.local = documents[input.local_is_newer && documents[LOCAL].is_as(documents[BASE]) ? BASE : LOCAL];
 	given.remote = documents[REMOTE];
 	given.policy = policy_given;
 	given.local_is_newer = input.local_is_newer;

@@ -27,6 +27,7 @@ public:
 	Jsonb(const Jsonb &) = delete;
 
 	operator const void *() const { return bytes; }
+	bool is_as(const Jsonb &other) const { return original == other.original; }
 	bool is_unchanged() const { return !bytes || memcmp(bytes, original.data(), original.size()) == 0; }
 
 private:
