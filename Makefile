@@ -14,8 +14,8 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench coverage test-assert test-sanitize mutants
-STAGES_ALONE = test-laws test-stress corpus-report test-crash test-sqlsmith test-model test-concurrent
+TOOLS  = setup demo playground test bench test-fuzz test-sanitize test-assert mutants coverage
+STAGES_ALONE = test-laws test-model test-concurrent test-stress test-crash test-sqlsmith corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
 help:
@@ -24,30 +24,32 @@ help:
 	@echo 'make installcheck     pg_regress and isolation tests on the server of PGHOST, PGPORT'
 	@echo 'make demo             play examples/demo.sql on a throwaway server'
 	@echo 'make playground       keep PostgreSQL, PostgREST and nginx with examples until Ctrl-C'
+	@echo 'make setup            only install what the tests need'
+	@echo 'make clean            remove what was built'
+	@echo
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
 	@echo '                          static mutants regress pgtap isolation orders tap rest laws'
-	@echo '                          corpus model stress crash sqlsmith bench'
-	@echo '                        TESTS="name name"                            only these tests'
-	@echo '                        KEEP=1                                       keep the folder'
-	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
-	@echo 'make test-crash       300 crashes with SIGKILL; ROUNDS=10, SEED=7 replays the choices'
-	@echo '                          regress pgtap isolation tap rest laws corpus stress concurrent bench'
-	@echo 'make test-concurrent  a long run of concurrent histories; OPERATIONS=100000 SESSIONS=5 SEED=7'
-	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
-	@echo 'make test-sqlsmith    an unprivileged role does what it can for TIME=600 seconds'
-	@echo 'make mutants          takes out each safeguard and shows that a test fails'
-	@echo '                        MUTANTS="name name"  only these'
-	@echo 'make test-model       random histories against a model: N=20000 of them, SEED=7, WORKERS=2'
-	@echo 'make corpus-report    what merge policies make of real concurrent edits'
+	@echo '                          fuzz corpus model stress concurrent crash sqlsmith bench'
+	@echo '                        TESTS="name name"           only these tests'
+	@echo '                        KEEP=1                      keep the folder'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
-	@echo '                        JSON=file SVG=file            where the figures go'
-	@echo 'make test-sanitize    the tests with the undefined-behaviour and the address sanitizer'
-	@echo 'make test-assert      the tests on a PostgreSQL with assertions, and under valgrind'
+	@echo '                        JSON=file SVG=file where the figures go'
+	@echo 'make corpus-report    what merge policies make of real concurrent edits'
+	@echo
+	@echo 'Longer searches (docs/testing.md):'
+	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
+	@echo 'make test-fuzz        the merge core fuzzed; TIME=600 seconds, INPUT=file one input again'
+	@echo 'make test-model       random histories against a model; N=10000 SEED=7 WORKERS=2'
+	@echo 'make test-concurrent  concurrent histories; OPERATIONS=100000 SESSIONS=5 SEED=7'
+	@echo 'make test-stress      a long stress run; STRESS="--seconds 600"'
+	@echo 'make test-crash       crashes with SIGKILL; ROUNDS=300, SEED=7 the same choices again'
+	@echo 'make test-sqlsmith    an unprivileged role does what it can; TIME=600 seconds'
+	@echo 'make mutants          each safeguard taken out, and the test that fails; MUTANTS="name name"'
 	@echo 'make coverage         which lines and branches of src/ the tests reach; HTML=folder'
-	@echo 'make setup            only install what the tests need'
-	@echo 'make clean            remove what was built'
+	@echo 'make test-sanitize    undefined-behaviour and address sanitizers'
+	@echo 'make test-assert      a PostgreSQL with assertions, and valgrind'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
 
 $(TOOLS):
@@ -73,6 +75,8 @@ test-sqlsmith: export SQLSMITH ?= --seconds $(or $(TIME),600)
 
 test-concurrent: export STAGES = concurrent
 test-concurrent: export CONCURRENT ?= --operations $(or $(OPERATIONS),100000) --sessions $(or $(SESSIONS),5) $(if $(SEED),--seed $(SEED))
+
+test-fuzz: export TIME ?= 600
 
 corpus-report: export STAGES = corpus
 

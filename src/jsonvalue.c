@@ -158,16 +158,11 @@ json_member(JsonValue object, JsonKey key)
 }
 
 /*
- * Are two values that are no containers equal?
+ * Are two numbers equal?
  */
 bool
-json_equal_scalars(JsonValue a, JsonValue b)
+json_equal_numbers(JsonValue a, JsonValue b)
 {
-	if (json_identical(a, b))
-		return true;
-	if (!json_exists(a) || !json_exists(b) || a.type != b.type ||
-		a.type != JENTRY_ISNUMERIC)
-		return false;
 	return DatumGetBool(DirectFunctionCall2(numeric_eq,
 											NumericGetDatum((Numeric) a.data),
 											NumericGetDatum((Numeric) b.data)));
@@ -199,7 +194,7 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 	if (json_identical_within(a, b, outer))
 		return true;
 	if (!json_is_container(a) || !json_is_container(b))
-		return json_equal_scalars(a, b);
+		return json_is_number(a) && json_is_number(b) && json_equal_numbers(a, b);
 
 	/* How many there are, of what kind, and whether it is a lone scalar */
 	if (((const JsonbContainer *) a.data)->header !=
@@ -207,13 +202,15 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 		return false;
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
+
+	/* As many in the one as in the other */
 	json_members(&in_a, a);
 	json_members(&in_b, b);
 	if (json_is_object(a))
 	{
-		while (json_next_member(&in_a, &key_a, &value_a) &&
-			   json_next_member(&in_b, &key_b, &value_b))
+		while (json_next_member(&in_a, &key_a, &value_a))
 		{
+			(void) json_next_member(&in_b, &key_b, &value_b);
 			if (json_compare_keys(key_a, key_b) != 0 ||
 				!equal_within(value_a, value_b, a.len))
 				return false;
@@ -221,9 +218,9 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 	}
 	else
 	{
-		while (json_next_element(&in_a, &value_a) &&
-			   json_next_element(&in_b, &value_b))
+		while (json_next_element(&in_a, &value_a))
 		{
+			(void) json_next_element(&in_b, &value_b);
 			if (!equal_within(value_a, value_b, a.len))
 				return false;
 		}

@@ -95,6 +95,12 @@ json_is_string(JsonValue value)
 	return value.data != NULL && value.type == JENTRY_ISSTRING;
 }
 
+static inline bool
+json_is_number(JsonValue value)
+{
+	return value.data != NULL && value.type == JENTRY_ISNUMERIC;
+}
+
 /* The same bytes?  Then they are equal, else they may be. */
 static inline bool
 json_identical(JsonValue a, JsonValue b)
@@ -114,7 +120,7 @@ extern JsonValue json_member(JsonValue object, JsonKey key);
 extern int	json_compare_keys(JsonKey a, JsonKey b);
 extern bool json_equal(JsonValue a, JsonValue b);
 extern bool json_identical_within(JsonValue a, JsonValue b, uint32 outer);
-extern bool json_equal_scalars(JsonValue a, JsonValue b);
+extern bool json_equal_numbers(JsonValue a, JsonValue b);
 
 extern void json_build_value(JsonBuild *build, JsonKey key, JsonValue value);
 extern void json_build_made(JsonBuild *build, JsonKey key, JsonBuild *made);

@@ -264,7 +264,7 @@ parse_tolerance(Parsing *parsing, JsonValue value)
 	Datum		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
 	Datum		number;
 
-	if (!json_exists(value) || value.type != JENTRY_ISNUMERIC)
+	if (!json_is_number(value))
 		refuse(parsing->diagram, "\"tolerance\" is not a number.",
 			   "It is a number, such as 0.001; 0 compares exactly.");
 	number = datumCopy(PointerGetDatum(value.data), false, -1);

@@ -251,8 +251,7 @@ weigh_whole(Weighing *weighing, const PolicyNode *node, Member *member,
 		member->state |= firm;
 
 	/* Both sides made it the same object, but for what is "latest" inside. */
-	if ((state & DIFFER) && !(firm & DIFFER) &&
-		json_is_object(values->local) && json_is_object(values->public))
+	if ((state & DIFFER) && !(firm & DIFFER))
 		return weigh_objects(weighing, node, member, values, state, part);
 
 	if (member != NULL)
@@ -609,9 +608,8 @@ threeway_merged(const Threeway *threeway)
 		value = choose(threeway, part->unit->state, &part->values);
 	if (!json_exists(value))
 		return NULL;
-	if (value.data == json_root(threeway->local).data)
-		return unconstify(Jsonb *, threeway->local);
-	if (value.data == json_root(threeway->public).data)
-		return unconstify(Jsonb *, threeway->public);
-	return json_document(value);
+
+	/* What is taken as a whole is one of the two. */
+	return unconstify(Jsonb *, value.data == json_root(threeway->local).data ?
+					  threeway->local : threeway->public);
 }

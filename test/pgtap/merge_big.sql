@@ -98,7 +98,7 @@ CALL t.measure('300 calls of merge() with 1 MB', 'count(m.merged) FROM t.big, ge
 -- ---- The results of these ------------------------------------------------------------
 
 SET statement_timeout = '60s';
-SELECT plan(76);
+SELECT plan(77);
 SELECT ok(coalesce(kb < 100000, true), what || ' do not let the backend grow by 100 MB')
 	|| E'\n' || diag(format('%s: %s MB', what, coalesce(round(kb / 1024.0, 1)::text, 'unknown'))) FROM t.measured ORDER BY n;
 SELECT is(m.result, v.result, what) FROM t.measured AS m JOIN (VALUES (1, 'pending 60/60/0'), (2, 'yes +0 ~60 -0 0/0, merged is 60'), (3, '300')) AS v (n, result) USING (n) ORDER BY n;
@@ -119,6 +119,11 @@ SELECT is(cardinality(m.paths), 10000, 'a policy of one group of 10,000 keys') F
 	WHERE what = '10,000 keys, half of them changed by each side';
 SELECT ok(NOT conflict AND m.merged = public, 'a policy that has a pointer 1,000 deep') FROM t.big AS b, diagsync.merge(base, local, public,
 	jsonb_build_object('granularity', 'property', 'ignore', jsonb_build_array(repeat('/n', 1000) || '/a'))) AS m WHERE what = '1,000 deep, in conflict';
+
+-- ---- Too large ----------------------------------------------------------------------------
+
+SELECT alike(t.error($$ SELECT diagsync.merge('{"a": "", "b": ""}', jsonb_build_object('a', x, 'b', ''), jsonb_build_object('a', '', 'b', x), '{"granularity": "property"}')
+	FROM repeat('x', 140000000) AS x $$), '54000 a merged document would be larger than %', 'two texts that do not fit into one document');
 
 -- ---- Too deep ---------------------------------------------------------------------------
 
