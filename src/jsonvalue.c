@@ -187,9 +187,9 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 	JsonMembers in_a;
 	JsonMembers in_b;
 	JsonKey		key_a;
-	JsonKey		key_b;
+	JsonKey		key_b = {0};
 	JsonValue	value_a;
-	JsonValue	value_b;
+	JsonValue	value_b = {0};
 
 	if (json_identical_within(a, b, outer))
 		return true;

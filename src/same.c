@@ -104,7 +104,7 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 	JsonMembers in_a;
 	JsonMembers in_b;
 	JsonValue	value_a;
-	JsonValue	value_b;
+	JsonValue	value_b = {0};
 
 	/* As long, and both or neither a lone scalar, which is stored as an array */
 	if (((const JsonbContainer *) a.data)->header !=
