@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench
+TOOLS  = setup demo playground test test-matrix bench
 STAGES_ALONE = test-laws test-stress corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -32,6 +32,8 @@ help:
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600" are its parameters'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
+	@echo 'make test-matrix      all tests, and the Debian packages, on PostgreSQL 15, 17 and 18'
+	@echo '                        MATRIX="17 18" PARTS=packages  only these'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
 	@echo '                        JSON=file SVG=file            where the figures go'
@@ -67,6 +69,12 @@ SQL_FILES    = $(SQL_PARTS:%=src/sql/%.sql)
 SQL_UNLISTED := $(filter-out $(SQL_FILES),$(wildcard src/sql/*.sql))
 ifneq (,$(SQL_UNLISTED))
 $(error $(SQL_UNLISTED): not in SQL_PARTS of the Makefile)
+endif
+
+# What differs between versions of PostgreSQL is in one place.
+VERSIONED   := $(shell grep -l PG_VERSION_NUM $(filter-out src/compat.h,$(wildcard src/*.[ch])))
+ifneq (,$(VERSIONED))
+$(error $(VERSIONED): PG_VERSION_NUM belongs into src/compat.h)
 endif
 
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
