@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench test-fuzz test-sanitize test-assert mutants coverage
+TOOLS  = setup demo playground test bench test-fuzz test-matrix test-sanitize test-assert mutants coverage
 STAGES_ALONE = test-laws test-model test-concurrent test-stress test-crash test-sqlsmith corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -50,6 +50,8 @@ help:
 	@echo 'make coverage         which lines and branches of src/ the tests reach; HTML=folder'
 	@echo 'make test-sanitize    undefined-behaviour and address sanitizers'
 	@echo 'make test-assert      a PostgreSQL with assertions, and valgrind'
+	@echo 'make test-matrix      all of it, and the Debian packages, on PostgreSQL 15, 17 and 18;'
+	@echo '                        MATRIX="17 18" PARTS=packages  only these'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
 
 $(TOOLS):

@@ -70,24 +70,42 @@ entry_value(const JsonMembers *members, JEntry entry, uint32 *offset)
 	return value;
 }
 
+/* The next member of an object that has one. */
+static void
+take_member(JsonMembers *members, JsonKey *key, JsonValue *value)
+{
+	const JsonbContainer *c = members->container;
+	JsonValue	name = entry_value(members, c->children[members->next],
+								   &members->key_end);
+
+	key->name = name.data;
+	key->len = name.len;
+	*value = entry_value(members, c->children[members->next + members->count],
+						 &members->value_end);
+	members->next++;
+}
+
 /*
  * The next member of an object, in the order of keys; false at the end.
  */
 bool
 json_next_member(JsonMembers *members, JsonKey *key, JsonValue *value)
 {
-	const JsonbContainer *c = members->container;
-	JsonValue	name;
-
 	if (members->next >= members->count)
 		return false;
-	name = entry_value(members, c->children[members->next], &members->key_end);
-	key->name = name.data;
-	key->len = name.len;
-	*value = entry_value(members, c->children[members->next + members->count],
+	take_member(members, key, value);
+	return true;
+}
+
+/*
+ * The next element of an array that has one.
+ */
+void
+json_take_element(JsonMembers *members, JsonValue *value)
+{
+	*value = entry_value(members, members->container->children[members->next],
 						 &members->value_end);
 	members->next++;
-	return true;
 }
 
 /*
@@ -98,9 +116,7 @@ json_next_element(JsonMembers *members, JsonValue *value)
 {
 	if (members->next >= members->count)
 		return false;
-	*value = entry_value(members, members->container->children[members->next],
-						 &members->value_end);
-	members->next++;
+	json_take_element(members, value);
 	return true;
 }
 
@@ -187,9 +203,9 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 	JsonMembers in_a;
 	JsonMembers in_b;
 	JsonKey		key_a;
-	JsonKey		key_b = {0};
+	JsonKey		key_b;
 	JsonValue	value_a;
-	JsonValue	value_b = {0};
+	JsonValue	value_b;
 
 	if (json_identical_within(a, b, outer))
 		return true;
@@ -210,7 +226,7 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 	{
 		while (json_next_member(&in_a, &key_a, &value_a))
 		{
-			(void) json_next_member(&in_b, &key_b, &value_b);
+			take_member(&in_b, &key_b, &value_b);
 			if (json_compare_keys(key_a, key_b) != 0 ||
 				!equal_within(value_a, value_b, a.len))
 				return false;
@@ -220,7 +236,7 @@ equal_within(JsonValue a, JsonValue b, uint32 outer)
 	{
 		while (json_next_element(&in_a, &value_a))
 		{
-			(void) json_next_element(&in_b, &value_b);
+			json_take_element(&in_b, &value_b);
 			if (!equal_within(value_a, value_b, a.len))
 				return false;
 		}

@@ -115,6 +115,7 @@ extern JsonValue json_root(const Jsonb *doc);
 extern void json_members(JsonMembers *members, JsonValue container);
 extern bool json_next_member(JsonMembers *members, JsonKey *key,
 							 JsonValue *value);
+extern void json_take_element(JsonMembers *members, JsonValue *value);
 extern bool json_next_element(JsonMembers *members, JsonValue *value);
 extern JsonValue json_member(JsonValue object, JsonKey key);
 extern int	json_compare_keys(JsonKey a, JsonKey b);

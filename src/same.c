@@ -104,7 +104,7 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 	JsonMembers in_a;
 	JsonMembers in_b;
 	JsonValue	value_a;
-	JsonValue	value_b = {0};
+	JsonValue	value_b;
 
 	/* As long, and both or neither a lone scalar, which is stored as an array */
 	if (((const JsonbContainer *) a.data)->header !=
@@ -118,7 +118,7 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 	{
 		const PolicyNode *element = policy_element(node, i);
 
-		(void) json_next_element(&in_b, &value_b);
+		json_take_element(&in_b, &value_b);
 
 		/* An array is one value: no part of it is "latest". */
 		if (!(element != NULL && element->ignore) &&
