@@ -49,8 +49,8 @@ import traceback
 
 import psycopg2
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "stress"))
-from stress import LEVELS, STATUS_AND_TRUTH, Failed, Rollback, connect  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
+from sessions import LEVELS, STATUS_AND_TRUTH, Failed, Rollback, connect  # noqa: E402
 import selftest  # noqa: E402
 from world import World  # noqa: E402
 

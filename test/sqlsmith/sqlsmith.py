@@ -33,12 +33,12 @@ import time
 
 sys.dont_write_bytecode = True  # the sources' folder stays clean
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(1, str(HERE.parent / "stress"))
+sys.path.insert(1, str(HERE.parent / "common"))
 
 import psycopg2
 
 from calls import Calls
-from stress import STATUS_AND_TRUTH
+from sessions import STATUS_AND_TRUTH
 
 ROLE, OTHER = "regress_smith", "regress_smith_other"
 SECRET = "not for your eyes"
