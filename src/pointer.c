@@ -37,11 +37,14 @@ pointer_parse(JsonPointer *pointer, const char *string, int len)
 		for (string++; string < end && *string != '/'; string++)
 		{
 			if (*string != '~')
+			{
 				name[n++] = *string;
-			else if (++string < end && (*string == '0' || *string == '1'))
-				name[n++] = *string == '0' ? '~' : '/';
-			else
+				continue;
+			}
+			string++;
+			if (string == end || (*string != '0' && *string != '1'))
 				return false;
+			name[n++] = *string == '0' ? '~' : '/';
 		}
 		pointer->keys[pointer->count].name = name;
 		pointer->keys[pointer->count].len = n;
