@@ -49,10 +49,12 @@ import traceback
 
 import psycopg2
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "stress"))
-from stress import LEVELS, STATUS_AND_TRUTH, Failed, Rollback, connect  # noqa: E402
-import selftest  # noqa: E402
-from world import World  # noqa: E402
+sys.dont_write_bytecode = True  # the sources' folder stays clean
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
+
+import selftest
+from sessions import LEVELS, STATUS_AND_TRUTH, Failed, Rollback, connect
+from world import World
 
 TABLES = {"P": "diagsync_public.entity", "L": "diagsync_local.entity", "M": "diagsync_local.entity"}
 ROWS = 150  # entities of each writer

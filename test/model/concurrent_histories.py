@@ -39,7 +39,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import properties
 import recorder
-from sessions import LEVELS, compare_status, connect, linger
+from sessions import LEVELS, Rollback, compare_status, connect, linger
 
 SHARED = "P"
 ENTITIES = [f"e{number:02}" for number in range(16)]
@@ -62,10 +62,6 @@ EDITS = {
                " INSERT INTO {table} (diagram_id, id, doc) SELECT %(copy)s, id, doc FROM gone RETURNING id, doc",
     "put": "SELECT diagsync.put(%(copy)s, to_jsonb(%(docs)s::jsonb[]))",
 }
-
-
-class Rollback(Exception):
-    """A transaction that its session decided to give up."""
 
 
 class Session(threading.Thread):

@@ -32,13 +32,12 @@ import threading
 import time
 
 sys.dont_write_bytecode = True  # the sources' folder stays clean
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(1, str(HERE.parent / "stress"))
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
 
 import psycopg2
 
 from calls import Calls
-from stress import STATUS_AND_TRUTH
+from sessions import STATUS_AND_TRUTH
 
 ROLE, OTHER = "regress_smith", "regress_smith_other"
 SECRET = "not for your eyes"

@@ -47,21 +47,13 @@ import psycopg2
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
 sys.dont_write_bytecode = True  # the sources' folder stays clean
 
-from sessions import LEVELS, compare_status, connect, linger
+from sessions import LEVELS, Failed, Rollback, compare_status, connect, linger
 
 ENDS = ("P", "L", "M")
 TABLES = {"P": "diagsync_public.entity", "Q": "diagsync_public.entity"}  # all other ends are local
 LOCAL = "diagsync_local.entity"
 HISTORY = 12  # remembered per entity, for the account of a lost edit
 TRIES = 50  # of one transaction, before it is given up
-
-
-class Rollback(Exception):
-    """A transaction that its agent decided to give up."""
-
-
-class Failed(Exception):
-    """Something that must not happen; the message is the account of it."""
 
 
 class Run:
