@@ -13,6 +13,15 @@ LEVELS = {
     "SERIALIZABLE": psycopg2.extensions.ISOLATION_LEVEL_SERIALIZABLE,
 }
 
+
+class Rollback(Exception):
+    """A transaction that its session decided to give up."""
+
+
+class Failed(Exception):
+    """Something that must not happen; the message is the account of it."""
+
+
 # The contents of both ends, compared in full, beside what status() says; in
 # one statement, and so under one snapshot.
 STATUS_AND_TRUTH = """
