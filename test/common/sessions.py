@@ -1,5 +1,5 @@
-"""What the tests of concurrent sessions share: connections, isolation levels, errors, and
-the comparison of status() with a full one."""
+"""What the tests of concurrent sessions share: connections, isolation levels, and the
+comparison of status() with a full one."""
 
 import collections
 import time
@@ -58,14 +58,6 @@ SELECT s.local_changes, s.public_changes, s.conflicts, s.state,
 # entity, by changes() and by the full comparison.
 Comparison = collections.namedtuple(
     "Comparison", "said state truth differing snapshot seen torn listed")
-
-
-class Rollback(Exception):
-    """A transaction that its session decided to give up."""
-
-
-class Failed(Exception):
-    """Something that must not happen; the message is the account of it."""
 
 
 def compare_status(cursor, local, public):
