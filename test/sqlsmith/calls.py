@@ -326,6 +326,10 @@ class Calls:
         """What there is by now; makes new diagrams where few are left."""
         if self.connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
             self.cursor.execute("ROLLBACK")
+        # Under some headers nothing can be read.
+        for name in SETTINGS:
+            if name.startswith("request."):
+                self.cursor.execute(f"RESET {name}")
         mine = self.some("SELECT id FROM diagsync.directory WHERE owner = diagsync.principal() AND storage_type {} ORDER BY created_at DESC, id",
                          "IS NOT NULL")
         for number in range(len(mine), 12):

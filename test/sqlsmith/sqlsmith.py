@@ -35,6 +35,7 @@ sys.dont_write_bytecode = True  # the sources' folder stays clean
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
 
 import psycopg2
+import psycopg2.extras
 
 from calls import Calls
 from sessions import STATUS_AND_TRUTH
@@ -140,6 +141,9 @@ class Run:
         start = time.monotonic()
         smith = Smith(self.options.seed)
         connection = psycopg2.connect("", user=ROLE, application_name="sqlsmith: calls")
+        # Python's JSON does not read all that PostgreSQL's writes.
+        psycopg2.extras.register_default_json(connection, loads=str)
+        psycopg2.extras.register_default_jsonb(connection, loads=str)
         calls = Calls(connection, self.options.seed, SECRET, (f"role:{ROLE}", f"role:{OTHER}", "sub:olga"), is_internal)
 
         def done():
