@@ -38,7 +38,8 @@ NEVER = {
     "index_getattr": 10,
 }
 ERROR = re.compile(r"\belog\((ERROR|FATAL|PANIC)\b")
-CONDITION = re.compile(r"\b(if|while|for|switch|case|default)\b")
+CONDITION = re.compile(r"\b(if|while|for|foreach|switch|case|default)\b")
+CASE = re.compile(r"^\s*(case\b.*|default):")
 
 
 class Source:
@@ -52,15 +53,20 @@ class Source:
         self.unreachable = []  # (number, reason)
 
     def leave_out(self, number, reason):
-        """A line that cannot be reached, and the branch that leads there."""
+        """A line that cannot be reached: the statement that it is in, and the branch
+        that leads there.  Or, where the line is a condition, what it guards."""
         self.unreachable.append((number, reason))
-        first = number
-        while first > 1 and not self.text[first].rstrip().endswith(";") or first == number:
-            self.lines.pop(first, None)
-            first -= 1
-            if CONDITION.search(self.text[first]):
-                break
-        never = self.branches.get(first, [])
+        condition = last = number
+        while not CONDITION.search(self.text[condition]):
+            condition -= 1
+        while not self.text[last].rstrip().endswith(";"):
+            last += 1
+        for line in range(condition, last + 1):
+            if self.lines.get(line) == 0:
+                del self.lines[line]
+        if CASE.search(self.text[condition]):
+            condition = max(n for n in range(condition) if "switch (" in self.text[n])
+        never = self.branches.get(condition, [])
         if 0 in never:
             never.remove(0)
 
@@ -74,7 +80,7 @@ class Source:
             numbers = [n for n, line in enumerate(self.text) if line.strip() == text]
             if len(numbers) != 1:
                 wrong.append(f"unreachable.txt: {self.name} has {len(numbers)} lines {text}")
-            elif self.lines.get(numbers[0], 0) > 0 and 0 not in self.branches.get(numbers[0], []):
+            elif self.lines.get(numbers[0]) != 0 and 0 not in self.branches.get(numbers[0], []):
                 wrong.append(f"unreachable.txt: {self.name}:{numbers[0]} was reached: {text}")
             else:
                 self.leave_out(numbers[0], reason)

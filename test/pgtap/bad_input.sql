@@ -34,7 +34,15 @@ INSERT INTO t.good VALUES
 	('pull', '{local:''l'',[public:''p''],on_conflict:''skip'',dry_run:true,[expected_plan:''x'']}'),
 	('resolve', '{local:''l'',entity_id:''a'',resolution:''local'',[doc:null],[expected:''x'']}'),
 	('refresh', '{local:''l''}'),
+	('set_merge_policy', '{diagram:''l'',"[policy:''{}'']"}'),
+	('add_member', '{diagram:''s'',principal:''role:x'',role:''reader''}'),
+	('remove_member', '{diagram:''s'',principal:''role:x''}'),
+	('set_owner', '{diagram:''l'',principal:''role:x''}'),
+	('create_token', '{diagram:''s'',role:''reader'',[expires_in:''1 day''],[label:''x'']}'),
+	('grant_usage', '{role:''regress_bad_input'',anonymous:false}'),
+	('revoke_usage', '{role:''regress_bad_input''}'),
 	('prune', '{"[idle:''1 day'']"}');
+CREATE ROLE regress_bad_input;
 
 -- The call with one argument null.
 CREATE FUNCTION t.call(f text, arguments text[], null_one text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$

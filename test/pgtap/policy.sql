@@ -3,7 +3,7 @@
 -- references.sql and both_policy.sql what "references" does.)
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(442);
+SELECT plan(443);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -112,7 +112,7 @@ SELECT is((diagsync.merge(base, base || local, base || public, jsonb_build_objec
 SELECT diagsync.set_merge_policy('l', '{"granularity": "property"}');
 CREATE TABLE t.bad (n int GENERATED ALWAYS AS IDENTITY, policy jsonb, command text);
 INSERT INTO t.bad (policy) SELECT policy::jsonb FROM unnest(ARRAY['null', '1', 'true', '"property"', '"reactflow"', '[]', '["granularity"]',
-	'{"": 1}', '{"nonsense": true}', '{"Granularity": "entity"}', '{"granularity": "property", "ignored": ["/a"]}',
+	'{"": 1}', '{"nonsense": true}', '{"preset": "tldraw", "longer than all": 1}', '{"Granularity": "entity"}', '{"granularity": "property", "ignored": ["/a"]}',
 	'{"granularity": "properties"}', '{"granularity": "ENTITY"}', '{"granularity": ""}', '{"granularity": null}', '{"granularity": 1}', '{"granularity": ["property"]}', '{"granularity": {}}',
 	'{"tolerance": -1}', '{"tolerance": -1e-300}', '{"tolerance": "0.1"}', '{"tolerance": null}', '{"tolerance": true}', '{"tolerance": [0.1]}', '{"tolerance": {}}',
 	'{"groups": null}', '{"groups": "/a"}', '{"groups": {}}', '{"groups": 1}', '{"groups": ["/a"]}', '{"groups": [["/a"], "/b"]}', '{"groups": [{"0": "/a"}]}', '{"groups": [null]}', '{"groups": [[null]]}',
