@@ -593,7 +593,7 @@ build_object(const Threeway *threeway, const Part *object)
 
 /*
  * The merged document of three versions that were weighed and do not conflict.
- * palloc'd, or one of the three; NULL where it is deleted.
+ * palloc'd, or that of one of the two sides; NULL where it is deleted.
  */
 Jsonb *
 threeway_merged(const Threeway *threeway)
@@ -610,6 +610,8 @@ threeway_merged(const Threeway *threeway)
 		return NULL;
 
 	/* What is taken as a whole is one of the two. */
-	return unconstify(Jsonb *, value.data == json_root(threeway->local).data ?
-					  threeway->local : threeway->public);
+	if (value.data == json_root(threeway->local).data)
+		return unconstify(Jsonb *, threeway->local);
+	Assert(value.data == json_root(threeway->public).data);
+	return unconstify(Jsonb *, threeway->public);
 }

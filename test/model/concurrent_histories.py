@@ -25,7 +25,9 @@ import itertools
 import json
 import os
 import random
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -430,7 +432,7 @@ def main():
     parser.add_argument("--locals", type=int, default=3, help="local copies (default 3)")
     parser.add_argument("--pause", type=int, default=300, help="operations of a session between pauses (default 300)")
     parser.add_argument("--seed", type=int, help="of all random choices (default: another each time)")
-    parser.add_argument("--history", metavar="FILE", help="where to record it (default: a new file, kept if it fails)")
+    parser.add_argument("--history", metavar="FILE", help="where to record it (default: a temporary file, kept if it fails)")
     parser.add_argument("--check", metavar="FILE", help="only check a record")
     options = parser.parse_args()
     if options.check:
@@ -439,9 +441,7 @@ def main():
         options.seed = random.SystemRandom().randrange(1000000)
     keep = options.history is not None
     if not keep:
-        # Beside the temporary folder of tools/throwaway, which disappears.
-        folder = os.path.dirname(os.environ.get("DIAGSYNC_TMP", "/tmp/x"))
-        options.history = os.path.join(folder, f"diagsync-history-{options.seed}-{os.getpid()}.jsonl.gz")
+        options.history = os.path.join(tempfile.gettempdir(), f"diagsync-history-{options.seed}-{os.getpid()}.jsonl.gz")
     print(f"seed {options.seed}", flush=True)
 
     began = time.monotonic()
@@ -457,11 +457,17 @@ def main():
     print(f"  recorded in {time.monotonic() - began:.0f} s", flush=True)
     for failure in run.failures:
         print(f"FAILED: {failure}")
-    good = check(options.history) and not run.failures
-    if good and not keep:
-        os.remove(options.history)
-    else:
-        print(f"history: {options.history}")
+    good = False
+    try:
+        good = check(options.history) and not run.failures
+    finally:
+        if good and not keep:
+            os.remove(options.history)
+        else:
+            if not keep and "DIAGSYNC_TMP" in os.environ:
+                # The temporary folder of tools/throwaway disappears; beside it, it is kept.
+                options.history = shutil.move(options.history, os.path.dirname(os.environ["DIAGSYNC_TMP"]))
+            print(f"history: {options.history}")
     print("concurrent histories: " + ("all properties hold" if good else "FAILED"), flush=True)
     sys.exit(0 if good else 1)
 

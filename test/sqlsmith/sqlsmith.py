@@ -32,8 +32,7 @@ import threading
 import time
 
 sys.dont_write_bytecode = True  # the sources' folder stays clean
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(1, str(HERE.parent / "common"))
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
 
 import psycopg2
 import psycopg2.extras
@@ -253,7 +252,7 @@ class Run:
     def report(self, smith, calls):
         known = sum(self.all("SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_user_functions"
                              " WHERE schemaname LIKE 'diagsync%%'")[0])
-        print(f"seed {self.options.seed}, {self.elapsed:.0f} s")
+        print(f"{self.elapsed:.0f} s")
         print(f"  {smith.statements:9}  statements of sqlsmith, {smith.with_calls} of them with calls of diagsync's functions")
         print(f"  {sum(smith.named.values()):9}  calls in them, of {sum(n > 0 for n in smith.named.values())} functions")
         print(f"  {calls.counts['statements']:9}  statements of calls.py")
@@ -311,6 +310,7 @@ def main():
     options = parser.parse_args()
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1000000)
+    print(f"seed {options.seed}", flush=True)
     run = Run(options)
     run.make()
     run.go()
