@@ -63,7 +63,7 @@ CREATE PROCEDURE t.measure(token text) LANGUAGE plpgsql AS $$
 DECLARE
 	q t.query;
 BEGIN
-	FOR r IN 1..40 LOOP
+	FOR r IN 1..120 LOOP
 		FOR q IN SELECT * FROM t.query ORDER BY n LOOP
 			INSERT INTO t.round VALUES (r, q.n, 'owner', t.ms('owner', q.query, '', q.times));
 			INSERT INTO t.round VALUES (r, q.n, 'member', t.ms('regress_cost_member', q.query, '', q.times));
