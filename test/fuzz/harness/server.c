@@ -29,7 +29,7 @@
 #undef vsnprintf
 #undef strerror
 
-#define STACK_DEPTH (512 * 1024)
+#define STACK_DEPTH (4 * 1024 * 1024)	/* deeper than any input leads */
 #define MESSAGE_LEN 65536
 
 volatile sig_atomic_t InterruptPending = false;
