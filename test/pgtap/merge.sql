@@ -338,6 +338,9 @@ SELECT '{"granularity": "property", "groups": [["/p", "/q"], ["/y", "/z"], ["/q"
 	('groups that share a pointer: one side', '{"p":1,"q":1,"r":1,"y":1}', '{"p":2,"q":1,"r":2,"y":1}', '{"p":1,"q":1,"r":1,"y":2}', '{"p":2,"q":1,"r":2,"y":2}', '{}', false),
 	('groups that share no pointer are two', '{"p":1,"z":1}', '{"p":2,"z":1}', '{"p":1,"z":2}', '{"p":2,"z":2}', '{}', false)) AS v;
 INSERT INTO t.c (policy, what, base, local, public, merged, paths, newer)
+SELECT '{"granularity": "property", "groups": [["/p/x", "/p/y", "/r"]]}', v.* FROM (VALUES
+	('a place that two members of a group are in is named once', '{"p":{"x":1,"y":1},"r":1}'::jsonb, '{"r":1}'::jsonb, '{"p":{"x":1,"y":1},"r":2}'::jsonb, NULL::jsonb, '{/p,/r}'::text[], false)) AS v;
+INSERT INTO t.c (policy, what, base, local, public, merged, paths, newer)
 SELECT '{"granularity": "property", "groups": [["/p", "/q"], ["/p/x", "/r"]]}', v.* FROM (VALUES
 	('groups, one leading into another: each side changed one end', '{"p":{"x":1},"q":1,"r":1}'::jsonb, '{"p":{"x":1},"q":2,"r":1}'::jsonb, '{"p":{"x":1},"q":1,"r":2}'::jsonb, NULL::jsonb, '{/q,/r}'::text[], false),
 	('groups, one leading into another: one side', '{"p":{"x":1},"q":1,"r":1,"s":1}', '{"p":{"x":2},"q":1,"r":2,"s":1}', '{"p":{"x":1},"q":1,"r":1,"s":2}', '{"p":{"x":2},"q":1,"r":2,"s":2}', '{}', false)) AS v;
