@@ -635,8 +635,10 @@ class Chunk:
     @staticmethod
     def same(triple, value, other):
         rules = triple.rules
-        return reference.Merge(value, other, other, rules).same_in_all(
-            value, other, rules.root, rules.root.owner or reference.PLAIN)
+        merge = reference.Merge(value, other, other, rules)
+        # Two values that are the same as a third are this close to each other.
+        merge.tolerance *= 2
+        return merge.same_in_all(value, other, rules.root, rules.root.owner or reference.PLAIN)
 
     def look_at(self, triple, merged):
         self.checks += 1

@@ -242,6 +242,9 @@ public:
 		return same(x, y, node, owner, [](const Owner *its) { return its->kind != Kind::ignore; });
 	}
 
+	/* Two values that are the same as a third are this close to each other. */
+	void tolerate_twice() { tolerance.digits *= 2; }
+
 private:
 	struct Documents { const Value *base, *local, *remote; } documents;
 	const Policy &policy;
@@ -662,6 +665,7 @@ same(const Value *a, const Value *b, const Policy &policy)
 {
 	Merge merge(a, b, b, policy);
 
+	merge.tolerate_twice();
 	return merge.same_in_all(a, b, &policy.root, policy.root.owner ? policy.root.owner : &PLAIN);
 }
 

@@ -73,7 +73,7 @@ struct Answer
 /* The remote (public) side is the newer one. */
 Answer merge(const Value *base, const Value *local, const Value *remote, const Policy &policy);
 
-/* The same, as the policy sees it? */
+/* As the policy sees it, the same, or both the same as a third value? */
 bool same(const Value *a, const Value *b, const Policy &policy);
 
 }
