@@ -2,7 +2,7 @@
 -- inserted beside it under a new id.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(41);
+SELECT plan(43);
 
 -- Make a conflict on an entity, both ends changed.
 CREATE FUNCTION t.clash(local text, public text, entity text, mine jsonb DEFAULT '{"v":"local"}',
@@ -138,6 +138,15 @@ SELECT is(t.show(diagsync.push('l5', on_conflict => 'both', expected_plan => :'p
 	'two copies are inserted and one put back; where one end deleted it, what is left is kept');
 SELECT is(t.docs('l5') - ARRAY(SELECT jsonb_object_keys(t.docs('l5')) EXCEPT VALUES ('a'), ('b'), ('c'), ('d')),
 	'{"a": {"id": "a", "v": "public"}, "b": {"id": "b", "v": "public"}, "c": {"v": "left"}, "d": {"v": "left"}}', 'each as it should be');
+
+-- ---- Every kind of value, and other properties of three letters, in what the id is made of --------
+
+SELECT t.pair('l6', 'p6', '{"a": {"v": 0}, "b": {"v": 0}}');
+SELECT t.write('l6', 'a', '{"abc": "a", "v": [true, null, 1, "x", {}]}'), t.write('p6', 'a', '{"v": 1}');
+SELECT t.write('l6', 'b', '{"abc": "a", "v": [false, null, 1, "x", {}]}'), t.write('p6', 'b', '{"v": 1}');
+SELECT is((SELECT array_agg(r.local ORDER BY e) FROM unnest('{a,b}'::text[]) AS e, LATERAL diagsync.resolve('l6', e, 'both') AS r)::text[],
+	'{"{\"v\": [true, null, 1, \"x\", {}], \"abc\": \"a\"}","{\"v\": [false, null, 1, \"x\", {}], \"abc\": \"a\"}"}', 'copies are what they were, under new ids');
+SELECT isnt(right(t.copy_of('l6', '{"v": [true]}'), 8), right(t.copy_of('l6', '{"v": [false]}'), 8), '... made of what is in them');
 
 SELECT * FROM finish();
 ROLLBACK;
