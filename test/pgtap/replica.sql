@@ -2,7 +2,7 @@
 -- edit made here, as when a dump is restored.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(47);
+SELECT plan(49);
 
 SELECT pg_current_xact_id()::text::bigint AS me \gset
 -- Insert a row as a dump does.
@@ -128,6 +128,18 @@ EXCEPTION WHEN insufficient_privilege THEN
 	RETURN SQLERRM;
 END$$;
 SELECT is(t.write_replica(), 'rows of another transaction''s revision cannot be written into linked diagram "rl"', 'nor does who owns a linked diagram write edits that look dumped, whatever he was granted');
+
+-- What another cluster has recorded as seen says nothing here: a change that nothing
+-- but a comparison in full can find is found.
+SELECT t.pair('elsewhere', 'far elsewhere', '{"a": {"v": 1}}');
+SET LOCAL session_replication_role = replica;
+UPDATE diagsync_public.entity SET doc = '{"v": 2}' WHERE diagram_id = 'far elsewhere';
+SET LOCAL session_replication_role = origin;
+SELECT is(t.status('elsewhere'), 'in_sync 0/0/0', 'a change that no revision tells of');
+SET LOCAL session_replication_role = replica;
+UPDATE diagsync.directory SET seen_on = seen_on + 1 WHERE id = 'elsewhere';
+SET LOCAL session_replication_role = origin;
+SELECT is(t.status('elsewhere'), 'pending 0/1/0', '... is found where another cluster has recorded what was seen');
 
 SELECT * FROM finish();
 ROLLBACK;
