@@ -32,6 +32,7 @@ help:
 	@echo '                          static mutants regress pgtap isolation orders tap rest laws'
 	@echo '                          fuzz corpus model stress concurrent crash sqlsmith bench'
 	@echo '                        TESTS="name name"           only these tests'
+	@echo '                        JOBS=1                      so many stages side by side'
 	@echo '                        KEEP=1                      keep the folder'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'

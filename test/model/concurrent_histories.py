@@ -464,9 +464,9 @@ def main():
         if good and not keep:
             os.remove(options.history)
         else:
-            if not keep and "DIAGSYNC_TMP" in os.environ:
+            if not keep and "DIAGSYNC_BESIDE" in os.environ:
                 # The temporary folder of tools/throwaway disappears; beside it, it is kept.
-                options.history = shutil.move(options.history, os.path.dirname(os.environ["DIAGSYNC_TMP"]))
+                options.history = shutil.move(options.history, os.environ["DIAGSYNC_BESIDE"])
             print(f"history: {options.history}")
     print("concurrent histories: " + ("all properties hold" if good else "FAILED"), flush=True)
     sys.exit(0 if good else 1)
