@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
 
 #include "attempt.h"
 #include "bulkbase.h"

@@ -1,12 +1,13 @@
 /*
  * compat.h
  *	  The differences between the PostgreSQL versions that diagsync is built
- *	  for (15 to 18), all in one place.
+ *	  for (15 to 19), all in one place.
  */
 #ifndef DIAGSYNC_COMPAT_H
 #define DIAGSYNC_COMPAT_H
 
 #include "access/genam.h"
+#include "utils/numeric.h"
 
 #if PG_VERSION_NUM < 150000
 #error "diagsync needs PostgreSQL 15 or later"
@@ -17,8 +18,11 @@
 #include "varatt.h"
 #endif
 
-/* 18 counts index scans for EXPLAIN. */
-#if PG_VERSION_NUM >= 180000
+/* 18 counts index scans for EXPLAIN, 19 has options for them. */
+#if PG_VERSION_NUM >= 190000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, 0)
+#elif PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
 #else
@@ -26,8 +30,23 @@
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
-/* 16 knows indexes that an update can leave alone though it is not HOT. */
-#if PG_VERSION_NUM >= 160000
+/*
+ * 16 knows indexes that an update can leave alone though it is not HOT, 19 has
+ * flags in the place of arguments.
+ */
+#if PG_VERSION_NUM >= 190000
+#define compat_update_indexes TU_UpdateIndexes
+#define compat_insert_index_tuples(result, slot, estate, which) \
+	do { \
+		if ((which) != TU_None) \
+			(void) ExecInsertIndexTuples(result, estate, EIIT_IS_UPDATE | \
+										 ((which) == TU_Summarizing ? \
+										  EIIT_ONLY_SUMMARIZING : 0), \
+										 slot, NIL, NULL); \
+	} while (0)
+#define compat_insert_index_tuples_of_new(result, slot, estate) \
+	((void) ExecInsertIndexTuples(result, estate, 0, slot, NIL, NULL))
+#elif PG_VERSION_NUM >= 160000
 #define compat_update_indexes TU_UpdateIndexes
 #define compat_insert_index_tuples(result, slot, estate, which) \
 	do { \
@@ -76,6 +95,38 @@
 	} while (0)
 #endif
 
+/* A row updated or deleted where it is, waiting for whoever holds it; 19 has options. */
+#if PG_VERSION_NUM >= 190000
+#define compat_tuple_update(rel, tid, slot, cid, snapshot, tmfd, mode, which) \
+	table_tuple_update(rel, tid, slot, cid, 0, snapshot, InvalidSnapshot, true, \
+					   tmfd, mode, which)
+#define compat_tuple_delete(rel, tid, cid, snapshot, tmfd) \
+	table_tuple_delete(rel, tid, cid, 0, snapshot, InvalidSnapshot, true, tmfd)
+#else
+#define compat_tuple_update(rel, tid, slot, cid, snapshot, tmfd, mode, which) \
+	table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot, true, \
+					   tmfd, mode, which)
+#define compat_tuple_delete(rel, tid, cid, snapshot, tmfd) \
+	table_tuple_delete(rel, tid, cid, snapshot, InvalidSnapshot, true, tmfd, false)
+#endif
+
+/* 19 notes errors of numbers as those of input functions are noted. */
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#define COMPAT_NUMERIC_SAFE
+static inline Numeric
+compat_numeric_sub(Numeric a, Numeric b, bool *failed)
+{
+	ErrorSaveContext context = {.type = T_ErrorSaveContext};
+	Numeric		difference = numeric_sub_safe(a, b, (Node *) &context);
+
+	*failed = context.error_occurred;
+	return difference;
+}
+#else
+#define compat_numeric_sub numeric_sub_opt_error
+#endif
+
 /* 16 numbers the entries of backends otherwise, and has another name for that. */
 #if PG_VERSION_NUM >= 160000
 #define compat_local_backend_status pgstat_get_local_beentry_by_index
@@ -83,10 +134,26 @@
 #define compat_local_backend_status pgstat_fetch_stat_local_beentry
 #endif
 
-/* 17 has named segments of shared memory that need no preloading. */
+/*
+ * 17 has named segments of shared memory that need no preloading; 19 hands its
+ * callback an argument.
+ */
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"
 #define COMPAT_NAMED_SEGMENTS
+#endif
+#if PG_VERSION_NUM >= 190000
+#define compat_named_segment(name, size, init, found) \
+	GetNamedDSMSegment(name, size, init, found, NULL)
+#define COMPAT_SEGMENT_ARG , void *arg
+#else
+#define compat_named_segment GetNamedDSMSegment
+#define COMPAT_SEGMENT_ARG
+#endif
+
+/* A keyword in a switch, as from PostgreSQL 19 on. */
+#ifndef pg_fallthrough
+#define pg_fallthrough __attribute__((fallthrough))
 #endif
 
 /* Before the declaration, as from PostgreSQL 18 on. */

@@ -183,9 +183,9 @@ rowwriter_update(RowWriter *writer, ItemPointer tid, const Datum *values,
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->rel);
 	if (!is_written(writer,
-					table_tuple_update(writer->rel, tid, slot, writer->cid,
-									   GetActiveSnapshot(), InvalidSnapshot,
-									   true, &tmfd, &lockmode, &which)))
+					compat_tuple_update(writer->rel, tid, slot, writer->cid,
+										GetActiveSnapshot(), &tmfd, &lockmode,
+										&which)))
 		return false;
 	compat_insert_index_tuples(writer->result, slot, writer->estate, which);
 	ResetPerTupleExprContext(writer->estate);
@@ -201,9 +201,8 @@ rowwriter_delete(RowWriter *writer, ItemPointer tid)
 	TM_FailureData tmfd;
 
 	return is_written(writer,
-					  table_tuple_delete(writer->rel, tid, writer->cid,
-										 GetActiveSnapshot(), InvalidSnapshot,
-										 true, &tmfd, false));
+					  compat_tuple_delete(writer->rel, tid, writer->cid,
+										  GetActiveSnapshot(), &tmfd));
 }
 
 /*

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+#include "compat.h"
 #include "same.h"
 
 static bool
@@ -26,8 +27,8 @@ same_numbers(const Policy *policy, JsonValue a, JsonValue b)
 		return true;
 	if (policy->tolerance == NULL)
 		return false;
-	difference = numeric_sub_opt_error((Numeric) a.data, (Numeric) b.data,
-									   &is_too_large);
+	difference = compat_numeric_sub((Numeric) a.data, (Numeric) b.data,
+									&is_too_large);
 	if (is_too_large)
 		return false;
 	distance = DirectFunctionCall1(numeric_abs, NumericGetDatum(difference));

@@ -40,7 +40,7 @@ typedef struct SharedState
 static SharedState *state = NULL;	/* NULL: there is none (yet) */
 
 static void
-init_state(void *memory)
+init_state(void *memory COMPAT_SEGMENT_ARG)
 {
 	SharedState *new = memory;
 
@@ -129,8 +129,8 @@ shared_lock(SharedKind kind, const char *name)
 	{
 		bool		found;
 
-		state = GetNamedDSMSegment("diagsync", sizeof(SharedState), init_state,
-								   &found);
+		state = compat_named_segment("diagsync", sizeof(SharedState), init_state,
+									 &found);
 	}
 #endif
 	if (state == NULL)

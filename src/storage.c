@@ -440,7 +440,7 @@ probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
 				ExecClearTuple(probe->slot);
 				return false;
 			}
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case TM_Updated:
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

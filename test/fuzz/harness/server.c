@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "core.h"
 #include "decimal.h"
 
@@ -617,9 +618,16 @@ numeric_normalize(Numeric number)
 }
 
 /* Says what is too large much earlier than PostgreSQL, but by the same means. */
+#ifdef COMPAT_NUMERIC_SAFE
+Numeric
+numeric_sub_safe(Numeric a, Numeric b, Node *context)
+{
+	bool	   *have_error = &((ErrorSaveContext *) context)->error_occurred;
+#else
 Numeric
 numeric_sub_opt_error(Numeric a, Numeric b, bool *have_error)
 {
+#endif
 	Decimal		difference = decimal_difference(decimal_of(a), decimal_of(b));
 
 	if (decimal_is_too_large(difference))
