@@ -33,12 +33,17 @@ typedef struct Command
 	const char *sql;
 	int			nargs;
 	Oid			argtypes[COMMAND_MAX_ARGS];
+	bool		whole;			/* compares two diagrams as a whole */
 	SPIPlanPtr	plans[STORAGE_TYPES];
 } Command;
 
 /* Initializer of a command; without parameters, give InvalidOid. */
 #define COMMAND(text, n, ...) \
 	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}}
+
+/* The same of one that compares two diagrams as a whole */
+#define COMMAND_WHOLE(text, n, ...) \
+	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}, .whole = true}
 
 /* How a command runs */
 #define COMMAND_EXEMPT		0x01	/* diagsync's own: not in the books */
@@ -47,8 +52,7 @@ typedef struct Command
 									 * isolation level */
 #define COMMAND_ACTIVE		0x08	/* writes under the active snapshot */
 #define COMMAND_READ		0x10	/* only reads, under the active snapshot */
-#define COMMAND_BY_KEY		0x20	/* its plan must reach rows by key or ctid */
-#define COMMAND_BOOKS		0x40	/* on tables without code of applications */
+#define COMMAND_BOOKS		0x20	/* on tables without code of applications */
 
 extern uint64 command_run(Command *command, StorageType storage,
 						  Datum *values, const char *nulls, int flags);

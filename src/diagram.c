@@ -23,7 +23,7 @@
 #include "policy.h"
 #include "session.h"
 
-#define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
+#define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH)
 #define OWN_ENTITIES (OWN_WORK | COMMAND_ENTITIES)
 
 static Command delete_entities =
@@ -331,7 +331,7 @@ DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 	values[1] = PointerGetDatum(policy);
 	nulls[1] = policy != NULL ? ' ' : 'n';
 	(void) command_run(&update_merge_policy, STORAGE_LOCAL, values, nulls,
-					   COMMAND_EXEMPT | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT);
 	SPI_finish();
 	if (policy == NULL)
 		PG_RETURN_NULL();

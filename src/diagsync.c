@@ -11,6 +11,7 @@
  *	  function.c   what every SQL-callable function begins with
  *	  progress.c   how far a long operation is: progress
  *	  storage.c    the tables: names, rows found and locked by key
+ *	  planning.c   how commands are planned
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  session.c    what a session remembers between triggers and statements
  *	  attempt.c    work done whole or not at all
@@ -67,6 +68,7 @@
 
 #include "fmgr.h"
 
+#include "planning.h"
 #include "session.h"
 #include "settings.h"
 #include "shared.h"
@@ -79,6 +81,7 @@ void
 _PG_init(void)
 {
 	settings_init();
+	planning_init();
 	session_init();
 	shared_init();
 }

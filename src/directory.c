@@ -482,7 +482,7 @@ directory_touch(const char *id)
 		TransactionIdIsCurrentTransactionId(touched_by))
 		return;
 	(void) command_run(&touch, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 	if (touched != NULL)
 		pfree(touched);
 	touched = NULL;
@@ -539,7 +539,7 @@ directory_clear_bases(const char *local)
 	Datum		values[1] = {CStringGetTextDatum(local)};
 
 	(void) command_run(&clear_bases, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*
@@ -554,7 +554,7 @@ directory_link(const char *local, const char *public)
 
 	directory_clear_bases(local);
 	(void) command_run(&set_link, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*
@@ -568,7 +568,7 @@ directory_unlink(const Diagram *local)
 
 	directory_clear_bases(local->id);
 	(void) command_run(&set_link, STORAGE_LOCAL, values, " n",
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*
@@ -596,7 +596,7 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	if (seen != NULL)
 		session_note_sync();	/* before triggers on the directory fire */
 	if (command_run(&record_sync, STORAGE_LOCAL, values, nulls,
-					COMMAND_EXEMPT | COMMAND_BY_KEY) != 1)
+					COMMAND_EXEMPT) != 1)
 		elog(ERROR, "diagram \"%s\" is gone though it is locked", local);
 }
 
@@ -617,7 +617,7 @@ directory_forget_own(const char *public, const char *except)
 	values[1] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	values[2] = CStringGetTextDatum(except ? except : "");
 	(void) command_run(&forget_own, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*

@@ -189,7 +189,7 @@ DIAGSYNC_FUNCTION(diagsync_remove)
 	values[0] = diagram->key;
 	values[1] = PG_GETARG_DATUM(1);
 	removed = command_run(&remove_entities, diagram->storage, values, NULL,
-						  COMMAND_BY_KEY);
+						  0);
 	SPI_finish();
 	PG_RETURN_INT32((int32) removed);
 }

@@ -171,7 +171,7 @@ DIAGSYNC_FUNCTION(diagsync_set_owner)
 									LOCK_LATEST)->key;
 	values[1] = CStringGetTextDatum(principal);
 	(void) command_run(&set_owner, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

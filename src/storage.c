@@ -163,6 +163,34 @@ storage_identify(Relation rel, StorageType *storage, StorageTable *table)
 }
 
 /*
+ * Is this a table of the extension's?  "key" is set to the index of its key, where
+ * it is one of those that entities, their bases or tombstones are in.
+ */
+bool
+storage_is_own(Oid relid, Oid *key)
+{
+	Oid			namespace = get_rel_namespace(relid);
+	char	   *schema = get_namespace_name(namespace);
+	char	   *name = get_rel_name(relid);
+
+	*key = InvalidOid;
+	if (schema == NULL || name == NULL)
+		return false;
+	for (int s = 0; s < STORAGE_TYPES; s++)
+	{
+		if (strcmp(schema, storage_schemas[s]) != 0)
+			continue;
+		for (int t = TABLE_ENTITY; t <= TABLE_TOMBSTONE; t++)
+		{
+			if (strcmp(name, table_names[t]) == 0)
+				*key = get_relname_relid(key_names[t], namespace);
+		}
+		return true;
+	}
+	return strcmp(schema, "diagsync") == 0;
+}
+
+/*
  * The role that owns the tables, as which the extension's own work is done.
  */
 Oid
