@@ -31,6 +31,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -39,6 +40,7 @@
 #include "command.h"
 #include "directory.h"
 #include "function.h"
+#include "linkwalk.h"
 #include "quota.h"
 #include "principal.h"
 #include "session.h"
@@ -174,6 +176,9 @@ look_up_diagrams(Deed *deed)
 	Datum	   *linked = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
 	Datum	   *seen = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
 	bool		restricted = !access_is_unrestricted(GetUserId());
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "diagsync touched diagram",
+												  ALLOCSET_SMALL_SIZES);
 
 	deed->linked_ids = palloc(Max(deed->ntouched, 1) * sizeof(char *));
 	for (int i = 0; i < deed->ntouched; i++)
@@ -181,7 +186,14 @@ look_up_diagrams(Deed *deed)
 		Touched    *touched = deed->touched[i];
 		bool		shared_replicas = touched->replicas &&
 			deed->storage != STORAGE_LOCAL;
+		Datum		key;
 		Diagram    *diagram;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(caller);
+		key = CStringGetTextDatum(touched->id);
+		MemoryContextReset(context);
+		MemoryContextSwitchTo(context);
 
 		/*
 		 * While a replica is not committed, no link may come to have seen the
@@ -227,17 +239,19 @@ look_up_diagrams(Deed *deed)
 						 errmsg("rows of another transaction's revision cannot be written into linked diagram \"%s\"",
 								diagram->id),
 						 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
-			deed->linked_ids[deed->nlinked] = diagram->id;
-			linked[deed->nlinked++] = diagram->key;
+			deed->linked_ids[deed->nlinked] = touched->id;
+			linked[deed->nlinked++] = key;
 		}
 		if (shared_replicas)
 		{
-			if (directory_is_seen(diagram->id))
-				seen[deed->nseen++] = diagram->key;
+			if (linkwalk_is_seen(diagram->id))
+				seen[deed->nseen++] = key;
 			else
 				directory_touch(diagram->id);
 		}
 	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 	deed->seen = PointerGetDatum(construct_array(seen, deed->nseen, TEXTOID,
 												 -1, false, TYPALIGN_INT));
 	deed->linked = PointerGetDatum(construct_array(linked, deed->nlinked,
@@ -310,9 +324,12 @@ have_all_bases(const Deed *deed, TriggerData *trigger)
 	probe_begin(&base, snapshot);
 	tuplestore_rescan(trigger->tg_oldtable);
 	while (all && tuplestore_gettupleslot(trigger->tg_oldtable, true, false, row))
+	{
+		CHECK_FOR_INTERRUPTS();
 		all = !is_linked(deed, row) ||
 			probe_find(&base, slot_getattr(row, Anum_entity_diagram_id, &isnull),
 					   slot_getattr(row, Anum_entity_id, &isnull));
+	}
 	probe_close(&base);
 	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(row);
@@ -408,7 +425,10 @@ keep_shared_books(Deed *deed)
 
 	session_note_shared_edit();
 	for (int i = 0; i < deed->ntouched; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		directory_forget_own(deed->touched[i]->id, NULL);
+	}
 
 	values[0] = Int64GetDatum(deed->own);
 	if (TRIGGER_FIRED_BY_DELETE(deed->event))

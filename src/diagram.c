@@ -20,6 +20,7 @@
 #include "compare.h"
 #include "directory.h"
 #include "function.h"
+#include "linkwalk.h"
 #include "policy.h"
 #include "session.h"
 
@@ -133,21 +134,30 @@ DIAGSYNC_FUNCTION(diagsync_create_diagram)
 	PG_RETURN_TEXT_P(result);
 }
 
+static bool
+unlink_local(const Diagram *link, void *arg)
+{
+	const char *public = arg;
+	Diagram    *local = directory_lock(link->id, LockTupleExclusive, LOCK_LATEST);
+
+	if (local != NULL && local->public_copy_id != NULL &&
+		strcmp(local->public_copy_id, public) == 0)
+		directory_unlink(local);
+	return true;
+}
+
 /* Lock and unlink the local diagrams that link to a shared one. */
 static void
-unlink_all(const char *public)
+unlink_all(char *public)
 {
-	ListCell   *lc;
+	linkwalk(public, NULL, unlink_local, public);
+}
 
-	foreach(lc, directory_links_of(public, NULL))
-	{
-		Diagram    *local = directory_lock(lfirst(lc), LockTupleExclusive,
-										   LOCK_LATEST);
-
-		if (local != NULL && local->public_copy_id != NULL &&
-			strcmp(local->public_copy_id, public) == 0)
-			directory_unlink(local);
-	}
+static bool
+lock_local(const Diagram *link, void *arg)
+{
+	(void) directory_lock(link->id, LockTupleExclusive, LOCK_LATEST);
+	return true;
 }
 
 /*
@@ -157,11 +167,8 @@ unlink_all(const char *public)
 static Diagram *
 lock_with_links(const char *id)
 {
-	ListCell   *lc;
-
 	(void) directory_see(id, ACCESS_ADMIN, GetLatestSnapshot());
-	foreach(lc, directory_links_of(id, NULL))
-		(void) directory_lock(lfirst(lc), LockTupleExclusive, LOCK_LATEST);
+	linkwalk(id, NULL, lock_local, NULL);
 	return directory_lock_seen(id, ACCESS_ADMIN, LockTupleExclusive, LOCK_LATEST);
 }
 

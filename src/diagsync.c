@@ -14,6 +14,7 @@
  *	  planning.c   how commands are planned
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  session.c    what a session remembers between triggers and statements
+ *	  deadlock.c   a sync is the one that gives way in a deadlock
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram
@@ -28,6 +29,7 @@
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
+ *	  linkwalk.c   the links of a shared diagram, one after the other
  *	  quota.c      how large entities and diagrams may be
  *	  ratelimit.c  how many syncs a principal may call in a minute
  *	  synclog.c    the log of syncs

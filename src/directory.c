@@ -69,10 +69,6 @@ static Command touch =
 COMMAND("UPDATE diagsync.directory SET name = name WHERE id" EQ "$1",
 		1, TEXTOID);
 
-static Command links_of =
-COMMAND("SELECT id FROM diagsync.directory WHERE public_copy_id" EQ "$1 ORDER BY id",
-		1, TEXTOID);
-
 /*
  * The name of a diagram that a function was given as an argument; an error if
  * it is null.  palloc'd.
@@ -429,40 +425,6 @@ directory_lock_link(const char *local, const char *public, AccessLevel far)
 	return make_link(diagram, directory_lock_seen(diagram->public_copy_id, far,
 												  LockTupleKeyShare,
 												  LOCK_AS_TRANSACTION));
-}
-
-/*
- * Ids of the local diagrams that link to a shared one, ascending, as a list of
- * palloc'd strings.  The snapshot may be NULL: the latest.
- */
-List *
-directory_links_of(const char *public, Snapshot snapshot)
-{
-	Datum		values[1] = {CStringGetTextDatum(public)};
-
-	return command_list(&links_of, STORAGE_LOCAL, values,
-						snapshot ? snapshot : GetLatestSnapshot());
-}
-
-/*
- * Has some link seen anything of a shared diagram, as far as is committed?
- */
-bool
-directory_is_seen(const char *public)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		is_seen = false;
-	ListCell   *lc;
-
-	foreach(lc, directory_links_of(public, snapshot))
-	{
-		Diagram    *local = directory_read(lfirst(lc), snapshot);
-
-		if (local != NULL && seen_is_valid(local->seen, local->seen_on))
-			is_seen = true;
-	}
-	UnregisterSnapshot(snapshot);
-	return is_seen;
 }
 
 /*

@@ -95,9 +95,7 @@ extern Link *directory_read_link(const char *local, const char *public,
 								 AccessLevel far, Snapshot snapshot);
 extern Link *directory_lock_link(const char *local, const char *public,
 								 AccessLevel far);
-extern bool directory_is_seen(const char *public);
 extern void directory_touch(const char *id);
-extern List *directory_links_of(const char *public, Snapshot snapshot);
 extern char *directory_insert(const char *id, const char *name,
 							  const char *description, const char *storage,
 							  const Jsonb *merge_policy);

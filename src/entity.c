@@ -44,6 +44,7 @@ typedef struct PutEntity
 static int
 compare_ids(const void *a, const void *b)
 {
+	CHECK_FOR_INTERRUPTS();		/* nothing is held while they are sorted */
 	return strcmp(((const PutEntity *) a)->id, ((const PutEntity *) b)->id);
 }
 
@@ -82,6 +83,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 		JsonbValue	id;
 		int			length;
 
+		CHECK_FOR_INTERRUPTS();
 		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 			bad_entity(diagram, n + 1, "is not an object");
 		if (getKeyJsonValueFromContainer(value.val.binary.data, "id", 2, &id) == NULL)
@@ -100,6 +102,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 	qsort(entities, n, sizeof(PutEntity), compare_ids);
 	for (int i = 1; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (strcmp(entities[i - 1].id, entities[i].id) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -149,6 +152,7 @@ DIAGSYNC_FUNCTION(diagsync_put)
 	docs = palloc(Max(count, 1) * sizeof(Datum));
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		ids[i] = CStringGetTextDatum(entities[i].id);
 		docs[i] = JsonbPGetDatum(entities[i].doc);
 	}

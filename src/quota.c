@@ -91,6 +91,7 @@ quota_check_put(const char *diagram, int n)
 static bool
 take_room(const char *diagram, int limit, int64 added)
 {
+	int64		second = shared_second();
 	SharedNote *note = shared_lock(SHARED_ROOM, diagram);
 	bool		taken;
 
@@ -99,7 +100,7 @@ take_room(const char *diagram, int limit, int64 added)
 	taken = note->u.room.limit == limit && added <= note->u.room.left;
 	if (taken)
 		note->u.room.left -= added;
-	note->second = shared_second();
+	note->second = second;
 	shared_unlock(SHARED_ROOM, note);
 	return taken;
 }
@@ -137,6 +138,7 @@ quota_check_entities(const Diagram *diagram, int64 added)
 	PopActiveSnapshot();
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
 	if (count > limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

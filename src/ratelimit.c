@@ -143,15 +143,17 @@ ratelimit_charge(const char *function)
 	int			limit = settings_sync_rate_limit;
 	char	   *principal;
 	SharedNote *count;
+	int64		second;
 	int			wait;
 
 	if (limit == 0 || access_is_unrestricted(GetUserId()))
 		return;
 	principal = principal_current();
+	second = shared_second();
 	count = shared_lock(SHARED_CALLS, principal);
 	if (count != NULL)
 	{
-		wait = count_call(count, shared_second(), limit);
+		wait = count_call(count, second, limit);
 		shared_unlock(SHARED_CALLS, count);
 	}
 	else

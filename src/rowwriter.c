@@ -31,6 +31,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -134,6 +135,9 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table,
 	writer->buffered = 0;
 	writer->bytes = 0;
 	writer->bulk = NULL;
+	writer->home = CurrentMemoryContext;
+	writer->scratch = AllocSetContextCreate(writer->home, "diagsync rows",
+											ALLOCSET_DEFAULT_SIZES);
 }
 
 /*
@@ -206,19 +210,25 @@ rowwriter_delete(RowWriter *writer, ItemPointer tid)
 }
 
 /*
- * Insert the rows that are buffered.
+ * Insert the rows that are buffered.  heap_multi_insert() leaves what it makes of
+ * large values in the context that it runs in, and some index methods do so.
  */
 static void
 flush(RowWriter *writer)
 {
+	MemoryContext caller;
+
 	if (writer->buffered == 0)
 		return;
+	caller = MemoryContextSwitchTo(writer->home);
 	if (writer->bulk == NULL)
 		writer->bulk = GetBulkInsertState();
+	MemoryContextSwitchTo(writer->scratch);
 	table_multi_insert(writer->rel, writer->rows, writer->buffered, writer->cid,
 					   0, writer->bulk);
 	for (int i = 0; i < writer->buffered; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		compat_insert_index_tuples_of_new(writer->result, writer->rows[i],
 										  writer->estate);
 		ResetPerTupleExprContext(writer->estate);
@@ -226,6 +236,8 @@ flush(RowWriter *writer)
 	}
 	writer->buffered = 0;
 	writer->bytes = 0;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(writer->scratch);
 }
 
 /*
@@ -239,8 +251,11 @@ rowwriter_insert(RowWriter *writer, const Datum *values, const bool *nulls)
 
 	if (writer->buffered >= writer->made)
 	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->home);
+
 		writer->rows[writer->made++] = table_slot_create(writer->rel, NULL);
 		Assert(writer->made <= ROWWRITER_BUFFERED);
+		MemoryContextSwitchTo(caller);
 	}
 	row = writer->rows[writer->buffered++];
 	memcpy(row->tts_values, values, NATTS * sizeof(Datum));
@@ -267,6 +282,7 @@ rowwriter_close(RowWriter *writer)
 	ExecDropSingleTupleTableSlot(writer->slot);
 	ExecCloseIndices(writer->result);
 	FreeExecutorState(writer->estate);
+	MemoryContextDelete(writer->scratch);
 	table_close(writer->rel, NoLock);
 	AtEOXact_GUC(true, writer->nestlevel);
 	SetUserIdAndSecContext(writer->caller, writer->sec_context);

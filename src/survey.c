@@ -47,10 +47,11 @@ static void
 check_size(TupleTableSlot *slot, const char *diagram)
 {
 	bool		isnull;
-	Datum		id = slot_getattr(slot, Anum_entity_id, &isnull);
+	char	   *id = TextDatumGetCString(slot_getattr(slot, Anum_entity_id,
+													 &isnull));
 
-	quota_check_size(diagram, TextDatumGetCString(id),
-					  slot_getattr(slot, Anum_entity_doc, &isnull));
+	quota_check_size(diagram, id, slot_getattr(slot, Anum_entity_doc, &isnull));
+	pfree(id);
 }
 
 /* More diagrams than this are looked up by a hash table */

@@ -60,7 +60,7 @@ typedef struct Sync
 	int64		resolved;
 	int64		conflicts;
 	int64		public_version;
-	char	   *plan;			/* or NULL */
+	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	bool		unpulled;		/* a push leaves public changes for a pull */
 	int			tries;
@@ -318,7 +318,8 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	MemoryContextDelete(batch);
 	if (sync->digest != NULL)
 	{
-		sync->plan = digest_end(sync->digest);
+		sync->plan = MemoryContextStrdup(sync->context,
+										 digest_end(sync->digest));
 		sync->digest = NULL;
 	}
 	if (work->moved)
@@ -535,8 +536,6 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 		attempt_run(process, sync, &sync->inserter, sync->local);
 	if (!sync->dry_run)
 		log_sync(sync, end, &entry);
-	if (sync->plan != NULL)
-		sync->plan = MemoryContextStrdup(caller, sync->plan);
 	SPI_finish();
 
 	return result_of(fcinfo, sync, end);

@@ -35,7 +35,7 @@ CREATE TABLE diagsync.directory (
 		CHECK (public_copy_id IS NULL OR storage_type IS NOT DISTINCT FROM 'local'),
 	CONSTRAINT directory_link_to_other CHECK (public_copy_id <> id)
 );
-CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id)
+CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id, id)
 	WHERE public_copy_id IS NOT NULL;
 CREATE INDEX directory_owner_linked ON diagsync.directory (owner, id)
 	WHERE public_copy_id IS NOT NULL;
