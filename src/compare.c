@@ -15,10 +15,14 @@
 #include "command.h"
 #include "compare.h"
 
-/* Both ends of a link side by side; $1: the local diagram, $2: the shared one */
+/*
+ * Both ends of a link side by side; $1: the local diagram, $2: the shared one.
+ * Each comes in the order of its key, which PostgreSQL 15 does not see below an
+ * outer join by itself.
+ */
 #define BOTH_ENDS \
-	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) AS l" \
-	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) AS p" \
+	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1 ORDER BY id) AS l" \
+	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2 ORDER BY id) AS p" \
 	" ON l.id" EQ "p.id"
 
 #define DIFFER " NOT COALESCE(l.doc" EQ "p.doc, false)"

@@ -50,11 +50,16 @@ unmute(void)
 static void
 tick(void)
 {
-	uint64		since = pg_atomic_read_u64(&MyProc->waitStart);
+	uint64		since;
 	long		waited;
 
-	/* The start is noted a little later than the wait, and stays for a while. */
-	if (MyProc->waitLock == NULL || since == 0)
+	/* A session that is terminated may have given its place up already. */
+	if (MyProc == NULL || MyProc->waitLock == NULL)
+		return;
+
+	/* It is noted a little later than the wait, and stays for a while. */
+	since = pg_atomic_read_u64(&MyProc->waitStart);
+	if (since == 0)
 		return;
 	waited = TimestampDifferenceMilliseconds((TimestampTz) since,
 											 GetCurrentTimestamp());
