@@ -10,7 +10,7 @@
  * Plans are made once, and reach rows by key or ctid whatever the settings and
  * statistics are at that moment (planning.c).
  *
- * May call storage.c, planning.c, session.c and principal.c.
+ * May call storage.c, planning.c, deadlock.c, session.c and principal.c.
  */
 #include "postgres.h"
 
@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "command.h"
+#include "deadlock.h"
 #include "planning.h"
 #include "principal.h"
 #include "session.h"
@@ -125,6 +126,7 @@ command_run(Command *command, StorageType storage, Datum *values,
 	}
 	PG_END_TRY();
 
+	deadlock_keep_watch();
 	if (nestlevel > 0)
 		AtEOXact_GUC(true, nestlevel);
 

@@ -10,10 +10,12 @@
  * looked for, and after how long one is logged, where log_lock_waits is on.  Only
  * the first is to be earlier.  So it is left as it is.  While a sync is at work a
  * timer ticks, whose handler has PostgreSQL look for a deadlock at the first tick of
- * a wait that is due, as its own handler does after deadlock_timeout.  PostgreSQL
- * logs a wait whenever it has looked, so log_lock_waits is off from that tick on,
- * and back on before deadlock_timeout is over: then the wait is looked at and
- * logged as any other.
+ * a wait that is due, as its own handler does after deadlock_timeout.
+ *
+ * PostgreSQL logs a wait whenever it has looked before and is woken, by this timer,
+ * too.  So from the look on log_lock_waits is off.  Soon after deadlock_timeout it
+ * is put back: then the wait is logged as any other is, once, and so is its end,
+ * since the timer rests until the sync goes on.
  *
  * Calls nothing else of diagsync.
  */
@@ -33,8 +35,9 @@
 
 static int	watches = 0;		/* how many are at work, one within the other */
 static TimeoutId timer = MAX_TIMEOUTS;	/* MAX_TIMEOUTS: not registered yet */
-static volatile uint64 looked_at = 0;	/* when the wait began that was looked at */
+static volatile bool resting = false;	/* until the wait is over */
 static volatile bool muted = false; /* log_lock_waits has been on and is off */
+static volatile uint64 looked_at = 0;	/* when the wait began that was looked at */
 
 static void
 unmute(void)
@@ -45,27 +48,19 @@ unmute(void)
 }
 
 /*
- * The timer ticks.  This runs in a signal handler.
+ * What is to be done about a wait that has lasted so long.  False: nothing any
+ * more.
  */
-static void
-tick(void)
+static bool
+attend_to_wait(uint64 since, long waited)
 {
-	uint64		since;
-	long		waited;
-
-	/* A session that is terminated may have given its place up already. */
-	if (MyProc == NULL || MyProc->waitLock == NULL)
-		return;
-
-	/* It is noted a little later than the wait, and stays for a while. */
-	since = pg_atomic_read_u64(&MyProc->waitStart);
-	if (since == 0)
-		return;
-	waited = TimestampDifferenceMilliseconds((TimestampTz) since,
-											 GetCurrentTimestamp());
-	if (waited + 2 * TICK >= DeadlockTimeout)
+	if (DeadlockTimeout <= LOOK_AFTER ||
+		(looked_at == since && waited > DeadlockTimeout))
+	{
 		unmute();
-	else if (waited >= LOOK_AFTER && looked_at != since)
+		return false;
+	}
+	if (looked_at != since && waited >= LOOK_AFTER)
 	{
 		looked_at = since;
 		if (log_lock_waits)
@@ -75,6 +70,33 @@ tick(void)
 		}
 		CheckDeadLockAlert();
 	}
+	return true;
+}
+
+/*
+ * The timer ticks.  This runs in a signal handler.
+ */
+static void
+tick(void)
+{
+	/* A session that is terminated may have given its place up already. */
+	if (MyProc == NULL)
+		return;
+	if (MyProc->waitLock != NULL)
+	{
+		/* It is noted a little later than the wait. */
+		uint64		since = pg_atomic_read_u64(&MyProc->waitStart);
+
+		if (since != 0 &&
+			!attend_to_wait(since,
+							TimestampDifferenceMilliseconds((TimestampTz) since,
+															GetCurrentTimestamp())))
+		{
+			resting = true;
+			return;
+		}
+	}
+	enable_timeout_after(timer, TICK);
 }
 
 /*
@@ -87,10 +109,23 @@ deadlock_watch(void)
 	if (timer == MAX_TIMEOUTS)
 		timer = RegisterTimeout(USER_TIMEOUT, tick);
 	if (watches++ == 0)
-		enable_timeout_every(timer,
-							 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														 TICK),
-							 TICK);
+	{
+		resting = false;
+		enable_timeout_after(timer, TICK);
+	}
+}
+
+/*
+ * A row may just have been waited for: if the timer rests, it goes on.
+ */
+void
+deadlock_keep_watch(void)
+{
+	if (watches > 0 && resting)
+	{
+		resting = false;
+		enable_timeout_after(timer, TICK);
+	}
 }
 
 /*

@@ -6,6 +6,7 @@
 #define DIAGSYNC_DEADLOCK_H
 
 extern void deadlock_watch(void);
+extern void deadlock_keep_watch(void);
 extern void deadlock_end_watch(void);
 
 #endif							/* DIAGSYNC_DEADLOCK_H */

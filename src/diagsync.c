@@ -10,11 +10,11 @@
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
  *	  progress.c   how far a long operation is: progress
+ *	  deadlock.c   a sync is the one that gives way in a deadlock
  *	  storage.c    the tables: names, rows found and locked by key
  *	  planning.c   how commands are planned
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  session.c    what a session remembers between triggers and statements
- *	  deadlock.c   a sync is the one that gives way in a deadlock
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram

@@ -16,7 +16,7 @@
  * A row that this transaction has changed since it was read is an error here (SQL
  * passes it over), so it is only for where nothing else writes in between.
  *
- * May call storage.c.
+ * May call storage.c and deadlock.c.
  */
 #include "postgres.h"
 
@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "deadlock.h"
 #include "rowwriter.h"
 
 /* Buffered rows are inserted when they have so many bytes, if not before */
@@ -147,6 +148,7 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table,
 static bool
 is_written(RowWriter *writer, TM_Result result)
 {
+	deadlock_keep_watch();
 	switch (result)
 	{
 		case TM_Ok:

@@ -8,7 +8,7 @@
  * Tables are found by name at each call (two cache look-ups), so nothing here
  * outlives a call or a DROP EXTENSION.
  *
- * Calls nothing else of diagsync.
+ * May call deadlock.c.
  */
 #include "postgres.h"
 
@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "deadlock.h"
 #include "storage.h"
 
 static const char *const storage_names[STORAGE_TYPES] = {
@@ -458,6 +459,7 @@ probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
 							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
 							  (follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0),
 							  &tmfd);
+	deadlock_keep_watch();
 	switch (result)
 	{
 		case TM_Ok:
