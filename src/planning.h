@@ -5,7 +5,7 @@
 #ifndef DIAGSYNC_PLANNING_H
 #define DIAGSYNC_PLANNING_H
 
-/* The settings that the planner goes by: as they are, or were meanwhile */
+/* How many settings of each kind the planner is given */
 #define PLANNING_FLAGS 16
 #define PLANNING_COSTS 5
 #define PLANNING_NUMBERS 4
