@@ -158,6 +158,8 @@ sub wrong
 		elsif ($type ne 'Tid Scan')
 		{
 			push @wrong, "all of $table" if $condition eq '';
+			# A plan for one value has it in the condition.
+			push @wrong, "$condition for one value" if $condition =~ /'/;
 			push @wrong, "$node->{'Index Name'} of $table" if $table =~ /^diagsync_/ && $node->{'Index Name'} !~ /_pkey$/;
 			# One entity at a time is reached by both columns.
 			push @wrong, "$condition of $table"
