@@ -32,7 +32,8 @@
 #include "rowwriter.h"
 
 static Command insert_entities =
-COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 2,
+	"INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $1, c.id, c.doc, $6, c.modified_at, c.modified_by"
 	" FROM unnest($2, $3, $4, $5) AS c(id, doc, modified_at, modified_by)"
 	" ON CONFLICT (diagram_id, id) DO NOTHING RETURNING e.id, e.doc",
@@ -447,7 +448,7 @@ write_end(const End *end, List *items)
 	{
 		values[0] = TIDS(&deletes);
 		(void) command_run(&delete_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT | COMMAND_BY_KEY);
 		note_returned(end, &deletes);
 		if (!end->is_local)
 			upsert_deleted(end, &deletes);
@@ -463,7 +464,7 @@ write_end(const End *end, List *items)
 		values[3] = PRINCIPALS(&updates);
 		values[4] = Int64GetDatum((int64) end->work->own);
 		(void) command_run(&update_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT | COMMAND_BY_KEY);
 		note_returned(end, &updates);
 	}
 	if (inserts.n > 0)
@@ -475,7 +476,7 @@ write_end(const End *end, List *items)
 		values[4] = PRINCIPALS(&inserts);
 		values[5] = Int64GetDatum((int64) end->work->own);
 		if (command_run(&insert_entities, storage, values, NULL,
-						COMMAND_EXEMPT | COMMAND_ENTITIES) < (uint64) inserts.n)
+						COMMAND_EXEMPT) < (uint64) inserts.n)
 		{
 			note_inserted(end, &inserts);
 			if (is_inserted_by_others(end, &inserts))

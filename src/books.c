@@ -13,9 +13,10 @@
  *	 dump), are no edits; but shared ones get this transaction's revision where a
  *	 link would miss them otherwise.
  *
- * Statements of diagsync's own keep their books themselves.
+ * What diagsync's own commands write is no edit: they keep their books themselves
+ * (own.c).  What else their statements write, by foreign keys, is one (edits.c).
  *
- * May call trigger.c and directory.c and what is below them.
+ * May call edits.c, trigger.c and directory.c and what is below them.
  */
 #include "postgres.h"
 
@@ -38,7 +39,9 @@
 #include "bulkbase.h"
 #include "command.h"
 #include "directory.h"
+#include "edits.h"
 #include "function.h"
+#include "own.h"
 #include "quota.h"
 #include "principal.h"
 #include "session.h"
@@ -135,6 +138,17 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 		" doc = CASE WHEN" MADE("$6", "$7") " THEN excluded.doc ELSE b.doc END",
 		7, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID,
 		TEXTARRAYOID, TEXTARRAYOID);
+
+/*
+ * Those that are left to the books of a statement around this one, which may not
+ * have written them itself: then they have base rows.
+ */
+static Command deleted_of_left =
+COMMAND("UPDATE diagsync_local.base AS b"
+		" SET changed_at = $3, changed_by = $4, accepted = NULL"
+		" FROM unnest($1, $2) AS s(diagram_id, id)"
+		" WHERE b.diagram_id" EQ "s.diagram_id AND b.id" EQ "s.id",
+		4, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID);
 
 static Command tombstone_of_deleted =
 COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, deleted_by)"
@@ -397,6 +411,15 @@ keep_local_books(Deed *deed, TriggerData *trigger)
 		values[5] = to_text_array(made->diagrams, made->n);
 		values[6] = to_text_array(made->ids, made->n);
 		(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL, BOOKS);
+		if (left->n > 0)
+		{
+			values[0] = values[3];
+			values[3] = values[2];
+			values[2] = values[1];
+			values[1] = values[4];
+			(void) command_run(&deleted_of_left, STORAGE_LOCAL, values, NULL,
+							   BOOKS | COMMAND_BY_KEY);
+		}
 	}
 }
 
@@ -433,7 +456,7 @@ stamp_replicas(Deed *deed)
 	values[2] = deed->seen;
 	if (deed->table == TABLE_ENTITY)
 		(void) command_run(&stamp_entities, deed->storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES);
+						   COMMAND_EXEMPT);
 	else
 		(void) command_run(&stamp_tombstones, deed->storage, values, NULL, BOOKS);
 }
@@ -447,6 +470,7 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	Deed		deed = {0};
 	TriggerData *trigger = trigger_check(fcinfo, "keep_books", false, false,
 										 &deed.storage, &deed.table);
+	TriggerData *edits = trigger;
 	Oid			relid = RelationGetRelid(trigger->tg_relation);
 
 	deed.event = trigger->tg_event;
@@ -456,10 +480,22 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" needs a transition table",
 						"keep_books")));
-	if (session_is_exempt())
-		return PointerGetDatum(NULL);
-
-	deed.statement = session_close_statement(relid, trigger->tg_event);
+	if (deed.table != TABLE_ENTITY)
+	{
+		if (own_find(relid, trigger->tg_event) != NULL)
+			return PointerGetDatum(NULL);
+	}
+	else
+	{
+		if (!session_close_statement(relid, trigger->tg_event, &deed.statement))
+			trigger_refuse_unopened(trigger);
+		edits = edits_of(trigger, &deed.statement);
+		if (edits == NULL)
+		{
+			session_free_statement(&deed.statement);
+			return PointerGetDatum(NULL);
+		}
+	}
 	deed.timed = !trigger->tg_relation->trigdesc->trig_insert_before_row;
 	deed.limited = quota_applies();
 	deed.own = (int64) U64FromFullTransactionId(GetTopFullTransactionId());
@@ -467,18 +503,20 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	/* The same command may have made the diagram, too. */
 	CommandCounterIncrement();
 	SPI_connect();
-	survey_rows(&deed, trigger);
+	survey_rows(&deed, edits);
 	if (deed.ntouched > 0)
 	{
 		look_up_diagrams(&deed);
-		if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+		if (SPI_register_trigger_data(edits) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
 		if (deed.storage == STORAGE_LOCAL)
-			keep_local_books(&deed, trigger);
+			keep_local_books(&deed, edits);
 		else
 			keep_shared_books(&deed);
 		stamp_replicas(&deed);
 	}
 	SPI_finish();
+	edits_end(edits, trigger);
+	session_free_statement(&deed.statement);
 	return PointerGetDatum(NULL);
 }

@@ -20,11 +20,11 @@
 #include "compare.h"
 #include "directory.h"
 #include "function.h"
+#include "own.h"
 #include "policy.h"
 #include "session.h"
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
-#define OWN_ENTITIES (OWN_WORK | COMMAND_ENTITIES)
 
 static Command delete_entities =
 COMMAND("DELETE FROM %1$s.entity WHERE diagram_id" EQ "$1",
@@ -68,13 +68,15 @@ COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
  * Rows that are moved keep their revisions, so links keep what they have seen.
  */
 static Command move_entities_from_public =
-COMMAND("INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 0,
+	"INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT diagram_id, id, doc, rev, modified_at, modified_by"
 	" FROM diagsync_public.entity WHERE diagram_id" EQ "$1",
 		1, TEXTOID);
 
 static Command move_entities_to_public =
-COMMAND("INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 0,
+	"INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT diagram_id, id, doc, rev, modified_at, modified_by"
 	" FROM %1$s.entity WHERE diagram_id" EQ "$1",
 		1, TEXTOID);
@@ -174,7 +176,7 @@ delete_all_entities(const Diagram *diagram)
 {
 	Datum		values[1] = {diagram->key};
 	uint64		deleted = command_run(&delete_entities, diagram->storage, values,
-									  NULL, OWN_ENTITIES);
+									  NULL, OWN_WORK);
 
 	if (command_run(&has_entities, diagram->storage, values, NULL,
 					OWN_WORK) > 0)
@@ -202,15 +204,16 @@ DIAGSYNC_FUNCTION(diagsync_drop_diagram)
 	SPI_connect();
 	diagram = lock_with_links(id);
 	values[0] = diagram->key;
+	if (diagram->storage != STORAGE_LOCAL)
+		unlink_all(id);
+	(void) delete_all_entities(diagram);
+
+	/* After that: what triggers delete meanwhile is noted like any edit. */
 	if (diagram->storage == STORAGE_LOCAL)
 		directory_clear_bases(id);
 	else
-	{
-		unlink_all(id);
 		(void) command_run(&delete_tombstones, diagram->storage, values, NULL,
 						   OWN_WORK);
-	}
-	(void) delete_all_entities(diagram);
 	(void) command_run(&delete_members, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	(void) command_run(&delete_tokens, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	(void) command_run(&delete_entry, STORAGE_LOCAL, values, NULL, OWN_WORK);
@@ -231,7 +234,7 @@ move_rows(const Diagram *diagram, StorageType to)
 	if (from == STORAGE_PUBLIC)
 	{
 		moved = command_run(&move_entities_from_public, to, values, NULL,
-							OWN_ENTITIES);
+							OWN_WORK);
 		if (to != STORAGE_LOCAL)
 			(void) command_run(&move_tombstones_from_public, to, values, NULL,
 							   OWN_WORK);
@@ -239,7 +242,7 @@ move_rows(const Diagram *diagram, StorageType to)
 	else
 	{
 		moved = command_run(&move_entities_to_public, from, values, NULL,
-							OWN_ENTITIES);
+							OWN_WORK);
 		(void) command_run(&move_tombstones_to_public, from, values, NULL,
 						   OWN_WORK);
 	}
@@ -364,6 +367,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	tupdesc;
 	char	   *id;
+	bool		own;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
@@ -382,6 +386,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	tupdesc = RelationGetDescr(trigger->tg_relation);
 	id = SPI_getvalue(trigger->tg_trigtuple, tupdesc, Anum_directory_id);
+	own = own_find(RelationGetRelid(trigger->tg_relation), trigger->tg_event) != NULL;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
 		int			columns[3] = {Anum_directory_seen, Anum_directory_seen_own,
@@ -413,7 +418,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		if (session_is_exempt() ||
+		if (own ||
 			(!is_changed(trigger, Anum_directory_id) &&
 			 !is_changed(trigger, Anum_directory_storage_type) &&
 			 !is_changed(trigger, Anum_directory_public_copy_id) &&
@@ -425,7 +430,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 				 errhint("Use diagsync.set_storage_type(), diagsync.link(), diagsync.unlink() or diagsync.set_merge_policy().")));
 	}
 
-	if (!session_is_exempt())
+	if (!own)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("diagram \"%s\" cannot be deleted from the directory directly", id),

@@ -12,6 +12,7 @@
  *	  progress.c   how far a long operation is: progress
  *	  storage.c    the tables: names, rows found and locked by key
  *	  rowwriter.c  rows updated and deleted without SQL
+ *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
@@ -44,6 +45,7 @@
  * and on top of them the functions that users call:
  *
  *	  trigger.c    the small triggers of the storage tables
+ *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
  *	  bulkbase.c   base rows of many inserted entities
  *	  books.c      the trigger that keeps the books

@@ -566,9 +566,10 @@ directory_unlink(const Diagram *local)
 {
 	Datum		values[2] = {local->key, (Datum) 0};
 
-	directory_clear_bases(local->id);
+	/* In this order, so that what triggers edit meanwhile gets no base row. */
 	(void) command_run(&set_link, STORAGE_LOCAL, values, " n",
 					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+	directory_clear_bases(local->id);
 }
 
 /*

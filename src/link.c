@@ -26,13 +26,15 @@
 #include "synclog.h"
 
 static Command copy_to_shared =
-COMMAND("INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(2, 0,
+	"INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $2, id, doc, $3, modified_at, modified_by"
 	" FROM diagsync_local.entity WHERE diagram_id" EQ "$1",
 		3, TEXTOID, TEXTOID, INT8OID);
 
 static Command copy_to_local =
-COMMAND("INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 0,
+	"INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $1, id, doc, $3, modified_at, modified_by"
 	" FROM %1$s.entity WHERE diagram_id" EQ "$2",
 		3, TEXTOID, TEXTOID, INT8OID);
@@ -232,7 +234,7 @@ DIAGSYNC_FUNCTION(diagsync_share)
 		values[1] = link->public->key;
 		values[2] = Int64GetDatum((int64) own_revision());
 		entry.inserted = command_run(&copy_to_shared, storage, values, NULL,
-									 COMMAND_EXEMPT | COMMAND_ENTITIES);
+									 COMMAND_EXEMPT);
 	}
 
 	/* What a trigger stored instead is a public change; what it kept out is
@@ -297,8 +299,7 @@ DIAGSYNC_FUNCTION(diagsync_clone)
 		values[1] = link->public->key;
 		values[2] = Int64GetDatum((int64) own_revision());
 		entry.inserted = command_run(&copy_to_local, public->storage, values,
-									 NULL, COMMAND_EXEMPT | COMMAND_ENTITIES |
-									 COMMAND_ACTIVE);
+									 NULL, COMMAND_EXEMPT | COMMAND_ACTIVE);
 	}
 
 	/* What a trigger stored instead is a local change; what it kept out is

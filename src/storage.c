@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -163,6 +164,37 @@ storage_identify(Relation rel, StorageType *storage, StorageTable *table)
 }
 
 /*
+ * Check that a table is neither child nor parent of another, nor a partition: rows
+ * of it could be written through the other, past its triggers; and rows of a child
+ * would be among those of statements on it, and not where they are looked for.
+ * The event trigger (guard.c) refuses to make it one, where it is not disabled.
+ */
+void
+storage_check_alone(Relation rel)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	bool		child = rel->rd_rel->relispartition;
+	bool		parent;
+
+	for (int i = 0; i < tupdesc->natts && !child; i++)
+		child = TupleDescAttr(tupdesc, i)->attinhcount > 0;
+
+	/* That it has children is noted before they commit, and not taken back. */
+	parent = rel->rd_rel->relhassubclass &&
+		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL;
+	if (child || parent)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" is a %s of another table",
+						get_namespace_name(RelationGetNamespace(rel)),
+						RelationGetRelationName(rel), child ? "child" : "parent"),
+				 errdetail("What is written through one of them would not be noted for the other."),
+				 child ?
+				 errhint("End that with ALTER TABLE ... NO INHERIT or DETACH PARTITION.") :
+				 errhint("End that with ALTER TABLE ... NO INHERIT for each child.")));
+}
+
+/*
  * The role that owns the tables, as which the extension's own work is done.
  */
 Oid
@@ -184,6 +216,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 		   LOCKMODE lockmode)
 {
 	probe->heap = storage_open(storage, table, lockmode);
+	storage_check_alone(probe->heap);
 	probe->index = index_open(storage_relid(table_schema(storage, table),
 											key_names[table]),
 							  AccessShareLock);
