@@ -3,15 +3,14 @@
  *	  Two copies compared in full, in sets: what differs gets a base row, so that
  *	  it is weighed at every sync to come.
  *
- * May call storage.c, command.c and directory.c.
+ * May call storage.c, asmade.c, command.c and directory.c.
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "utils/lsyscache.h"
 
+#include "asmade.h"
 #include "command.h"
 #include "compare.h"
 
@@ -85,24 +84,15 @@ compare_note_missing(const Link *link, int flags)
 }
 
 /*
- * Does the entity table of a storage type have triggers that are not
- * diagsync's?  They may store something else than they were given.
+ * May the entity table of a storage type store something else than it is given,
+ * or nothing?
  */
 bool
-compare_has_application_triggers(StorageType storage)
+compare_may_be_altered(StorageType storage)
 {
 	Relation	rel = storage_open(storage, TABLE_ENTITY, AccessShareLock);
-	Oid			namespace = get_namespace_oid("diagsync", false);
-	bool		found = false;
+	bool		as_given = asmade_stores_as_given(rel, storage, TABLE_ENTITY);
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-
-		if (!trigger->tgisinternal &&
-			get_func_namespace(trigger->tgfoid) != namespace)
-			found = true;
-	}
-	table_close(rel, AccessShareLock);
-	return found;
+	table_close(rel, NoLock);
+	return !as_given;
 }

@@ -256,7 +256,7 @@ move_rows(const Diagram *diagram, StorageType to)
 	(void) command_run(&delete_tombstones, from, values, NULL, OWN_WORK);
 
 	/* A trigger may have stored something else than the links have seen. */
-	if (compare_has_application_triggers(to))
+	if (compare_may_be_altered(to))
 		(void) command_run(&compare_links_in_full, STORAGE_LOCAL, values, NULL,
 						   OWN_WORK);
 }
@@ -281,7 +281,7 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	session_check_may_write("set_storage_type", id, NULL);
 	SPI_connect();
 	/* Its links are locked first, where they are to compare in full then. */
-	diagram = compare_has_application_triggers(storage) ? lock_with_links(id) :
+	diagram = compare_may_be_altered(storage) ? lock_with_links(id) :
 		directory_lock_seen(id, ACCESS_ADMIN, LockTupleExclusive, LOCK_LATEST);
 	if (!diagram->legacy && diagram->storage != storage &&
 		(diagram->storage == STORAGE_LOCAL || storage == STORAGE_LOCAL))

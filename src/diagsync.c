@@ -10,10 +10,11 @@
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
  *	  progress.c   how far a long operation is: progress
- *	  storage.c    the tables: names, rows found and locked by key
- *	  rowwriter.c  rows updated and deleted without SQL
  *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
+ *	  storage.c    the tables: names, rows found and locked by key
+ *	  asmade.c     what applications have added to the tables
+ *	  rowwriter.c  rows updated and deleted without SQL
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram
@@ -48,6 +49,7 @@
  *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
  *	  bulkbase.c   base rows of many inserted entities
+ *	  guard.c      the event trigger that keeps the tables out of inheritance trees
  *	  books.c      the trigger that keeps the books
  *	  diagram.c    create_diagram, drop_diagram, set_storage_type,
  *				   set_merge_policy

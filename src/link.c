@@ -239,7 +239,7 @@ DIAGSYNC_FUNCTION(diagsync_share)
 
 	/* What a trigger stored instead is a public change; what it kept out is
 	 * still to be pushed. */
-	triggers = compare_has_application_triggers(storage);
+	triggers = compare_may_be_altered(storage);
 	if (triggers)
 		compare_note_missing(link, 0);
 	record_link(link, SYNC_PUSH, seen,
@@ -304,7 +304,7 @@ DIAGSYNC_FUNCTION(diagsync_clone)
 
 	/* What a trigger stored instead is a local change; what it kept out is
 	 * still to be pulled. */
-	if (compare_has_application_triggers(STORAGE_LOCAL))
+	if (compare_may_be_altered(STORAGE_LOCAL))
 	{
 		compare_note_missing(link, COMMAND_ACTIVE);
 		compare_note_differing(link, COMPARE_PUBLIC_BASE, COMMAND_ACTIVE);
