@@ -11,7 +11,7 @@
  * changed was not locked, and the sync starts over.)  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
- * May call work.c, columns.c, document.c, command.c and rowwriter.c.
+ * May call work.c, columns.c, document.c, command.c, noted.c and rowwriter.c.
  */
 #include "postgres.h"
 
@@ -29,6 +29,7 @@
 #include "command.h"
 #include "document.h"
 #include "lock.h"
+#include "noted.h"
 #include "rowwriter.h"
 
 static Command insert_entities =
@@ -374,8 +375,9 @@ upsert_deleted(const End *end, Columns *deletes)
 	values[2] = TIMES(&deleted);
 	values[3] = PRINCIPALS(&deleted);
 	values[4] = Int64GetDatum((int64) end->work->own);
-	(void) command_run(&upsert_tombstones, end->diagram->storage, values, NULL,
-					   COMMAND_EXEMPT);
+	if (command_run(&upsert_tombstones, end->diagram->storage, values, NULL,
+					COMMAND_EXEMPT) != (uint64) deleted.n)
+		noted_refuse(end->diagram->storage, TABLE_TOMBSTONE, end->diagram->id);
 }
 
 /*
@@ -564,8 +566,9 @@ put_bases(Work *work, List *items)
 	values[2] = DOCS(&bases);
 	values[3] = TIMES(&bases);
 	values[4] = PRINCIPALS(&bases);
-	(void) command_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT);
+	if (command_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
+					COMMAND_EXEMPT) != (uint64) bases.n)
+		noted_refuse(STORAGE_LOCAL, TABLE_BASE, work->link->local->id);
 }
 
 /*

@@ -41,6 +41,7 @@
 #include "directory.h"
 #include "edits.h"
 #include "function.h"
+#include "noted.h"
 #include "own.h"
 #include "quota.h"
 #include "principal.h"
@@ -48,8 +49,6 @@
 #include "storage.h"
 #include "survey.h"
 #include "trigger.h"
-
-#define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
 
 /* Of so few updated rows it is looked up first whether they have base rows */
 #define FEW_ROWS 10
@@ -272,8 +271,9 @@ to_text_array(char **strings, int n)
 
 /* Does a row belong to a linked diagram? */
 static bool
-is_linked(const Deed *deed, TupleTableSlot *row)
+is_linked(TupleTableSlot *row, void *arg)
 {
+	const Deed *deed = arg;
 	bool		isnull;
 	text	   *diagram = DatumGetTextPP(slot_getattr(row, Anum_entity_diagram_id,
 													  &isnull));
@@ -302,7 +302,7 @@ is_linked_edit(TupleTableSlot *row, void *arg)
 		 GetCurrentTransactionStartTimestamp()))
 		return false;
 
-	return is_linked(deed, row);
+	return is_linked(row, arg);
 }
 
 /*
@@ -311,7 +311,7 @@ is_linked_edit(TupleTableSlot *row, void *arg)
  * entity locked, so one that exists stays.
  */
 static bool
-have_all_bases(const Deed *deed, TriggerData *trigger)
+have_all_bases(Deed *deed, TriggerData *trigger)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
 												   &TTSOpsMinimalTuple);
@@ -324,7 +324,7 @@ have_all_bases(const Deed *deed, TriggerData *trigger)
 	probe_begin(&base, snapshot);
 	tuplestore_rescan(trigger->tg_oldtable);
 	while (all && tuplestore_gettupleslot(trigger->tg_oldtable, true, false, row))
-		all = !is_linked(deed, row) ||
+		all = !is_linked(row, deed) ||
 			probe_find(&base, slot_getattr(row, Anum_entity_diagram_id, &isnull),
 					   slot_getattr(row, Anum_entity_id, &isnull));
 	probe_close(&base);
@@ -353,7 +353,7 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 	values[2] = deed->linked;
 	values[3] = BoolGetDatum(!deed->timed);
 	n = command_run(tell ? &base_of_inserted_made : &base_of_inserted,
-					STORAGE_LOCAL, values, NULL, BOOKS);
+					STORAGE_LOCAL, values, NULL, deed->books);
 	for (uint64 i = 0; tell && i < n; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -366,61 +366,87 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 	}
 }
 
+static void
+keep_base_of_updated(Deed *deed, TriggerData *trigger)
+{
+	const Keys *left = &deed->statement.left;
+	const Keys *made = &deed->statement.made;
+	bool		within = left->n > 0 || made->n > 0 ||
+		deed->statement.deleted_within;
+	Datum		values[7];
+
+	/* Under an older snapshot SQL says 40001 where one has come since. */
+	if (!within && deed->rows <= FEW_ROWS && !IsolationUsesXactSnapshot() &&
+		have_all_bases(deed, trigger))
+		return;
+	values[0] = deed->linked;
+	if (within)
+	{
+		values[1] = to_text_array(left->diagrams, left->n);
+		values[2] = to_text_array(left->ids, left->n);
+		values[3] = to_text_array(made->diagrams, made->n);
+		values[4] = to_text_array(made->ids, made->n);
+		values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[6] = CStringGetTextDatum(principal_current());
+	}
+	(void) command_run(within ? &base_of_updated_within : &base_of_updated,
+					   STORAGE_LOCAL, values, NULL, deed->books);
+}
+
+static void
+keep_base_of_deleted(Deed *deed)
+{
+	const Keys *left = &deed->statement.left;
+	const Keys *made = &deed->statement.made;
+	Datum		values[7];
+	Datum		values_of_left[4];
+
+	values[0] = deed->linked;
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = CStringGetTextDatum(principal_current());
+	values[3] = to_text_array(left->diagrams, left->n);
+	values[4] = to_text_array(left->ids, left->n);
+	values[5] = to_text_array(made->diagrams, made->n);
+	values[6] = to_text_array(made->ids, made->n);
+	(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL,
+					   deed->books);
+	if (left->n == 0)
+		return;
+	values_of_left[0] = values[3];
+	values_of_left[1] = values[4];
+	values_of_left[2] = values[1];
+	values_of_left[3] = values[2];
+	(void) command_run(&deleted_of_left, STORAGE_LOCAL, values_of_left, NULL,
+					   deed->books | COMMAND_BY_KEY);
+}
+
+/* How what the books need is written to a table of theirs */
+static int
+books_flags(StorageType storage, StorageTable table)
+{
+	return COMMAND_EXEMPT | (noted_is_plain(storage, table) ? COMMAND_BOOKS : 0);
+}
+
 /* The books of a local table */
 static void
 keep_local_books(Deed *deed, TriggerData *trigger)
 {
-	Keys	   *left = &deed->statement.left;
-	Keys	   *made = &deed->statement.made;
-	Datum		values[7];
+	bool		insert = TRIGGER_FIRED_BY_INSERT(deed->event);
 
 	if (deed->nlinked == 0)
 		return;
 
-	if (TRIGGER_FIRED_BY_INSERT(deed->event))
+	deed->books = books_flags(STORAGE_LOCAL, TABLE_BASE);
+	if (insert)
 		keep_base_of_inserted(deed, trigger);
 	else if (TRIGGER_FIRED_BY_UPDATE(deed->event))
-	{
-		bool		within = left->n > 0 || made->n > 0 ||
-			deed->statement.deleted_within;
-
-		/* Under an older snapshot SQL says 40001 where one has come since. */
-		if (!within && deed->rows <= FEW_ROWS && !IsolationUsesXactSnapshot() &&
-			have_all_bases(deed, trigger))
-			return;
-		values[0] = deed->linked;
-		if (within)
-		{
-			values[1] = to_text_array(left->diagrams, left->n);
-			values[2] = to_text_array(left->ids, left->n);
-			values[3] = to_text_array(made->diagrams, made->n);
-			values[4] = to_text_array(made->ids, made->n);
-			values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-			values[6] = CStringGetTextDatum(principal_current());
-		}
-		(void) command_run(within ? &base_of_updated_within : &base_of_updated,
-						   STORAGE_LOCAL, values, NULL, BOOKS);
-	}
+		keep_base_of_updated(deed, trigger);
 	else
-	{
-		values[0] = deed->linked;
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		values[2] = CStringGetTextDatum(principal_current());
-		values[3] = to_text_array(left->diagrams, left->n);
-		values[4] = to_text_array(left->ids, left->n);
-		values[5] = to_text_array(made->diagrams, made->n);
-		values[6] = to_text_array(made->ids, made->n);
-		(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL, BOOKS);
-		if (left->n > 0)
-		{
-			values[0] = values[3];
-			values[3] = values[2];
-			values[2] = values[1];
-			values[1] = values[4];
-			(void) command_run(&deleted_of_left, STORAGE_LOCAL, values, NULL,
-							   BOOKS | COMMAND_BY_KEY);
-		}
-	}
+		keep_base_of_deleted(deed);
+	if (!(deed->books & COMMAND_BOOKS))
+		noted_check(STORAGE_LOCAL, TABLE_BASE, trigger,
+					insert ? is_linked_edit : is_linked, deed,
+					&deed->statement.left);
 }
 
 /* The books of a shared table */
@@ -432,15 +458,16 @@ keep_shared_books(Deed *deed)
 	session_note_shared_edit();
 	for (int i = 0; i < deed->ntouched; i++)
 		directory_forget_own(deed->touched[i]->id, NULL);
+	if (!TRIGGER_FIRED_BY_DELETE(deed->event))
+		return;
 
 	values[0] = Int64GetDatum(deed->own);
-	if (TRIGGER_FIRED_BY_DELETE(deed->event))
-	{
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		values[2] = CStringGetTextDatum(principal_current());
-		(void) command_run(&tombstone_of_deleted, deed->storage, values, NULL,
-						   BOOKS);
-	}
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = CStringGetTextDatum(principal_current());
+	if (command_run(&tombstone_of_deleted, deed->storage, values, NULL,
+					books_flags(deed->storage, TABLE_TOMBSTONE)) !=
+		(uint64) deed->rows)
+		noted_refuse(deed->storage, TABLE_TOMBSTONE, deed->touched[0]->id);
 }
 
 /* The books of both: replicas that must not keep their revision */
@@ -458,7 +485,8 @@ stamp_replicas(Deed *deed)
 		(void) command_run(&stamp_entities, deed->storage, values, NULL,
 						   COMMAND_EXEMPT);
 	else
-		(void) command_run(&stamp_tombstones, deed->storage, values, NULL, BOOKS);
+		(void) command_run(&stamp_tombstones, deed->storage, values, NULL,
+						   COMMAND_EXEMPT);
 }
 
 /*

@@ -294,13 +294,17 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 				 errhint("diagsync.share() makes a shared copy of a local diagram.") :
 				 errhint("diagsync.clone() makes a local copy of a shared diagram.")));
 
+	/*
+	 * In this order: what triggers edit meanwhile where the rows still are would be
+	 * left behind, and is refused.
+	 */
 	values[0] = diagram->key;
 	values[1] = CStringGetTextDatum(name);
-	if (diagram->storage != storage)
-		move_rows(diagram, storage);
 	if (diagram->legacy || diagram->storage != storage)
 		(void) command_run(&update_storage_type, STORAGE_LOCAL, values, NULL,
 						   OWN_WORK);
+	if (diagram->storage != storage)
+		move_rows(diagram, storage);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -14,6 +14,7 @@
  *	  session.c    what a session remembers between triggers and statements
  *	  storage.c    the tables: names, rows found and locked by key
  *	  asmade.c     what applications have added to the tables
+ *	  noted.c      were the books written?
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
