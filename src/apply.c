@@ -11,7 +11,7 @@
  * changed was not locked, and the sync starts over.)  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
- * May call work.c, columns.c, document.c, command.c and rowwriter.c.
+ * May call work.c, columns.c, document.c, command.c, noted.c and rowwriter.c.
  */
 #include "postgres.h"
 
@@ -29,10 +29,12 @@
 #include "command.h"
 #include "document.h"
 #include "lock.h"
+#include "noted.h"
 #include "rowwriter.h"
 
 static Command insert_entities =
-COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 2,
+	"INSERT INTO %1$s.entity AS e (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $1, c.id, c.doc, $6, c.modified_at, c.modified_by"
 	" FROM unnest($2, $3, $4, $5) AS c(id, doc, modified_at, modified_by)"
 	" ON CONFLICT (diagram_id, id) DO NOTHING RETURNING e.id, e.doc",
@@ -373,8 +375,9 @@ upsert_deleted(const End *end, Columns *deletes)
 	values[2] = TIMES(&deleted);
 	values[3] = PRINCIPALS(&deleted);
 	values[4] = Int64GetDatum((int64) end->work->own);
-	(void) command_run(&upsert_tombstones, end->diagram->storage, values, NULL,
-					   COMMAND_EXEMPT);
+	if (command_run(&upsert_tombstones, end->diagram->storage, values, NULL,
+					COMMAND_EXEMPT) != (uint64) deleted.n)
+		noted_refuse(end->diagram->storage, TABLE_TOMBSTONE, end->diagram->id);
 }
 
 /*
@@ -447,7 +450,7 @@ write_end(const End *end, List *items)
 	{
 		values[0] = TIDS(&deletes);
 		(void) command_run(&delete_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES);
+						   COMMAND_EXEMPT);
 		note_returned(end, &deletes);
 		if (!end->is_local)
 			upsert_deleted(end, &deletes);
@@ -463,7 +466,7 @@ write_end(const End *end, List *items)
 		values[3] = PRINCIPALS(&updates);
 		values[4] = Int64GetDatum((int64) end->work->own);
 		(void) command_run(&update_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES);
+						   COMMAND_EXEMPT);
 		note_returned(end, &updates);
 	}
 	if (inserts.n > 0)
@@ -475,7 +478,7 @@ write_end(const End *end, List *items)
 		values[4] = PRINCIPALS(&inserts);
 		values[5] = Int64GetDatum((int64) end->work->own);
 		if (command_run(&insert_entities, storage, values, NULL,
-						COMMAND_EXEMPT | COMMAND_ENTITIES) < (uint64) inserts.n)
+						COMMAND_EXEMPT) < (uint64) inserts.n)
 		{
 			note_inserted(end, &inserts);
 			if (is_inserted_by_others(end, &inserts))
@@ -563,8 +566,9 @@ put_bases(Work *work, List *items)
 	values[2] = DOCS(&bases);
 	values[3] = TIMES(&bases);
 	values[4] = PRINCIPALS(&bases);
-	(void) command_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT);
+	if (command_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
+					COMMAND_EXEMPT) != (uint64) bases.n)
+		noted_refuse(STORAGE_LOCAL, TABLE_BASE, work->link->local->id);
 }
 
 /*

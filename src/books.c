@@ -13,9 +13,10 @@
  *	 dump), are no edits; but shared ones get this transaction's revision where a
  *	 link would miss them otherwise.
  *
- * Statements of diagsync's own keep their books themselves.
+ * What diagsync's own commands write is no edit: they keep their books themselves
+ * (own.c).  What else their statements write, by foreign keys, is one (edits.c).
  *
- * May call trigger.c and directory.c and what is below them.
+ * May call edits.c, trigger.c and directory.c and what is below them.
  */
 #include "postgres.h"
 
@@ -39,16 +40,17 @@
 #include "bulkbase.h"
 #include "command.h"
 #include "directory.h"
+#include "edits.h"
 #include "function.h"
 #include "linkwalk.h"
+#include "noted.h"
+#include "own.h"
 #include "quota.h"
 #include "principal.h"
 #include "session.h"
 #include "storage.h"
 #include "survey.h"
 #include "trigger.h"
-
-#define BOOKS (COMMAND_EXEMPT | COMMAND_BOOKS)
 
 /* Of so few updated rows it is looked up first whether they have base rows */
 #define FEW_ROWS 10
@@ -137,6 +139,17 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 		" doc = CASE WHEN" MADE("$6", "$7") " THEN excluded.doc ELSE b.doc END",
 		7, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID,
 		TEXTARRAYOID, TEXTARRAYOID);
+
+/*
+ * Those that are left to the books of a statement around this one, which may not
+ * have written them itself: then they have base rows.
+ */
+static Command deleted_of_left =
+COMMAND("UPDATE diagsync_local.base AS b"
+		" SET changed_at = $3, changed_by = $4, accepted = NULL"
+		" FROM unnest($1, $2) AS s(diagram_id, id)"
+		" WHERE b.diagram_id" EQ "s.diagram_id AND b.id" EQ "s.id",
+		4, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID);
 
 static Command tombstone_of_deleted =
 COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, deleted_by)"
@@ -272,8 +285,9 @@ to_text_array(char **strings, int n)
 
 /* Does a row belong to a linked diagram? */
 static bool
-is_linked(const Deed *deed, TupleTableSlot *row)
+is_linked(TupleTableSlot *row, void *arg)
 {
+	const Deed *deed = arg;
 	bool		isnull;
 	text	   *diagram = DatumGetTextPP(slot_getattr(row, Anum_entity_diagram_id,
 													  &isnull));
@@ -302,7 +316,7 @@ is_linked_edit(TupleTableSlot *row, void *arg)
 		 GetCurrentTransactionStartTimestamp()))
 		return false;
 
-	return is_linked(deed, row);
+	return is_linked(row, arg);
 }
 
 /*
@@ -311,7 +325,7 @@ is_linked_edit(TupleTableSlot *row, void *arg)
  * entity locked, so one that exists stays.
  */
 static bool
-have_all_bases(const Deed *deed, TriggerData *trigger)
+have_all_bases(Deed *deed, TriggerData *trigger)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
 												   &TTSOpsMinimalTuple);
@@ -326,7 +340,7 @@ have_all_bases(const Deed *deed, TriggerData *trigger)
 	while (all && tuplestore_gettupleslot(trigger->tg_oldtable, true, false, row))
 	{
 		CHECK_FOR_INTERRUPTS();
-		all = !is_linked(deed, row) ||
+		all = !is_linked(row, deed) ||
 			probe_find(&base, slot_getattr(row, Anum_entity_diagram_id, &isnull),
 					   slot_getattr(row, Anum_entity_id, &isnull));
 	}
@@ -356,7 +370,7 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 	values[2] = deed->linked;
 	values[3] = BoolGetDatum(!deed->timed);
 	n = command_run(tell ? &base_of_inserted_made : &base_of_inserted,
-					STORAGE_LOCAL, values, NULL, BOOKS);
+					STORAGE_LOCAL, values, NULL, deed->books);
 	for (uint64 i = 0; tell && i < n; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -369,52 +383,87 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 	}
 }
 
+static void
+keep_base_of_updated(Deed *deed, TriggerData *trigger)
+{
+	const Keys *left = &deed->statement.left;
+	const Keys *made = &deed->statement.made;
+	bool		within = left->n > 0 || made->n > 0 ||
+		deed->statement.deleted_within;
+	Datum		values[7];
+
+	/* Under an older snapshot SQL says 40001 where one has come since. */
+	if (!within && deed->rows <= FEW_ROWS && !IsolationUsesXactSnapshot() &&
+		have_all_bases(deed, trigger))
+		return;
+	values[0] = deed->linked;
+	if (within)
+	{
+		values[1] = to_text_array(left->diagrams, left->n);
+		values[2] = to_text_array(left->ids, left->n);
+		values[3] = to_text_array(made->diagrams, made->n);
+		values[4] = to_text_array(made->ids, made->n);
+		values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[6] = CStringGetTextDatum(principal_current());
+	}
+	(void) command_run(within ? &base_of_updated_within : &base_of_updated,
+					   STORAGE_LOCAL, values, NULL, deed->books);
+}
+
+static void
+keep_base_of_deleted(Deed *deed)
+{
+	const Keys *left = &deed->statement.left;
+	const Keys *made = &deed->statement.made;
+	Datum		values[7];
+	Datum		values_of_left[4];
+
+	values[0] = deed->linked;
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = CStringGetTextDatum(principal_current());
+	values[3] = to_text_array(left->diagrams, left->n);
+	values[4] = to_text_array(left->ids, left->n);
+	values[5] = to_text_array(made->diagrams, made->n);
+	values[6] = to_text_array(made->ids, made->n);
+	(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL,
+					   deed->books);
+	if (left->n == 0)
+		return;
+	values_of_left[0] = values[3];
+	values_of_left[1] = values[4];
+	values_of_left[2] = values[1];
+	values_of_left[3] = values[2];
+	(void) command_run(&deleted_of_left, STORAGE_LOCAL, values_of_left, NULL,
+					   deed->books);
+}
+
+/* How what the books need is written to a table of theirs */
+static int
+books_flags(StorageType storage, StorageTable table)
+{
+	return COMMAND_EXEMPT | (noted_is_plain(storage, table) ? COMMAND_BOOKS : 0);
+}
+
 /* The books of a local table */
 static void
 keep_local_books(Deed *deed, TriggerData *trigger)
 {
-	Keys	   *left = &deed->statement.left;
-	Keys	   *made = &deed->statement.made;
-	Datum		values[7];
+	bool		insert = TRIGGER_FIRED_BY_INSERT(deed->event);
 
 	if (deed->nlinked == 0)
 		return;
 
-	if (TRIGGER_FIRED_BY_INSERT(deed->event))
+	deed->books = books_flags(STORAGE_LOCAL, TABLE_BASE);
+	if (insert)
 		keep_base_of_inserted(deed, trigger);
 	else if (TRIGGER_FIRED_BY_UPDATE(deed->event))
-	{
-		bool		within = left->n > 0 || made->n > 0 ||
-			deed->statement.deleted_within;
-
-		/* Under an older snapshot SQL says 40001 where one has come since. */
-		if (!within && deed->rows <= FEW_ROWS && !IsolationUsesXactSnapshot() &&
-			have_all_bases(deed, trigger))
-			return;
-		values[0] = deed->linked;
-		if (within)
-		{
-			values[1] = to_text_array(left->diagrams, left->n);
-			values[2] = to_text_array(left->ids, left->n);
-			values[3] = to_text_array(made->diagrams, made->n);
-			values[4] = to_text_array(made->ids, made->n);
-			values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-			values[6] = CStringGetTextDatum(principal_current());
-		}
-		(void) command_run(within ? &base_of_updated_within : &base_of_updated,
-						   STORAGE_LOCAL, values, NULL, BOOKS);
-	}
+		keep_base_of_updated(deed, trigger);
 	else
-	{
-		values[0] = deed->linked;
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		values[2] = CStringGetTextDatum(principal_current());
-		values[3] = to_text_array(left->diagrams, left->n);
-		values[4] = to_text_array(left->ids, left->n);
-		values[5] = to_text_array(made->diagrams, made->n);
-		values[6] = to_text_array(made->ids, made->n);
-		(void) command_run(&base_of_deleted, STORAGE_LOCAL, values, NULL, BOOKS);
-	}
+		keep_base_of_deleted(deed);
+	if (!(deed->books & COMMAND_BOOKS))
+		noted_check(STORAGE_LOCAL, TABLE_BASE, trigger,
+					insert ? is_linked_edit : is_linked, deed,
+					&deed->statement.left);
 }
 
 /* The books of a shared table */
@@ -429,15 +478,16 @@ keep_shared_books(Deed *deed)
 		CHECK_FOR_INTERRUPTS();
 		directory_forget_own(deed->touched[i]->id, NULL);
 	}
+	if (!TRIGGER_FIRED_BY_DELETE(deed->event))
+		return;
 
 	values[0] = Int64GetDatum(deed->own);
-	if (TRIGGER_FIRED_BY_DELETE(deed->event))
-	{
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		values[2] = CStringGetTextDatum(principal_current());
-		(void) command_run(&tombstone_of_deleted, deed->storage, values, NULL,
-						   BOOKS);
-	}
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = CStringGetTextDatum(principal_current());
+	if (command_run(&tombstone_of_deleted, deed->storage, values, NULL,
+					books_flags(deed->storage, TABLE_TOMBSTONE)) !=
+		(uint64) deed->rows)
+		noted_refuse(deed->storage, TABLE_TOMBSTONE, deed->touched[0]->id);
 }
 
 /* The books of both: replicas that must not keep their revision */
@@ -453,9 +503,10 @@ stamp_replicas(Deed *deed)
 	values[2] = deed->seen;
 	if (deed->table == TABLE_ENTITY)
 		(void) command_run(&stamp_entities, deed->storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_ENTITIES);
+						   COMMAND_EXEMPT);
 	else
-		(void) command_run(&stamp_tombstones, deed->storage, values, NULL, BOOKS);
+		(void) command_run(&stamp_tombstones, deed->storage, values, NULL,
+						   COMMAND_EXEMPT);
 }
 
 /*
@@ -467,6 +518,7 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	Deed		deed = {0};
 	TriggerData *trigger = trigger_check(fcinfo, "keep_books", false, false,
 										 &deed.storage, &deed.table);
+	TriggerData *edits = trigger;
 	Oid			relid = RelationGetRelid(trigger->tg_relation);
 
 	deed.event = trigger->tg_event;
@@ -476,10 +528,22 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" needs a transition table",
 						"keep_books")));
-	if (session_is_exempt())
-		return PointerGetDatum(NULL);
-
-	deed.statement = session_close_statement(relid, trigger->tg_event);
+	if (deed.table != TABLE_ENTITY)
+	{
+		if (own_find(relid, trigger->tg_event) != NULL)
+			return PointerGetDatum(NULL);
+	}
+	else
+	{
+		if (!session_close_statement(relid, trigger->tg_event, &deed.statement))
+			trigger_refuse_unopened(trigger);
+		edits = edits_of(trigger, &deed.statement);
+		if (edits == NULL)
+		{
+			session_free_statement(&deed.statement);
+			return PointerGetDatum(NULL);
+		}
+	}
 	deed.timed = !trigger->tg_relation->trigdesc->trig_insert_before_row;
 	deed.limited = quota_applies();
 	deed.own = (int64) U64FromFullTransactionId(GetTopFullTransactionId());
@@ -487,18 +551,20 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	/* The same command may have made the diagram, too. */
 	CommandCounterIncrement();
 	SPI_connect();
-	survey_rows(&deed, trigger);
+	survey_rows(&deed, edits);
 	if (deed.ntouched > 0)
 	{
 		look_up_diagrams(&deed);
-		if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+		if (SPI_register_trigger_data(edits) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
 		if (deed.storage == STORAGE_LOCAL)
-			keep_local_books(&deed, trigger);
+			keep_local_books(&deed, edits);
 		else
 			keep_shared_books(&deed);
 		stamp_replicas(&deed);
 	}
 	SPI_finish();
+	edits_end(edits, trigger);
+	session_free_statement(&deed.statement);
 	return PointerGetDatum(NULL);
 }

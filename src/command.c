@@ -10,22 +10,25 @@
  * Plans are made once, and reach rows by key or ctid whatever the settings and
  * statistics are at that moment (planning.c).
  *
- * May call storage.c, planning.c, deadlock.c, session.c and principal.c.
+ * May call storage.c, planning.c, deadlock.c, own.c and principal.c.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "command.h"
 #include "deadlock.h"
+#include "own.h"
 #include "planning.h"
 #include "principal.h"
-#include "session.h"
 
 /*
  * The plan of a command for a storage type, prepared if need be, on its way to
@@ -55,6 +58,54 @@ command_plan(Command *command, StorageType storage, Planning *planning)
 	return plan;
 }
 
+/* The snapshot that a command runs under, or NULL to leave it to SPI. */
+static Snapshot
+choose_snapshot(int flags)
+{
+	if (flags & COMMAND_FRESH)
+		return GetLatestSnapshot();
+	if (flags & COMMAND_ACTIVE)
+		return GetActiveSnapshot();
+	return (flags & COMMAND_EXEMPT) ? GetTransactionSnapshot() : InvalidSnapshot;
+}
+
+/*
+ * Note what a command of diagsync's own writes: the table that its text names, and
+ * what is to be in the rows that it inserts.
+ */
+static void
+describe(OwnCommand *own, const Command *command, SPIPlanPtr plan,
+		 const Datum *values)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	Node	   *statement = source->raw_parse_tree->stmt;
+	RangeVar   *table;
+
+	if (IsA(statement, InsertStmt))
+	{
+		own->event = TRIGGER_EVENT_INSERT;
+		table = ((InsertStmt *) statement)->relation;
+		if (command->diagram_arg > 0)
+			own->diagram = values[command->diagram_arg - 1];
+		if (command->ids_arg > 0)
+			own->ids = values[command->ids_arg - 1];
+	}
+	else if (IsA(statement, UpdateStmt))
+	{
+		own->event = TRIGGER_EVENT_UPDATE;
+		table = ((UpdateStmt *) statement)->relation;
+	}
+	else if (IsA(statement, DeleteStmt))
+	{
+		own->event = TRIGGER_EVENT_DELETE;
+		table = ((DeleteStmt *) statement)->relation;
+	}
+	else
+		return;					/* it writes nothing */
+	own->relid = get_relname_relid(table->relname,
+								   get_namespace_oid(table->schemaname, false));
+}
+
 /*
  * Run a command with its parameters, as the tables' owner.  The caller is
  * connected to SPI; what the command returns is in SPI_tuptable.  Returns how
@@ -70,7 +121,7 @@ command_run(Command *command, StorageType storage, Datum *values,
 	char	   *principal = principal_current();
 	char	   *save_principal;
 	Oid			save_role;
-	Exemption	save_exemption = session_exemption();
+	OwnCommand	own;
 	int			nestlevel = 0;
 	Planning	planning = {.ended = true};
 	volatile int result = 0;
@@ -95,11 +146,20 @@ command_run(Command *command, StorageType storage, Datum *values,
 
 	save_principal = principal_note(principal, save_userid, &save_role);
 	if (flags & COMMAND_EXEMPT)
-		session_exempt((flags & COMMAND_ENTITIES) != 0);
+		own_begin(&own);
 	PG_TRY();
 	{
 		SPIPlanPtr	plan = command_plan(command, storage, &planning);
+		Snapshot	snapshot = choose_snapshot(flags);
+		SnapshotData marked;
 		Snapshot	crosscheck = InvalidSnapshot;
+
+		if (flags & COMMAND_EXEMPT)
+		{
+			describe(&own, command, plan, values);
+			own_mark(&own, &marked, snapshot);
+			snapshot = &marked;
+		}
 
 		/*
 		 * Rows that a transaction snapshot does not show must not be written:
@@ -108,11 +168,8 @@ command_run(Command *command, StorageType storage, Datum *values,
 		if ((flags & COMMAND_FRESH) && IsolationUsesXactSnapshot())
 			crosscheck = GetTransactionSnapshot();
 
-		if (flags & (COMMAND_FRESH | COMMAND_ACTIVE))
-			result = SPI_execute_snapshot(plan, values, nulls,
-										  (flags & COMMAND_FRESH) ?
-										  GetLatestSnapshot() :
-										  GetActiveSnapshot(),
+		if (snapshot != InvalidSnapshot)
+			result = SPI_execute_snapshot(plan, values, nulls, snapshot,
 										  crosscheck, false, true, 0);
 		else
 			result = SPI_execute_plan(plan, values, nulls,
@@ -121,7 +178,8 @@ command_run(Command *command, StorageType storage, Datum *values,
 	PG_FINALLY();
 	{
 		planning_end(&planning);
-		session_end_exempt(save_exemption);
+		if (flags & COMMAND_EXEMPT)
+			own_end(&own);
 		(void) principal_note(save_principal, save_role, NULL);
 	}
 	PG_END_TRY();

@@ -34,6 +34,8 @@ typedef struct Command
 	int			nargs;
 	Oid			argtypes[COMMAND_MAX_ARGS];
 	bool		whole;			/* compares two diagrams as a whole */
+	int			diagram_arg;	/* parameters that say which entities it */
+	int			ids_arg;		/* inserts, from 1 on; 0: none does */
 	SPIPlanPtr	plans[STORAGE_TYPES];
 } Command;
 
@@ -45,9 +47,14 @@ typedef struct Command
 #define COMMAND_WHOLE(text, n, ...) \
 	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}, .whole = true}
 
+/* Initializer of one that inserts entities of a diagram */
+#define COMMAND_INSERTING(diagram, ids, text, n, ...) \
+	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}, \
+	 .diagram_arg = diagram, .ids_arg = ids}
+
 /* How a command runs */
-#define COMMAND_EXEMPT		0x01	/* diagsync's own: not in the books */
-#define COMMAND_ENTITIES	0x02	/* and writes entities */
+#define COMMAND_EXEMPT		0x01	/* its rows are diagsync's own: not in the
+									 * books */
 #define COMMAND_FRESH		0x04	/* sees all that is committed, under every
 									 * isolation level */
 #define COMMAND_ACTIVE		0x08	/* writes under the active snapshot */

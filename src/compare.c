@@ -3,17 +3,18 @@
  *	  Two copies compared in full, in sets: what differs gets a base row, so that
  *	  it is weighed at every sync to come.
  *
- * May call storage.c, command.c and directory.c.
+ * May call storage.c, asmade.c, noted.c, command.c and directory.c.
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/namespace.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "utils/lsyscache.h"
 
+#include "asmade.h"
 #include "command.h"
 #include "compare.h"
+#include "noted.h"
 
 /*
  * Both ends of a link side by side; $1: the local diagram, $2: the shared one.
@@ -48,6 +49,37 @@ COMMAND_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id)"
 		2, TEXTOID, TEXTOID);
 
 /*
+ * Of those, the ones without base rows; $3: that only one end has.  What this
+ * transaction ($4) has done at the far end will be weighed.
+ */
+#define OF_FAR_END(table) \
+	" NOT EXISTS (SELECT FROM %1$s." table " AS f WHERE f.diagram_id" EQ "$2" \
+	"  AND f.id" EQ "COALESCE(l.id, p.id) AND f.rev" EQ "$4)"
+
+static Command unnoted =
+COMMAND("SELECT" BOTH_ENDS " WHERE" DIFFER " AND (NOT $3 OR l.id IS NULL OR p.id IS NULL)"
+		" AND NOT EXISTS (SELECT FROM diagsync_local.base AS b"
+		"  WHERE b.diagram_id" EQ "$1 AND b.id" EQ "COALESCE(l.id, p.id))"
+		" AND" OF_FAR_END("entity") " AND" OF_FAR_END("tombstone") " LIMIT 1",
+		4, TEXTOID, TEXTOID, BOOLOID, INT8OID);
+
+/*
+ * Check that the base rows that were to be made are there, where an application
+ * has added something to their table.
+ */
+static void
+check_noted(const Link *link, bool missing, int flags)
+{
+	Datum		values[4] = {link->local->key, link->public->key,
+	BoolGetDatum(missing), 0};
+
+	values[3] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
+	if (!noted_is_plain(STORAGE_LOCAL, TABLE_BASE) &&
+		command_run(&unnoted, link->public->storage, values, NULL, flags) > 0)
+		noted_refuse(STORAGE_LOCAL, TABLE_BASE, link->local->id);
+}
+
+/*
  * A cursor over the ids of the entities that differ by plain value, under the
  * active snapshot.  The caller is connected to SPI.
  */
@@ -72,6 +104,7 @@ compare_note_differing(const Link *link, CompareBase base, int flags)
 
 	(void) command_run(&note_differing, link->public->storage, values, NULL,
 					   COMMAND_EXEMPT | flags);
+	check_noted(link, false, flags);
 }
 
 /*
@@ -86,27 +119,19 @@ compare_note_missing(const Link *link, int flags)
 
 	(void) command_run(&note_missing, link->public->storage, values, NULL,
 					   COMMAND_EXEMPT | flags);
+	check_noted(link, true, flags);
 }
 
 /*
- * Does the entity table of a storage type have triggers that are not
- * diagsync's?  They may store something else than they were given.
+ * May the entity table of a storage type store something else than it is given,
+ * or nothing?
  */
 bool
-compare_has_application_triggers(StorageType storage)
+compare_may_be_altered(StorageType storage)
 {
 	Relation	rel = storage_open(storage, TABLE_ENTITY, AccessShareLock);
-	Oid			namespace = get_namespace_oid("diagsync", false);
-	bool		found = false;
+	bool		as_given = asmade_stores_as_given(rel, storage, TABLE_ENTITY);
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-
-		if (!trigger->tgisinternal &&
-			get_func_namespace(trigger->tgfoid) != namespace)
-			found = true;
-	}
-	table_close(rel, AccessShareLock);
-	return found;
+	table_close(rel, NoLock);
+	return !as_given;
 }

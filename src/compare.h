@@ -21,6 +21,6 @@ extern Portal compare_open_differing(const Link *link);
 extern void compare_note_differing(const Link *link, CompareBase base,
 								   int flags);
 extern void compare_note_missing(const Link *link, int flags);
-extern bool compare_has_application_triggers(StorageType storage);
+extern bool compare_may_be_altered(StorageType storage);
 
 #endif							/* DIAGSYNC_COMPARE_H */

@@ -21,11 +21,11 @@
 #include "directory.h"
 #include "function.h"
 #include "linkwalk.h"
+#include "own.h"
 #include "policy.h"
 #include "session.h"
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH)
-#define OWN_ENTITIES (OWN_WORK | COMMAND_ENTITIES)
 
 static Command delete_entities =
 COMMAND("DELETE FROM %1$s.entity WHERE diagram_id" EQ "$1",
@@ -69,13 +69,15 @@ COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
  * Rows that are moved keep their revisions, so links keep what they have seen.
  */
 static Command move_entities_from_public =
-COMMAND("INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 0,
+	"INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT diagram_id, id, doc, rev, modified_at, modified_by"
 	" FROM diagsync_public.entity WHERE diagram_id" EQ "$1",
 		1, TEXTOID);
 
 static Command move_entities_to_public =
-COMMAND("INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 0,
+	"INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT diagram_id, id, doc, rev, modified_at, modified_by"
 	" FROM %1$s.entity WHERE diagram_id" EQ "$1",
 		1, TEXTOID);
@@ -181,7 +183,7 @@ delete_all_entities(const Diagram *diagram)
 {
 	Datum		values[1] = {diagram->key};
 	uint64		deleted = command_run(&delete_entities, diagram->storage, values,
-									  NULL, OWN_ENTITIES);
+									  NULL, OWN_WORK);
 
 	if (command_run(&has_entities, diagram->storage, values, NULL,
 					OWN_WORK) > 0)
@@ -209,15 +211,16 @@ DIAGSYNC_FUNCTION(diagsync_drop_diagram)
 	SPI_connect();
 	diagram = lock_with_links(id);
 	values[0] = diagram->key;
+	if (diagram->storage != STORAGE_LOCAL)
+		unlink_all(id);
+	(void) delete_all_entities(diagram);
+
+	/* After that: what triggers delete meanwhile is noted like any edit. */
 	if (diagram->storage == STORAGE_LOCAL)
 		directory_clear_bases(id);
 	else
-	{
-		unlink_all(id);
 		(void) command_run(&delete_tombstones, diagram->storage, values, NULL,
 						   OWN_WORK);
-	}
-	(void) delete_all_entities(diagram);
 	(void) command_run(&delete_members, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	(void) command_run(&delete_tokens, STORAGE_LOCAL, values, NULL, OWN_WORK);
 	(void) command_run(&delete_entry, STORAGE_LOCAL, values, NULL, OWN_WORK);
@@ -238,7 +241,7 @@ move_rows(const Diagram *diagram, StorageType to)
 	if (from == STORAGE_PUBLIC)
 	{
 		moved = command_run(&move_entities_from_public, to, values, NULL,
-							OWN_ENTITIES);
+							OWN_WORK);
 		if (to != STORAGE_LOCAL)
 			(void) command_run(&move_tombstones_from_public, to, values, NULL,
 							   OWN_WORK);
@@ -246,7 +249,7 @@ move_rows(const Diagram *diagram, StorageType to)
 	else
 	{
 		moved = command_run(&move_entities_to_public, from, values, NULL,
-							OWN_ENTITIES);
+							OWN_WORK);
 		(void) command_run(&move_tombstones_to_public, from, values, NULL,
 						   OWN_WORK);
 	}
@@ -260,7 +263,7 @@ move_rows(const Diagram *diagram, StorageType to)
 	(void) command_run(&delete_tombstones, from, values, NULL, OWN_WORK);
 
 	/* A trigger may have stored something else than the links have seen. */
-	if (compare_has_application_triggers(to))
+	if (compare_may_be_altered(to))
 		(void) command_run(&compare_links_in_full, STORAGE_LOCAL, values, NULL,
 						   OWN_WORK);
 }
@@ -285,7 +288,7 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	session_check_may_write("set_storage_type", id, NULL);
 	SPI_connect();
 	/* Its links are locked first, where they are to compare in full then. */
-	diagram = compare_has_application_triggers(storage) ? lock_with_links(id) :
+	diagram = compare_may_be_altered(storage) ? lock_with_links(id) :
 		directory_lock_seen(id, ACCESS_ADMIN, LockTupleExclusive, LOCK_LATEST);
 	if (!diagram->legacy && diagram->storage != storage &&
 		(diagram->storage == STORAGE_LOCAL || storage == STORAGE_LOCAL))
@@ -298,13 +301,17 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 				 errhint("diagsync.share() makes a shared copy of a local diagram.") :
 				 errhint("diagsync.clone() makes a local copy of a shared diagram.")));
 
+	/*
+	 * In this order: what triggers edit meanwhile where the rows still are would be
+	 * left behind, and is refused.
+	 */
 	values[0] = diagram->key;
 	values[1] = CStringGetTextDatum(name);
-	if (diagram->storage != storage)
-		move_rows(diagram, storage);
 	if (diagram->legacy || diagram->storage != storage)
 		(void) command_run(&update_storage_type, STORAGE_LOCAL, values, NULL,
 						   OWN_WORK);
+	if (diagram->storage != storage)
+		move_rows(diagram, storage);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -371,6 +378,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	tupdesc;
 	char	   *id;
+	bool		own;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
@@ -389,6 +397,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	tupdesc = RelationGetDescr(trigger->tg_relation);
 	id = SPI_getvalue(trigger->tg_trigtuple, tupdesc, Anum_directory_id);
+	own = own_find(RelationGetRelid(trigger->tg_relation), trigger->tg_event) != NULL;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
 		int			columns[3] = {Anum_directory_seen, Anum_directory_seen_own,
@@ -420,7 +429,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		if (session_is_exempt() ||
+		if (own ||
 			(!is_changed(trigger, Anum_directory_id) &&
 			 !is_changed(trigger, Anum_directory_storage_type) &&
 			 !is_changed(trigger, Anum_directory_public_copy_id) &&
@@ -432,7 +441,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 				 errhint("Use diagsync.set_storage_type(), diagsync.link(), diagsync.unlink() or diagsync.set_merge_policy().")));
 	}
 
-	if (!session_is_exempt())
+	if (!own)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("diagram \"%s\" cannot be deleted from the directory directly", id),

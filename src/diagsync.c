@@ -11,10 +11,12 @@
  *	  function.c   what every SQL-callable function begins with
  *	  progress.c   how far a long operation is: progress
  *	  deadlock.c   a sync is the one that gives way in a deadlock
- *	  storage.c    the tables: names, rows found and locked by key
- *	  planning.c   how commands are planned
- *	  rowwriter.c  rows updated and deleted without SQL
+ *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
+ *	  storage.c    the tables: names, rows found and locked by key
+ *	  asmade.c     what applications have added to the tables
+ *	  noted.c      were the books written?
+ *	  rowwriter.c  rows updated and deleted without SQL
  *	  attempt.c    work done whole or not at all
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram
@@ -47,8 +49,10 @@
  * and on top of them the functions that users call:
  *
  *	  trigger.c    the small triggers of the storage tables
+ *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
  *	  bulkbase.c   base rows of many inserted entities
+ *	  guard.c      the event trigger that keeps the tables out of inheritance trees
  *	  books.c      the trigger that keeps the books
  *	  diagram.c    create_diagram, drop_diagram, set_storage_type,
  *				   set_merge_policy

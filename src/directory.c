@@ -60,6 +60,10 @@ COMMAND("UPDATE diagsync.directory SET"
 	" WHERE id" EQ "$1",
 		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, INT8OID, INT8OID);
 
+static Command weigh_own =
+COMMAND("UPDATE diagsync.directory SET seen_own = NULL WHERE id" EQ "$1",
+		1, TEXTOID);
+
 static Command forget_own =
 COMMAND("UPDATE diagsync.directory SET seen_own = NULL"
 	" WHERE public_copy_id" EQ "$1 AND seen_own" EQ "$2 AND id" NE "$3",
@@ -528,9 +532,10 @@ directory_unlink(const Diagram *local)
 {
 	Datum		values[2] = {local->key, (Datum) 0};
 
-	directory_clear_bases(local->id);
+	/* In this order, so that what triggers edit meanwhile gets no base row. */
 	(void) command_run(&set_link, STORAGE_LOCAL, values, " n",
 					   COMMAND_EXEMPT | COMMAND_FRESH);
+	directory_clear_bases(local->id);
 }
 
 /*
@@ -544,6 +549,7 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 {
 	Datum		values[6];
 	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
+	uint64		edits = session_shared_edits();
 
 	values[0] = CStringGetTextDatum(local);
 	values[1] = CStringGetTextDatum(kind == SYNC_PUSH ? "push" :
@@ -560,6 +566,14 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	if (command_run(&record_sync, STORAGE_LOCAL, values, nulls,
 					COMMAND_EXEMPT) != 1)
 		elog(ERROR, "diagram \"%s\" is gone though it is locked", local);
+
+	/*
+	 * What a trigger of the directory has written at a far end before the row was
+	 * updated has not found the revision there.
+	 */
+	if (own != SEEN_OWN_NONE && session_shared_edits() != edits)
+		(void) command_run(&weigh_own, STORAGE_LOCAL, values, NULL,
+						   COMMAND_EXEMPT);
 }
 
 /*

@@ -26,13 +26,15 @@
 #include "synclog.h"
 
 static Command copy_to_shared =
-COMMAND("INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(2, 0,
+	"INSERT INTO %1$s.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $2, id, doc, $3, modified_at, modified_by"
 	" FROM diagsync_local.entity WHERE diagram_id" EQ "$1",
 		3, TEXTOID, TEXTOID, INT8OID);
 
 static Command copy_to_local =
-COMMAND("INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
+COMMAND_INSERTING(1, 0,
+	"INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_at, modified_by)"
 	" SELECT $1, id, doc, $3, modified_at, modified_by"
 	" FROM %1$s.entity WHERE diagram_id" EQ "$2",
 		3, TEXTOID, TEXTOID, INT8OID);
@@ -232,12 +234,12 @@ DIAGSYNC_FUNCTION(diagsync_share)
 		values[1] = link->public->key;
 		values[2] = Int64GetDatum((int64) own_revision());
 		entry.inserted = command_run(&copy_to_shared, storage, values, NULL,
-									 COMMAND_EXEMPT | COMMAND_ENTITIES);
+									 COMMAND_EXEMPT);
 	}
 
 	/* What a trigger stored instead is a public change; what it kept out is
 	 * still to be pushed. */
-	triggers = compare_has_application_triggers(storage);
+	triggers = compare_may_be_altered(storage);
 	if (triggers)
 		compare_note_missing(link, 0);
 	record_link(link, SYNC_PUSH, seen,
@@ -297,13 +299,12 @@ DIAGSYNC_FUNCTION(diagsync_clone)
 		values[1] = link->public->key;
 		values[2] = Int64GetDatum((int64) own_revision());
 		entry.inserted = command_run(&copy_to_local, public->storage, values,
-									 NULL, COMMAND_EXEMPT | COMMAND_ENTITIES |
-									 COMMAND_ACTIVE);
+									 NULL, COMMAND_EXEMPT | COMMAND_ACTIVE);
 	}
 
 	/* What a trigger stored instead is a local change; what it kept out is
 	 * still to be pulled. */
-	if (compare_has_application_triggers(STORAGE_LOCAL))
+	if (compare_may_be_altered(STORAGE_LOCAL))
 	{
 		compare_note_missing(link, COMMAND_ACTIVE);
 		compare_note_differing(link, COMPARE_PUBLIC_BASE, COMMAND_ACTIVE);

@@ -9,14 +9,15 @@
  * if the row is still that version.
  *
  * It fires no triggers and checks no constraints but unique and exclusion ones, so
- * it is for tables that have no others than diagsync's own, which has checked or
- * keeps them itself; where an application has added a trigger, column, constraint
- * or rule, SQL writes.
+ * it is for tables that are as diagsync has made them (asmade.c), whose constraints
+ * it has checked or keeps itself; where an application has added or changed
+ * something, SQL writes.
  *
  * A row that this transaction has changed since it was read is an error here (SQL
- * passes it over), so it is only for where nothing else writes in between.
+ * passes it over), so it is only for where nothing else writes in between.  The
+ * function of an application's index could.
  *
- * May call storage.c and deadlock.c.
+ * May call storage.c, session.c, asmade.c and deadlock.c.
  */
 #include "postgres.h"
 
@@ -25,7 +26,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -35,52 +35,28 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "asmade.h"
 #include "compat.h"
 #include "deadlock.h"
 #include "rowwriter.h"
+#include "session.h"
 
 /* Buffered rows are inserted when they have so many bytes, if not before */
 #define BUFFERED_BYTES (64 * 1024)
 
-/* What the tables have that the install script has made */
+/* Columns of the widest table */
 #define NATTS 6
-#define TOMBSTONE_NATTS 5
-
-static const char *const entity_checks[] = {
-	"entity_id_length", "entity_doc_is_object", "entity_modified_at_finite",
-};
-
-static bool
-is_own_check(const char *name, StorageTable table)
-{
-	for (int i = 0; table == TABLE_ENTITY && i < (int) lengthof(entity_checks); i++)
-	{
-		if (strcmp(name, entity_checks[i]) == 0)
-			return true;
-	}
-	return false;
-}
 
 /*
  * Has a table nothing that only the executor would attend to?  Takes
- * RowExclusiveLock on it and keeps it, so that no trigger is added.
+ * RowExclusiveLock on it and keeps it, so that nothing is added.
  */
 bool
 rowwriter_suits(StorageType storage, StorageTable table)
 {
 	Relation	rel = storage_open(storage, table, RowExclusiveLock);
-	TupleConstr *constraints = RelationGetDescr(rel)->constr;
-	Oid			namespace = get_namespace_oid("diagsync", false);
-	int			natts = table == TABLE_TOMBSTONE ? TOMBSTONE_NATTS : NATTS;
-	bool		suits = rel->rd_rules == NULL &&
-		RelationGetDescr(rel)->natts == natts &&
-		constraints != NULL && !constraints->has_generated_stored;
+	bool		suits = asmade_is(rel, storage, table);
 
-	for (int i = 0; suits && i < constraints->num_check; i++)
-		suits = is_own_check(constraints->check[i].ccname, table);
-	for (int i = 0; suits && rel->trigdesc != NULL &&
-		 i < rel->trigdesc->numtriggers; i++)
-		suits = get_func_namespace(rel->trigdesc->triggers[i].tgfoid) == namespace;
 	table_close(rel, NoLock);
 	return suits;
 }
@@ -115,6 +91,7 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table,
 			   CmdType command)
 {
 	writer->rel = storage_open(storage, table, RowExclusiveLock);
+	session_open_direct();
 
 	/* On errors the transaction machinery restores these. */
 	GetUserIdAndSecContext(&writer->caller, &writer->sec_context);
@@ -163,6 +140,15 @@ is_written(RowWriter *writer, TM_Result result)
 								   get_namespace_name(RelationGetNamespace(writer->rel)),
 								   RelationGetRelationName(writer->rel)),
 						 errhint("Run the transaction again.")));
+			return false;
+		case TM_SelfModified:
+		case TM_Invisible:
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("a row of table \"%s.%s\" was written meanwhile by what an index of the table calls",
+							get_namespace_name(RelationGetNamespace(writer->rel)),
+							RelationGetRelationName(writer->rel)),
+					 errhint("What an index calls has to be immutable.")));
 			return false;
 		default:
 			elog(ERROR, "unexpected result of writing a row: %u", result);
@@ -288,5 +274,6 @@ rowwriter_close(RowWriter *writer)
 	table_close(writer->rel, NoLock);
 	AtEOXact_GUC(true, writer->nestlevel);
 	SetUserIdAndSecContext(writer->caller, writer->sec_context);
+	session_close_direct();
 	CommandCounterIncrement();
 }

@@ -3,26 +3,29 @@
  *	  What a session remembers between the triggers of a statement and between
  *	  the statements of a transaction:
  *
- *	  - whether a statement is one of diagsync's own, which keep their books
- *		themselves: its triggers fire at the depth noted here, and it is the
- *		first to begin there; what an application's trigger writes meanwhile
- *		fires one deeper, and what a function in a trigger's WHEN writes begins
- *		later;
  *	  - which statements that edit entities have begun but not yet written
- *		their books (a sync in between would overlook them);
+ *		their books (a sync in between would overlook them), and which of the
+ *		rows that they wrote are diagsync's own (own.c);
  *	  - whether this transaction has synced, and how often it edited shared
  *		diagrams otherwise (see seen_own in seen.h).
  *
  * All of it ends with the transaction; open statements also with the
  * subtransaction that they began in.
  *
- * Calls nothing else of diagsync.
+ * A foreign key's action (ON DELETE CASCADE, SET NULL ...) adds rows to the
+ * statement that it acts on, if that is open still: they come in the same
+ * transition table, BEFORE STATEMENT does not fire again, and one AFTER STATEMENT
+ * fires for all.  So each row is told apart where it is written, and is known by
+ * its number: transition tables have no ctid.
+ *
+ * May call own.c.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -30,9 +33,8 @@
 
 typedef struct OpenStatement
 {
-	Oid			relid;
+	Oid			relid;			/* invalid: rows are written without SQL */
 	TriggerEvent event;
-	int			depth;			/* of its triggers */
 	SubTransactionId subid;
 	Statement	statement;
 } OpenStatement;
@@ -41,10 +43,30 @@ static OpenStatement *open_statements = NULL;
 static int	open_count = 0;
 static int	open_max = 0;
 
-static const Exemption no_exemption = {0, false, false};
-static Exemption exemption = {0, false, false};
 static uint64 shared_edits = 0;
 static bool synced = false;
+
+/*
+ * A statement whose AFTER STATEMENT triggers have not fired has edited without
+ * books: whoever ran it did not run it to its end, or has disabled them.
+ */
+static void
+check_all_closed(void)
+{
+	for (int i = 0; i < open_count; i++)
+	{
+		const OpenStatement *open = &open_statements[i];
+
+		if (OidIsValid(open->relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("a statement on table \"%s.%s\" has not come to its end",
+							get_namespace_name(get_rel_namespace(open->relid)),
+							get_rel_name(open->relid)),
+					 errdetail("Its triggers have not fired after it, so what it changed would not be noted."),
+					 errhint("Let it return all of its rows, and leave the triggers of the table enabled.")));
+	}
+}
 
 /*
  * At the end of a transaction everything is forgotten.
@@ -54,11 +76,15 @@ session_xact_callback(XactEvent event, void *arg)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			check_all_closed();
+			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			open_count = 0;
-			exemption = no_exemption;
+			own_reset();
 			shared_edits = 0;
 			synced = false;
 			break;
@@ -99,81 +125,10 @@ session_init(void)
 	RegisterSubXactCallback(session_subxact_callback, NULL);
 }
 
-static int
-trigger_depth(void)
-{
-	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
-}
-
-/* Is a statement open whose triggers fire at this depth? */
-static bool
-is_open_at(int depth)
-{
-	for (int i = open_count - 1; i >= 0; i--)
-	{
-		if (open_statements[i].depth == depth)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Does the trigger that asks fire for a statement of diagsync's own?
- */
-bool
-session_is_exempt(void)
-{
-	int			depth = trigger_depth();
-
-	return exemption.depth != 0 && exemption.depth == depth &&
-		(!exemption.entities || (exemption.begun && !is_open_at(depth)));
-}
-
-/*
- * What is exempt just now.
- */
-Exemption
-session_exemption(void)
-{
-	return exemption;
-}
-
-/*
- * Exempt a statement that is about to run; "entities" says whether it writes
- * entities, whose tables tell when it begins.
- */
-void
-session_exempt(bool entities)
-{
-	exemption.depth = trigger_depth() + 1;
-	exemption.entities = entities;
-	exemption.begun = false;
-}
-
-/*
- * It has run, or failed: exempt again what was before.
- */
-void
-session_end_exempt(Exemption before)
-{
-	exemption = before;
-}
-
-/*
- * A statement that edits an entity table begins (BEFORE STATEMENT); where it is
- * diagsync's own, that is all that is noted.
- */
-void
-session_open_statement(Oid relid, TriggerEvent event)
+static OpenStatement *
+push_statement(Oid relid, TriggerEvent event)
 {
 	OpenStatement *open;
-	int			depth = trigger_depth();
-
-	if (exemption.entities && exemption.depth == depth && !exemption.begun)
-	{
-		exemption.begun = true;
-		return;
-	}
 
 	if (open_count >= open_max)
 	{
@@ -188,11 +143,22 @@ session_open_statement(Oid relid, TriggerEvent event)
 		open_max = size;
 	}
 	open = &open_statements[open_count++];
+	memset(open, 0, sizeof(OpenStatement));
 	open->relid = relid;
 	open->event = event & TRIGGER_EVENT_OPMASK;
-	open->depth = depth;
 	open->subid = GetCurrentSubTransactionId();
-	memset(&open->statement, 0, sizeof(Statement));
+	return open;
+}
+
+/*
+ * A statement that edits an entity table begins (BEFORE STATEMENT).
+ */
+void
+session_open_statement(Oid relid, TriggerEvent event)
+{
+	OpenStatement *open = push_statement(relid, event);
+
+	open->statement.own = own_find(relid, event);
 
 	/*
 	 * What the executor stamps its rows with: it was fixed when the query
@@ -203,57 +169,142 @@ session_open_statement(Oid relid, TriggerEvent event)
 }
 
 /*
- * It writes its books now (AFTER STATEMENT), and is open no longer.  Returns
- * what was noted about it (nothing if its beginning was not noted, as when the
- * trigger is enabled while it runs).
+ * Rows are about to be written without SQL: no sync may run within.
  */
-Statement
-session_close_statement(Oid relid, TriggerEvent event)
+void
+session_open_direct(void)
 {
-	Statement	statement = {0};
+	(void) push_statement(InvalidOid, 0);
+}
 
+/*
+ * They are written.
+ */
+void
+session_close_direct(void)
+{
+	Assert(open_count > 0 && !OidIsValid(open_statements[open_count - 1].relid));
+	open_count--;
+}
+
+/* The statement that fires a trigger: the one that was opened last */
+static OpenStatement *
+find_statement(Oid relid, TriggerEvent event)
+{
 	for (int i = open_count - 1; i >= 0; i--)
 	{
 		OpenStatement *open = &open_statements[i];
 
 		if (open->relid == relid &&
 			open->event == (event & TRIGGER_EVENT_OPMASK))
-		{
-			statement = open->statement;
-			memmove(open, open + 1,
-					(open_count - i - 1) * sizeof(OpenStatement));
-			open_count--;
-			break;
-		}
+			return open;
 	}
-	return statement;
+	return NULL;
+}
+
+static void
+note_own(Statement *statement)
+{
+	int64		row = statement->rows;
+	int			n = statement->nown_runs;
+
+	statement->own_rows++;
+	if (n > 0 && statement->own_runs[n - 1].last == row - 1)
+	{
+		statement->own_runs[n - 1].last = row;
+		return;
+	}
+	if (n >= statement->max_own_runs)
+	{
+		int			size = Max(16, n * 2);
+
+		if (n == 0)
+			statement->own_runs = MemoryContextAlloc(TopTransactionContext,
+													 size * sizeof(Run));
+		else
+			statement->own_runs = repalloc(statement->own_runs,
+										   size * sizeof(Run));
+		statement->max_own_runs = size;
+	}
+	statement->own_runs[n].first = statement->own_runs[n].last = row;
+	statement->nown_runs++;
+}
+
+/*
+ * A row is about to be updated or deleted (BEFORE ROW); *own tells whether by
+ * diagsync itself.  False if no statement on that table is open: then its edits
+ * would have no books.
+ */
+bool
+session_note_row(Oid relid, TriggerEvent event, HeapTuple old, bool *own)
+{
+	OpenStatement *open = find_statement(relid, event);
+
+	if (open == NULL)
+		return false;
+	*own = open->statement.own != NULL && own_find(relid, event) != NULL;
+	if (*own)
+		note_own(&open->statement);
+	open->statement.rows++;
+	if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)) &&
+		HeapTupleHeaderGetCmin(old->t_data) >= open->statement.cid)
+		open->statement.repeats = true;
+	return true;
+}
+
+/*
+ * A statement writes its books now (AFTER STATEMENT), and is open no longer.  Sets
+ * *statement to what was noted about it; false if its beginning was not noted.
+ */
+bool
+session_close_statement(Oid relid, TriggerEvent event, Statement *statement)
+{
+	OpenStatement *open = find_statement(relid, event);
+	int			after;
+
+	if (open == NULL)
+		return false;
+	*statement = open->statement;
+	after = open_count - 1 - (int) (open - open_statements);
+	memmove(open, open + 1, after * sizeof(OpenStatement));
+	open_count--;
+	return true;
+}
+
+/*
+ * Free what was noted about a statement that is closed.
+ */
+void
+session_free_statement(Statement *statement)
+{
+	if (statement->own_runs != NULL)
+		pfree(statement->own_runs);
+	statement->own_runs = NULL;
 }
 
 /*
  * Was a row of this table, if its transaction is ours and "cid" wrote it,
- * written within a statement on the table that is still open, around the one
- * that fires the trigger?  (Its own rows are older than itself.)
+ * written within another statement on the table that is still open than the one
+ * that fires the trigger?  Of one of diagsync's own that is what foreign keys
+ * have added, since it has no books of the others.
  */
 bool
-session_is_written_within(Oid relid, CommandId cid)
+session_is_written_within(Oid relid, TriggerEvent event, CommandId cid)
 {
+	const OpenStatement *firing = find_statement(relid, event);
+
 	for (int i = 0; i < open_count; i++)
 	{
-		if (open_statements[i].relid == relid)
-			return cid >= open_statements[i].statement.cid;
+		const OpenStatement *open = &open_statements[i];
+		const Statement *statement = &open->statement;
+
+		if (open->relid != relid || open == firing)
+			continue;
+		if (statement->own == NULL ? cid >= statement->cid :
+			cid > statement->cid && statement->rows > statement->own_rows)
+			return true;
 	}
 	return false;
-}
-
-/* Is there one around it, so that the question makes sense? */
-bool
-session_is_nested(Oid relid)
-{
-	int			n = 0;
-
-	for (int i = 0; i < open_count; i++)
-		n += open_statements[i].relid == relid;
-	return n > 1;
 }
 
 static void
@@ -291,15 +342,7 @@ void
 session_leave_row(Oid relid, TriggerEvent event, const char *diagram,
 				  const char *id)
 {
-	for (int i = open_count - 1; i >= 0; i--)
-	{
-		if (open_statements[i].relid == relid &&
-			open_statements[i].event == (event & TRIGGER_EVENT_OPMASK))
-		{
-			keys_add(&open_statements[i].statement.left, diagram, id);
-			break;
-		}
-	}
+	keys_add(&find_statement(relid, event)->statement.left, diagram, id);
 	for (int i = 0; i < open_count; i++)
 	{
 		if (open_statements[i].relid == relid && TRIGGER_FIRED_BY_DELETE(event))
@@ -347,7 +390,7 @@ void
 session_check_closed(const char *function, const char *diagram,
 					 const char *entity)
 {
-	if (open_count > 0 || exemption.depth != 0)
+	if (open_count > 0 || own_is_running())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 entity != NULL ?

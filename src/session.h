@@ -8,13 +8,7 @@
 
 #include "commands/trigger.h"
 
-/* The statement of diagsync's own that runs */
-typedef struct Exemption
-{
-	int			depth;			/* of its triggers; 0: none runs */
-	bool		entities;		/* it writes entities */
-	bool		begun;			/* and has begun to */
-} Exemption;
+#include "own.h"
 
 /* Entities, as arrays in step */
 typedef struct Keys
@@ -25,10 +19,25 @@ typedef struct Keys
 	char	  **ids;
 } Keys;
 
+/* The rows of a statement from one number to another */
+typedef struct Run
+{
+	int64		first;
+	int64		last;
+} Run;
+
 /* What is noted about a statement until it writes its books */
 typedef struct Statement
 {
 	CommandId	cid;			/* the command that it is */
+	const OwnCommand *own;		/* the same if it is diagsync's own; foreign keys
+								 * may add rows that are not */
+	int64		rows;			/* rows that it has updated or deleted */
+	Run		   *own_runs;		/* those that are diagsync's own, ascending */
+	int			nown_runs;
+	int			max_own_runs;
+	int64		own_rows;		/* how many these are */
+	bool		repeats;		/* a row may be among them more than once */
 	Keys		left;			/* rows whose books a statement around it keeps */
 	Keys		made;			/* base rows without a document that were made
 								 * since it began, unless it inserts */
@@ -37,15 +46,16 @@ typedef struct Statement
 
 extern void session_init(void);
 
-extern bool session_is_exempt(void);
-extern Exemption session_exemption(void);
-extern void session_exempt(bool entities);
-extern void session_end_exempt(Exemption before);
-
 extern void session_open_statement(Oid relid, TriggerEvent event);
-extern Statement session_close_statement(Oid relid, TriggerEvent event);
-extern bool session_is_nested(Oid relid);
-extern bool session_is_written_within(Oid relid, CommandId cid);
+extern void session_open_direct(void);
+extern void session_close_direct(void);
+extern bool session_note_row(Oid relid, TriggerEvent event, HeapTuple old,
+							 bool *own);
+extern bool session_close_statement(Oid relid, TriggerEvent event,
+									Statement *statement);
+extern void session_free_statement(Statement *statement);
+extern bool session_is_written_within(Oid relid, TriggerEvent event,
+									  CommandId cid);
 extern void session_leave_row(Oid relid, TriggerEvent event,
 							  const char *diagram, const char *id);
 extern bool session_is_changing(Oid relid);

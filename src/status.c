@@ -277,6 +277,7 @@ DIAGSYNC_FUNCTION(diagsync_refresh)
 	Link	   *link;
 	Seen	   *seen;
 	uint64		own;
+	uint64		edits = session_shared_edits();
 	HeapTuple	row;
 	SyncLogEntry entry;
 
@@ -291,6 +292,10 @@ DIAGSYNC_FUNCTION(diagsync_refresh)
 	seen = seen_now(own);
 	PopActiveSnapshot();
 	compare_note_differing(link, COMPARE_LOCAL_BASE, 0);
+
+	/* What triggers of the base table wrote at the far end must be weighed. */
+	if (session_shared_edits() != edits)
+		own = SEEN_OWN_NONE;
 	directory_record_sync(local_id, SYNC_COMPARE, seen, own,
 						  directory_public_version(link->public, snapshot));
 	entry.public = link->public->id;

@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -163,6 +164,68 @@ storage_identify(Relation rel, StorageType *storage, StorageTable *table)
 	return false;
 }
 
+static void
+refuse_relative(const char *schema, const char *table, bool child)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s.%s\" must not be %s of another table",
+					schema, table, child ? "a child" : "the parent"),
+			 errdetail("What is written through one of them would not be noted for the other."),
+			 errhint("Take it out with ALTER TABLE ... NO INHERIT or DETACH PARTITION; a view can show both tables.")));
+}
+
+/* Was a table given children?  That it may have some is never taken back. */
+static bool
+has_children(Oid relid, bool may_have)
+{
+	return may_have && find_inheritance_children(relid, NoLock) != NIL;
+}
+
+/*
+ * Check that a table is neither child nor parent of another, nor a partition: rows
+ * of it could be written through the other, past its triggers; and rows of a child
+ * would be among those of statements on it, and not where they are looked for.
+ * 55000 otherwise.
+ */
+void
+storage_check_alone(Relation rel)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	bool		child = rel->rd_rel->relispartition;
+
+	for (int i = 0; i < tupdesc->natts && !child; i++)
+		child = TupleDescAttr(tupdesc, i)->attinhcount > 0;
+	if (child || has_children(RelationGetRelid(rel), rel->rd_rel->relhassubclass))
+		refuse_relative(get_namespace_name(RelationGetNamespace(rel)),
+						RelationGetRelationName(rel), child);
+}
+
+/*
+ * The same for all tables that there are, without locking them.
+ */
+void
+storage_check_all_alone(void)
+{
+	for (int s = 0; s < STORAGE_TYPES; s++)
+	{
+		for (int t = 0; t < (int) lengthof(table_names); t++)
+		{
+			const char *schema = table_schema((StorageType) s, (StorageTable) t);
+			Oid			namespace = get_namespace_oid(schema, true);
+			Oid			relid = OidIsValid(namespace) ?
+				get_relname_relid(table_names[t], namespace) : InvalidOid;
+			bool		child;
+
+			if (!OidIsValid(relid))
+				continue;
+			child = get_rel_relispartition(relid) || has_superclass(relid);
+			if (child || has_children(relid, has_subclass(relid)))
+				refuse_relative(schema, table_names[t], child);
+		}
+	}
+}
+
 /*
  * Is this a table of the extension's?  "key" is set to the index of its key, where
  * it is one of those that entities, their bases or tombstones are in.
@@ -213,6 +276,7 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 		   LOCKMODE lockmode)
 {
 	probe->heap = storage_open(storage, table, lockmode);
+	storage_check_alone(probe->heap);
 	probe->index = index_open(storage_relid(table_schema(storage, table),
 											key_names[table]),
 							  AccessShareLock);

@@ -87,6 +87,8 @@ extern Relation storage_open_index(StorageType storage, const char *name);
 extern bool storage_identify(Relation rel, StorageType *storage,
 							 StorageTable *table);
 extern bool storage_is_own(Oid relid, Oid *key);
+extern void storage_check_alone(Relation rel);
+extern void storage_check_all_alone(void);
 extern Oid	storage_owner(void);
 
 extern void probe_open(Probe *probe, StorageType storage, StorageTable table,

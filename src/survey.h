@@ -35,6 +35,7 @@ typedef struct Deed
 	bool		from_future;	/* a revision that this cluster has not given
 								 * out yet */
 	int64		rows;			/* how many there are */
+	int			books;			/* how command.c is to write them */
 	Datum		linked;			/* text[]: its linked local diagrams */
 	int			nlinked;
 	char	  **linked_ids;		/* the same */

@@ -68,6 +68,24 @@ trigger_check(FunctionCallInfo fcinfo, const char *function, bool row,
 }
 
 /*
+ * Fail with 55000: rows of a table are written, and the trigger that fires before
+ * each statement on it has not fired.
+ */
+void
+trigger_refuse_unopened(TriggerData *trigger)
+{
+	Relation	rel = trigger->tg_relation;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of table \"%s.%s\" are written without the trigger that fires before the statement",
+					get_namespace_name(RelationGetNamespace(rel)),
+					RelationGetRelationName(rel)),
+			 errdetail("What is written through another table (a parent, a partitioned table), or with that trigger disabled, would not be noted."),
+			 errhint("Write to the table itself, with its triggers enabled.")));
+}
+
+/*
  * Triggers fire in the order of their names.  One that fires after ours could
  * undo what it stamps, and the edit would never be seen.
  */
@@ -105,6 +123,7 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 	TriggerData *trigger = trigger_check(fcinfo, "open_statement", false, true,
 										 &storage, &table);
 
+	storage_check_alone(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		check_stamped_last(trigger->tg_relation);
 	session_open_statement(RelationGetRelid(trigger->tg_relation),
@@ -137,12 +156,26 @@ leave_row(TriggerData *trigger, StorageType storage)
 	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
 	HeapTuple	old = trigger->tg_trigtuple;
 
-	if (storage == STORAGE_LOCAL && session_is_nested(relid) &&
+	if (storage == STORAGE_LOCAL &&
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)) &&
-		session_is_written_within(relid, HeapTupleHeaderGetCmin(old->t_data)))
+		session_is_written_within(relid, trigger->tg_event,
+								  HeapTupleHeaderGetCmin(old->t_data)))
 		session_leave_row(relid, trigger->tg_event,
 						  SPI_getvalue(old, tupdesc, Anum_entity_diagram_id),
 						  SPI_getvalue(old, tupdesc, Anum_entity_id));
+}
+
+/* Is the row that a trigger fires for diagsync's own? */
+static bool
+is_own_row(TriggerData *trigger)
+{
+	Relation	rel = trigger->tg_relation;
+	bool		own;
+
+	if (!session_note_row(RelationGetRelid(rel), trigger->tg_event,
+						  trigger->tg_trigtuple, &own))
+		trigger_refuse_unopened(trigger);
+	return own;
 }
 
 /* Is the new version of an entity too large? */
@@ -180,15 +213,17 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 	Datum		values[3];
 	bool		nulls[3] = {false, false, false};
 	int			ncolumns = 1;
+	bool		own;
 
 	if (table != TABLE_ENTITY || TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" must be fired for UPDATE or DELETE of entities",
 						"stamp_entity")));
+	own = is_own_row(trigger);
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
-		if (!session_is_exempt())
+		if (!own)
 			leave_row(trigger, storage);
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
@@ -204,9 +239,9 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 									 Anum_entity_diagram_id)),
 				 errhint("Insert the entity under its new key and delete the old one.")));
 
-	/* diagsync's own statements carry time and principal along. */
+	/* diagsync's own commands carry time and principal along. */
 	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
-	if (!session_is_exempt())
+	if (!own)
 	{
 		if (quota_applies())
 			check_size(trigger);

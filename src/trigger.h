@@ -8,10 +8,12 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 
+#include "compat.h"
 #include "storage.h"
 
 extern TriggerData *trigger_check(FunctionCallInfo fcinfo, const char *function,
 								  bool row, bool before, StorageType *storage,
 								  StorageTable *table);
+pg_noreturn extern void trigger_refuse_unopened(TriggerData *trigger);
 
 #endif							/* DIAGSYNC_TRIGGER_H */
