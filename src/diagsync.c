@@ -31,6 +31,7 @@
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
  *	  quota.c      how large entities and diagrams may be
+ *	  content.c    what may be in a document that is written
  *	  ratelimit.c  how many syncs a principal may call in a minute
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full
