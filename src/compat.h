@@ -151,6 +151,13 @@ compat_numeric_sub(Numeric a, Numeric b, bool *failed)
 #define COMPAT_SEGMENT_ARG
 #endif
 
+/* 19 wants to be told when a description of rows is complete. */
+#if PG_VERSION_NUM >= 190000
+#define compat_finish_tupdesc TupleDescFinalize
+#else
+#define compat_finish_tupdesc(tupdesc) ((void) (tupdesc))
+#endif
+
 /* A keyword in a switch, as from PostgreSQL 19 on. */
 #ifndef pg_fallthrough
 #define pg_fallthrough __attribute__((fallthrough))

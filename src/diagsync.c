@@ -33,6 +33,7 @@
  *	  directory.c  entries of the directory and links
  *	  linkwalk.c   the links of a shared diagram, one after the other
  *	  quota.c      how large entities and diagrams may be
+ *	  content.c    what may be in a document that is written
  *	  ratelimit.c  how many syncs a principal may call in a minute
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full

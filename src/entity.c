@@ -23,12 +23,16 @@
 #include "function.h"
 #include "quota.h"
 
-/* Entities with the same content are not touched. */
+/*
+ * Entities with the same content are not touched; that the document repeats the
+ * id is none.
+ */
 static Command put_entities =
 COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc)"
 	" SELECT $1, c.id, c.doc FROM unnest($2, $3) AS c(id, doc)"
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc"
-	" WHERE e.doc" NE "excluded.doc",
+	" WHERE e.doc" NE "excluded.doc"
+	"  AND e.doc" NE "(excluded.doc OPERATOR(pg_catalog.-) 'id'::pg_catalog.text)",
 		3, TEXTOID, TEXTARRAYOID, JSONBARRAYOID);
 
 static Command remove_entities =

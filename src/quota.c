@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -49,14 +48,11 @@ quota_applies(void)
 }
 
 /*
- * Check the size of a document (a jsonb datum, compressed or not) of a caller to
- * whom limits apply.
+ * Check the size of a document, as text, of a caller to whom limits apply.
  */
 void
-quota_check_size(const char *diagram, const char *entity, Datum doc)
+quota_check_size(const char *diagram, const char *entity, Size size)
 {
-	Size		size = toast_raw_datum_size(doc) - VARHDRSZ;
-
 	if (settings_max_entity_size == 0 ||
 		size <= (Size) settings_max_entity_size * 1024)
 		return;
@@ -64,7 +60,7 @@ quota_check_size(const char *diagram, const char *entity, Datum doc)
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("entity \"%s\" of diagram \"%s\" is too large",
 					entity, diagram),
-			 errdetail("It has %zu bytes; %d kB are allowed.", size,
+			 errdetail("It has %zu bytes as text; %d kB are allowed.", size,
 					   settings_max_entity_size),
 			 errhint("An administrator can raise diagsync.max_entity_size.")));
 }

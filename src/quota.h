@@ -9,7 +9,7 @@
 
 extern bool quota_applies(void);
 extern void quota_check_size(const char *diagram, const char *entity,
-							  Datum doc);
+							 Size size);
 extern void quota_check_put(const char *diagram, int n);
 extern void quota_check_entities(const Diagram *diagram, int64 added);
 

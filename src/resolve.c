@@ -23,6 +23,7 @@
 #include "attempt.h"
 #include "candidate.h"
 #include "changes.h"
+#include "content.h"
 #include "directory.h"
 #include "function.h"
 #include "quota.h"
@@ -86,9 +87,8 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 					 errmsg("the merged document for entity \"%s\" of diagram \"%s\" is not an object",
 							resolving->entity_id, resolving->local),
 					 errhint("An entity is a JSON object.")));
-		if (quota_applies())
-			quota_check_size(resolving->local, resolving->entity_id,
-							  PG_GETARG_DATUM(3));
+		content_check(resolving->local, resolving->entity_id, PG_GETARG_DATUM(3),
+					  quota_applies());
 		resolving->given.at = GetCurrentTransactionStartTimestamp();
 		resolving->given.by = principal_current();
 	}

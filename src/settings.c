@@ -23,6 +23,7 @@ char	   *settings_trusted_authenticators = NULL;
 char	   *settings_token = NULL;
 int			settings_sync_rate_limit = 120;
 int			settings_sync_log_days = 90;
+int			settings_max_depth = 200;
 int			settings_max_entity_size = 0;
 int			settings_max_entities = 0;
 int			settings_max_put_entities = 0;
@@ -80,8 +81,14 @@ settings_init(void)
 							&settings_sync_log_days,
 							90, -1, 36500,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.max_depth",
+							"On how many levels objects and arrays may be nested in an entity's document.",
+							"It applies to everybody, when a document is written.",
+							&settings_max_depth,
+							200, 10, SETTINGS_MAX_DEPTH,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("diagsync.max_entity_size",
-							"How large an entity's document may be, as jsonb before compression.",
+							"How large an entity's document may be, as text.",
 							"0 is no limit; there is none for superusers and the tables' owner.",
 							&settings_max_entity_size,
 							0, 0, MaxAllocSize / 1024,

@@ -3,7 +3,7 @@
  *	  What a statement did to a table of diagsync, as far as its rows tell: which
  *	  diagrams it touched, and for inserted rows whether they are edits or replicas.
  *
- * May call quota.c and storage.c.
+ * May call content.c and storage.c.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
-#include "quota.h"
+#include "content.h"
 #include "survey.h"
 
 static uint32
@@ -42,15 +42,16 @@ compare_touched(const void *a, const void *b)
 	return strcmp((*(Touched *const *) a)->id, (*(Touched *const *) b)->id);
 }
 
-/* Is an inserted entity too large? */
+/* May that be in an inserted entity? */
 static void
-check_size(TupleTableSlot *slot, const char *diagram)
+check_content(TupleTableSlot *slot, const char *diagram, bool limited)
 {
 	bool		isnull;
 	char	   *id = TextDatumGetCString(slot_getattr(slot, Anum_entity_id,
 													 &isnull));
 
-	quota_check_size(diagram, id, slot_getattr(slot, Anum_entity_doc, &isnull));
+	content_check(diagram, id, slot_getattr(slot, Anum_entity_doc, &isnull),
+				  limited);
 	pfree(id);
 }
 
@@ -161,8 +162,6 @@ survey_rows(Deed *deed, TriggerData *trigger)
 			last = find_touched(&all, &table, id);
 		last->rows++;
 		deed->rows++;
-		if (insert && deed->limited && deed->table == TABLE_ENTITY)
-			check_size(slot, last->id);
 		if (insert)
 		{
 			int			attno = deed->table == TABLE_ENTITY ?
@@ -173,6 +172,9 @@ survey_rows(Deed *deed, TriggerData *trigger)
 				 DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
 												  &isnull)) == now);
 
+			/* What a dump brings has been checked when it was written. */
+			if (deed->table == TABLE_ENTITY && (own || deed->limited))
+				check_content(slot, last->id, deed->limited);
 			if (own)
 				last->own_rows = true;
 			else

@@ -11,7 +11,7 @@
  *
  * and the check that all of them begin with.
  *
- * May call storage.c, session.c, principal.c and quota.c.
+ * May call storage.c, session.c, principal.c, quota.c and content.c.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "content.h"
 #include "function.h"
 #include "quota.h"
 #include "principal.h"
@@ -178,9 +179,9 @@ is_own_row(TriggerData *trigger)
 	return own;
 }
 
-/* Is the new version of an entity too large? */
+/* May that be in the new version of an entity? */
 static void
-check_size(TriggerData *trigger)
+check_content(TriggerData *trigger)
 {
 	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
 	bool		isnull;
@@ -189,10 +190,10 @@ check_size(TriggerData *trigger)
 
 	/* Not null any more than the column is: constraints come after triggers. */
 	if (!isnull)
-		quota_check_size(SPI_getvalue(trigger->tg_newtuple, tupdesc,
-									   Anum_entity_diagram_id),
-						  SPI_getvalue(trigger->tg_newtuple, tupdesc,
-									   Anum_entity_id), doc);
+		content_check(SPI_getvalue(trigger->tg_newtuple, tupdesc,
+								   Anum_entity_diagram_id),
+					  SPI_getvalue(trigger->tg_newtuple, tupdesc,
+								   Anum_entity_id), doc, quota_applies());
 }
 
 /*
@@ -243,8 +244,7 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	if (!own)
 	{
-		if (quota_applies())
-			check_size(trigger);
+		check_content(trigger);
 		leave_row(trigger, storage);
 		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 		values[2] = CStringGetTextDatum(principal_current());
