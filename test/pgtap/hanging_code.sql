@@ -344,7 +344,7 @@ UPDATE diagsync_local.entity SET doc = '{"v": 77}' WHERE diagram_id = 'ann' AND 
 COMMIT;
 \set state :SQLSTATE
 \set ON_ERROR_STOP on
-SELECT is(:'state', '55000', 'its transaction cannot be committed');
+SELECT is(:'state'::text, '55000', 'its transaction cannot be committed');
 SELECT is(t.docs('ann') -> 'a', '{"v": 9}', 'and is not');
 BEGIN;
 SAVEPOINT s;
