@@ -5,7 +5,7 @@
 \ir include/helpers.sql
 SET client_min_messages = error;
 SET search_path = public, t;
-SELECT plan(19);
+SELECT plan(18);
 
 ---- The code that is hung up ---------------------------------------------------
 
