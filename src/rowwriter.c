@@ -49,7 +49,8 @@
 
 /*
  * Has a table nothing that only the executor would attend to?  Takes
- * RowExclusiveLock on it and keeps it, so that nothing is added.
+ * RowExclusiveLock on it and keeps it, so that nothing is added.  55000 if it is
+ * the child or the parent of another.
  */
 bool
 rowwriter_suits(StorageType storage, StorageTable table)
@@ -57,6 +58,7 @@ rowwriter_suits(StorageType storage, StorageTable table)
 	Relation	rel = storage_open(storage, table, RowExclusiveLock);
 	bool		suits = asmade_is(rel, storage, table);
 
+	storage_check_alone(rel);
 	table_close(rel, NoLock);
 	return suits;
 }
