@@ -55,10 +55,10 @@ COMMAND("UPDATE diagsync.directory SET"
 	" last_pulled_at = CASE WHEN $2" EQ "'pull' THEN pg_catalog.now() ELSE last_pulled_at END,"
 	" seen = CASE WHEN $3 IS NULL THEN seen ELSE $3 END,"
 	" seen_own = CASE WHEN $3 IS NULL THEN seen_own ELSE $4 END,"
-	" seen_on = CASE WHEN $3 IS NULL THEN seen_on ELSE $5 END,"
+	" seen_on = CASE WHEN $3 IS NULL THEN COALESCE(seen_on, '-') ELSE $5 END,"
 	" public_version = $6"
 	" WHERE id" EQ "$1",
-		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, INT8OID, INT8OID);
+		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, TEXTOID, INT8OID);
 
 static Command weigh_own =
 COMMAND("UPDATE diagsync.directory SET seen_own = NULL WHERE id" EQ "$1",
@@ -161,7 +161,7 @@ directory_read_row(TupleTableSlot *slot)
 		diagram->seen = (Seen *) PG_DETOAST_DATUM_COPY(value);
 	diagram->seen_own = (uint64) attr_int64(slot, Anum_directory_seen_own,
 											SEEN_OWN_NONE);
-	diagram->seen_on = attr_int64(slot, Anum_directory_seen_on, 0);
+	diagram->seen_on = attr_string(slot, Anum_directory_seen_on);
 	return diagram;
 }
 
@@ -449,24 +449,35 @@ directory_links_of(const char *public, Snapshot snapshot)
 }
 
 /*
- * Has some link seen anything of a shared diagram, as far as is committed?
+ * Does the link of a local diagram live here?  It does once it was made here or
+ * has synced here, which every sync notes in seen_on; an entry that was inserted,
+ * as by a restore, has no seen_on yet.
  */
 bool
-directory_is_seen(const char *public)
+directory_lives_here(const Diagram *local)
+{
+	return local->public_copy_id != NULL && local->seen_on != NULL;
+}
+
+/*
+ * Does a link that lives here lead to a shared diagram, as far as is committed?
+ */
+bool
+directory_has_link_here(const char *public)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		is_seen = false;
+	bool		has_link = false;
 	ListCell   *lc;
 
 	foreach(lc, directory_links_of(public, snapshot))
 	{
 		Diagram    *local = directory_read(lfirst(lc), snapshot);
 
-		if (local != NULL && seen_is_valid(local->seen, local->seen_on))
-			is_seen = true;
+		if (local != NULL && directory_lives_here(local))
+			has_link = true;
 	}
 	UnregisterSnapshot(snapshot);
-	return is_seen;
+	return has_link;
 }
 
 /*
@@ -578,8 +589,10 @@ directory_unlink(const Diagram *local)
 
 /*
  * Note that a link has synced: when, and what it has seen ("seen" NULL: as
- * before), with its own revision (SEEN_OWN_NONE: weigh that again).  The caller
- * holds the local row FOR NO KEY UPDATE at least and is connected to SPI.
+ * before), with its own revision (SEEN_OWN_NONE: weigh that again).  In any case
+ * it lives here now: where what it has seen means nothing here, seen_on becomes
+ * "-".  The caller holds the local row FOR NO KEY UPDATE at least and is connected
+ * to SPI.
  */
 void
 directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
@@ -596,7 +609,7 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	nulls[2] = seen ? ' ' : 'n';
 	values[3] = Int64GetDatum((int64) own);
 	nulls[3] = own != SEEN_OWN_NONE ? ' ' : 'n';
-	values[4] = Int64GetDatum(seen_here());
+	values[4] = CStringGetTextDatum(seen_here());
 	values[5] = Int64GetDatum(public_version);
 	nulls[5] = public_version != 0 ? ' ' : 'n';
 	if (seen != NULL)

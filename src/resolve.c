@@ -89,7 +89,7 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 		if (quota_applies())
 			quota_check_size(resolving->local, resolving->entity_id,
 							  PG_GETARG_DATUM(3));
-		resolving->given.at = GetCurrentTransactionStartTimestamp();
+		resolving->given.at = GetCurrentTimestamp();
 		resolving->given.by = principal_current();
 	}
 	else if (!PG_ARGISNULL(3))
