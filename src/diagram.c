@@ -56,13 +56,13 @@ COMMAND("SELECT FROM %1$s.entity WHERE diagram_id" EQ "$1 LIMIT 1",
 		1, TEXTOID);
 
 static Command compare_links_in_full =
-COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
+COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 		" WHERE public_copy_id" EQ "$1",
 		1, TEXTOID);
 
 static Command update_merge_policy =
 COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
-		" seen = NULL, seen_own = NULL, seen_on = NULL WHERE id" EQ "$1",
+		" seen = NULL, seen_own = NULL WHERE id" EQ "$1",
 		2, TEXTOID, JSONBOID);
 
 /*
@@ -369,9 +369,8 @@ is_changed(TriggerData *trigger, int attno)
  * diagsync.guard_directory(): BEFORE INSERT, UPDATE or DELETE, ROW; BEFORE
  * TRUNCATE, STATEMENT
  *
- * What was seen on another cluster, or lies in this one's future, would come to
- * mean something once this cluster's transaction ids get there: a restored
- * entry forgets it.
+ * An entry that is inserted comes from elsewhere, or from an earlier moment, and
+ * what its link has seen there means nothing here: it loses seen_on.
  */
 DIAGSYNC_FUNCTION(diagsync_guard_directory)
 {
@@ -400,31 +399,19 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	own = own_find(RelationGetRelid(trigger->tg_relation), trigger->tg_event) != NULL;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		int			columns[3] = {Anum_directory_seen, Anum_directory_seen_own,
-		Anum_directory_seen_on};
-		Datum		values[3] = {0, 0, 0};
-		bool		nulls[3] = {true, true, true};
-		bool		isnull;
-		bool		no_seen_on;
+		int			column = Anum_directory_seen_on;
+		Datum		value = (Datum) 0;
+		bool		null = true;
 		bool		no_policy;
 		Datum		policy = heap_getattr(trigger->tg_trigtuple,
 										  Anum_directory_merge_policy, tupdesc,
 										  &no_policy);
-		Datum		seen = heap_getattr(trigger->tg_trigtuple,
-										Anum_directory_seen, tupdesc, &isnull);
-		Datum		seen_on = heap_getattr(trigger->tg_trigtuple,
-										   Anum_directory_seen_on, tupdesc,
-										   &no_seen_on);
 
 		if (!no_policy)
 			(void) policy_parse(DatumGetJsonbP(policy), id);
-		if (isnull ||
-			(!no_seen_on &&
-			 seen_is_valid((Seen *) PG_DETOAST_DATUM(seen), DatumGetInt64(seen_on))))
-			return PointerGetDatum(trigger->tg_trigtuple);
 		return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple,
-														 tupdesc, 3, columns,
-														 values, nulls));
+														 tupdesc, 1, &column,
+														 &value, &null));
 	}
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))

@@ -8,6 +8,7 @@
  *	  settings.c   settings
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
+ *	  claims.c     what its JWT claims, and whether that is believed
  *	  function.c   what every SQL-callable function begins with
  *	  progress.c   how far a long operation is: progress
  *	  deadlock.c   a sync is the one that gives way in a deadlock
@@ -52,6 +53,7 @@
  *	  trigger.c    the small triggers of the storage tables
  *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
+ *	  edittime.c   the time of an edit
  *	  bulkbase.c   base rows of many inserted entities
  *	  guard.c      the event trigger that keeps the tables out of inheritance trees
  *	  books.c      the trigger that keeps the books

@@ -55,10 +55,10 @@ COMMAND("UPDATE diagsync.directory SET"
 	" last_pulled_at = CASE WHEN $2" EQ "'pull' THEN pg_catalog.now() ELSE last_pulled_at END,"
 	" seen = CASE WHEN $3 IS NULL THEN seen ELSE $3 END,"
 	" seen_own = CASE WHEN $3 IS NULL THEN seen_own ELSE $4 END,"
-	" seen_on = CASE WHEN $3 IS NULL THEN seen_on ELSE $5 END,"
+	" seen_on = CASE WHEN $3 IS NULL THEN COALESCE(seen_on, '-') ELSE $5 END,"
 	" public_version = $6"
 	" WHERE id" EQ "$1",
-		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, INT8OID, INT8OID);
+		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, TEXTOID, INT8OID);
 
 static Command weigh_own =
 COMMAND("UPDATE diagsync.directory SET seen_own = NULL WHERE id" EQ "$1",
@@ -157,7 +157,7 @@ directory_read_row(TupleTableSlot *slot)
 		diagram->seen = (Seen *) PG_DETOAST_DATUM_COPY(value);
 	diagram->seen_own = (uint64) attr_int64(slot, Anum_directory_seen_own,
 											SEEN_OWN_NONE);
-	diagram->seen_on = attr_int64(slot, Anum_directory_seen_on, 0);
+	diagram->seen_on = attr_string(slot, Anum_directory_seen_on);
 	return diagram;
 }
 
@@ -432,6 +432,17 @@ directory_lock_link(const char *local, const char *public, AccessLevel far)
 }
 
 /*
+ * Does the link of a local diagram live here?  It does once it was made here or
+ * has synced here, which every sync notes in seen_on; an entry that was inserted,
+ * as by a restore, has no seen_on yet.
+ */
+bool
+directory_lives_here(const Diagram *local)
+{
+	return local->public_copy_id != NULL && local->seen_on != NULL;
+}
+
+/*
  * Update an entry that is locked, at least FOR NO KEY UPDATE, with what it holds,
  * so that whoever locks it with an older transaction snapshot gets 40001.  Once
  * is enough in a transaction, unless that is rolled back.  The caller is
@@ -540,8 +551,10 @@ directory_unlink(const Diagram *local)
 
 /*
  * Note that a link has synced: when, and what it has seen ("seen" NULL: as
- * before), with its own revision (SEEN_OWN_NONE: weigh that again).  The caller
- * holds the local row FOR NO KEY UPDATE at least and is connected to SPI.
+ * before), with its own revision (SEEN_OWN_NONE: weigh that again).  In any case
+ * it lives here now: where what it has seen means nothing here, seen_on becomes
+ * "-".  The caller holds the local row FOR NO KEY UPDATE at least and is connected
+ * to SPI.
  */
 void
 directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
@@ -558,7 +571,7 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	nulls[2] = seen ? ' ' : 'n';
 	values[3] = Int64GetDatum((int64) own);
 	nulls[3] = own != SEEN_OWN_NONE ? ' ' : 'n';
-	values[4] = Int64GetDatum(seen_here());
+	values[4] = CStringGetTextDatum(seen_here());
 	values[5] = Int64GetDatum(public_version);
 	nulls[5] = public_version != 0 ? ' ' : 'n';
 	if (seen != NULL)

@@ -48,7 +48,7 @@ typedef struct Diagram
 	Jsonb	   *merge_policy;	/* or NULL */
 	Seen	   *seen;			/* or NULL; see seen_is_valid() */
 	uint64		seen_own;
-	int64		seen_on;
+	char	   *seen_on;		/* or NULL; see directory_lives_here() */
 } Diagram;
 
 /* A local diagram and its far end. */
@@ -95,6 +95,7 @@ extern Link *directory_read_link(const char *local, const char *public,
 								 AccessLevel far, Snapshot snapshot);
 extern Link *directory_lock_link(const char *local, const char *public,
 								 AccessLevel far);
+extern bool directory_lives_here(const Diagram *local);
 extern void directory_touch(const char *id);
 extern char *directory_insert(const char *id, const char *name,
 							  const char *description, const char *storage,

@@ -38,14 +38,16 @@ column(uint64 row, int attno, Datum none)
 }
 
 static Diagram *
-form_link(uint64 row)
+form_link(uint64 row, const char *public)
 {
 	Diagram    *local = palloc0(sizeof(Diagram));
 	Datum		seen = column(row, 4, (Datum) 0);
+	Datum		seen_on = column(row, 6, (Datum) 0);
 
 	local->id = TextDatumGetCString(column(row, 1, (Datum) 0));
 	local->key = CStringGetTextDatum(local->id);
 	local->storage = STORAGE_LOCAL;
+	local->public_copy_id = pstrdup(public);
 	local->last_pushed_at =
 		DatumGetTimestampTz(column(row, 2, TimestampTzGetDatum(DT_NOBEGIN)));
 	local->last_pulled_at =
@@ -54,7 +56,8 @@ form_link(uint64 row)
 		(Seen *) PG_DETOAST_DATUM_COPY(seen);
 	local->seen_own = (uint64)
 		DatumGetInt64(column(row, 5, Int64GetDatum((int64) SEEN_OWN_NONE)));
-	local->seen_on = DatumGetInt64(column(row, 6, Int64GetDatum(0)));
+	local->seen_on = DatumGetPointer(seen_on) == NULL ? NULL :
+		TextDatumGetCString(seen_on);
 	return local;
 }
 
@@ -89,7 +92,7 @@ visit_batch(const char *public, const char *after, Snapshot snapshot,
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		SPI_tuptable = listed;	/* the visitor may have run commands */
-		local = form_link(i);
+		local = form_link(i, public);
 		if (i == n - 1)
 			last = MemoryContextStrdup(caller, local->id);
 		more = visitor(local, arg);
@@ -122,24 +125,24 @@ linkwalk(const char *public, Snapshot snapshot, LinkVisitor visitor, void *arg)
 }
 
 static bool
-has_seen(const Diagram *local, void *arg)
+lives_here(const Diagram *local, void *arg)
 {
-	bool	   *is_seen = arg;
+	bool	   *found = arg;
 
-	*is_seen = seen_is_valid(local->seen, local->seen_on);
-	return !*is_seen;
+	*found = directory_lives_here(local);
+	return !*found;
 }
 
 /*
- * Has some link seen anything of a shared diagram, as far as is committed?
+ * Does a link that lives here lead to a shared diagram, as far as is committed?
  */
 bool
-linkwalk_is_seen(const char *public)
+linkwalk_lives_here(const char *public)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		is_seen = false;
+	bool		found = false;
 
-	linkwalk(public, snapshot, has_seen, &is_seen);
+	linkwalk(public, snapshot, lives_here, &found);
 	UnregisterSnapshot(snapshot);
-	return is_seen;
+	return found;
 }

@@ -18,6 +18,6 @@ typedef bool (*LinkVisitor) (const Diagram *local, void *arg);
 
 extern void linkwalk(const char *public, Snapshot snapshot,
 					 LinkVisitor visitor, void *arg);
-extern bool linkwalk_is_seen(const char *public);
+extern bool linkwalk_lives_here(const char *public);
 
 #endif							/* DIAGSYNC_LINKWALK_H */

@@ -72,7 +72,7 @@ COMMAND("SELECT s.id FROM unnest($5, $6, $7) AS s(id, seen, own)"
 		TEXTARRAYOID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
 static Command clear_seen =
-COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
+COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 	" WHERE id" EQ "ANY ($1)",
 		1, TEXTARRAYOID);
 

@@ -89,7 +89,7 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 					 errhint("An entity is a JSON object.")));
 		content_check(resolving->local, resolving->entity_id, PG_GETARG_DATUM(3),
 					  quota_applies());
-		resolving->given.at = GetCurrentTransactionStartTimestamp();
+		resolving->given.at = GetCurrentTimestamp();
 		resolving->given.by = principal_current();
 	}
 	else if (!PG_ARGISNULL(3))

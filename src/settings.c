@@ -56,7 +56,7 @@ settings_init(void)
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("diagsync.trusted_authenticators",
 							   "Login roles whose sessions are believed what request.jwt.claims says.",
-							   "A list of role names. In their sessions the claim \"sub\" is the principal; in all others it is ignored.",
+							   "A list of role names. In their sessions the claim \"sub\" is the principal; in all others it is an error.",
 							   &settings_trusted_authenticators,
 							   "",
 							   PGC_SUSET, GUC_LIST_INPUT, check_role_names,

@@ -196,6 +196,17 @@ check_content(TriggerData *trigger)
 								   Anum_entity_id), doc, quota_applies());
 }
 
+/* The time of this edit: not before that of the version that it replaces */
+static TimestampTz
+later_than_old(TriggerData *trigger, TupleDesc tupdesc)
+{
+	bool		isnull;
+	Datum		old = heap_getattr(trigger->tg_trigtuple,
+								   Anum_entity_modified_at, tupdesc, &isnull);
+
+	return Max(session_edit_time(), DatumGetTimestampTz(old));
+}
+
 /*
  * diagsync.stamp_entity(): BEFORE UPDATE or DELETE, ROW
  *
@@ -240,13 +251,16 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 									 Anum_entity_diagram_id)),
 				 errhint("Insert the entity under its new key and delete the old one.")));
 
-	/* diagsync's own commands carry time and principal along. */
+	/*
+	 * diagsync's own commands carry time and principal along. An edit is never
+	 * earlier than the version that it replaces, whatever became of the clock.
+	 */
 	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	if (!own)
 	{
 		check_content(trigger);
 		leave_row(trigger, storage);
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[1] = TimestampTzGetDatum(later_than_old(trigger, tupdesc));
 		values[2] = CStringGetTextDatum(principal_current());
 		ncolumns = 3;
 	}

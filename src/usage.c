@@ -40,7 +40,7 @@ static const Grant grants[] = {
 	{USAGE_ANONYMOUS, "SELECT, INSERT (diagram_id, id, doc), UPDATE (diagram_id, id, doc), DELETE"
 	" ON diagsync_local.entity, diagsync_public.entity, diagsync_private.entity"},
 	{USAGE_ANONYMOUS, "SELECT ON diagsync_local.base, diagsync_public.tombstone, diagsync_private.tombstone"},
-	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.principal(), diagsync.revision(), diagsync.access(text),"
+	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.principal(), diagsync.revision(), diagsync.edit_time(), diagsync.access(text),"
 		" diagsync.may_see(text, text, text), diagsync.may_read(text), diagsync.may_write(text),"
 		" diagsync.may_administer(text), diagsync.check_may_write(text),"
 		" diagsync.requested_diagram(), diagsync.check_request(),"
