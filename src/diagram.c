@@ -375,8 +375,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		strcmp(RelationGetRelationName(trigger->tg_relation), "directory") != 0 ||
-		RelationGetDescr(trigger->tg_relation)->natts != Anum_directory_seen_on)
+		!storage_is(trigger->tg_relation, TABLE_DIRECTORY))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" was not called by its trigger",

@@ -67,6 +67,7 @@
  *	  rowaccess.c  what the row-level policies ask; access
  *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  usage.c      grant_usage, revoke_usage
+ *	  privileges.c what the install script leaves to whom
  */
 #include "postgres.h"
 

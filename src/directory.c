@@ -36,7 +36,7 @@
 
 static Command insert_entry =
 COMMAND("INSERT INTO diagsync.directory (id, name, description, storage_type, merge_policy)"
-	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
 		5, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
 
 static Command set_link =

@@ -45,6 +45,7 @@ static const char *const table_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone",
 	[TABLE_MEMBER] = "member",
 	[TABLE_ACCESS_TOKEN] = "access_token",
+	[TABLE_SYNC_LOG] = "sync_log",
 };
 
 static const char *const key_names[] = {
@@ -223,6 +224,18 @@ storage_check_all_alone(void)
 				refuse_relative(schema, table_names[t], child);
 		}
 	}
+}
+
+/*
+ * Is this that table of schema diagsync?
+ */
+bool
+storage_is(Relation rel, StorageTable table)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+
+	return schema != NULL && strcmp(schema, "diagsync") == 0 &&
+		strcmp(RelationGetRelationName(rel), table_names[table]) == 0;
 }
 
 /*

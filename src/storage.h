@@ -30,6 +30,7 @@ typedef enum StorageTable
 	TABLE_TOMBSTONE,			/* shared only */
 	TABLE_MEMBER,				/* one for all storage types */
 	TABLE_ACCESS_TOKEN,			/* one for all storage types */
+	TABLE_SYNC_LOG,				/* one for all storage types; has no key */
 } StorageTable;
 
 /* Columns of the entity tables */
@@ -88,6 +89,7 @@ extern bool storage_identify(Relation rel, StorageType *storage,
 							 StorageTable *table);
 extern void storage_check_alone(Relation rel);
 extern void storage_check_all_alone(void);
+extern bool storage_is(Relation rel, StorageTable table);
 extern Oid	storage_owner(void);
 
 extern void probe_open(Probe *probe, StorageType storage, StorageTable table,

@@ -15,6 +15,9 @@ CREATE TABLE diagsync.member (
 	CONSTRAINT member_principal CHECK (principal ~ '^(role|sub):.'),
 	CONSTRAINT member_role CHECK (role IN ('reader', 'writer', 'admin'))
 );
+CREATE TRIGGER diagsync_refuse_truncate
+	BEFORE TRUNCATE ON diagsync.member FOR EACH STATEMENT
+	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.member IS
 'who may use a shared diagram besides its owner; written by diagsync.add_member() and diagsync.remove_member()';
 COMMENT ON COLUMN diagsync.member.diagram_id IS
@@ -42,6 +45,9 @@ CREATE TABLE diagsync.access_token (
 	CONSTRAINT access_token_role CHECK (role IN ('reader', 'writer', 'admin'))
 );
 CREATE INDEX access_token_diagram_id ON diagsync.access_token (diagram_id);
+CREATE TRIGGER diagsync_refuse_truncate
+	BEFORE TRUNCATE ON diagsync.access_token FOR EACH STATEMENT
+	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.access_token IS
 'tokens whose bearers may use a shared diagram; written by diagsync.create_token() and diagsync.revoke_token()';
 COMMENT ON COLUMN diagsync.access_token.id IS
