@@ -9,6 +9,7 @@
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
+ *	  textarg.c    texts that users give, and how long they may be
  *	  progress.c   how far a long operation is: progress
  *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
@@ -17,6 +18,7 @@
  *	  noted.c      were the books written?
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  attempt.c    work done whole or not at all
+ *	  rolecheck.c  whether a role is the one that its name meant
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram
  *	  jsonvalue.c  values inside binary jsonb, and objects made of them
@@ -29,6 +31,7 @@
  *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
+ *	  rolenote.c   which role a name means: confirm_role
  *	  directory.c  entries of the directory and links
  *	  quota.c      how large entities and diagrams may be
  *	  ratelimit.c  how many syncs a principal may call in a minute

@@ -12,12 +12,13 @@
  * While diagsync works as the owner of its tables, the role in force is not
  * the caller's; command.c notes the caller for that time.
  *
- * May call request.c and settings.c.
+ * May call request.c, rolecheck.c and settings.c.
  */
 #include "postgres.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -27,7 +28,9 @@
 #include "function.h"
 #include "principal.h"
 #include "request.h"
+#include "rolecheck.h"
 #include "settings.h"
+#include "textarg.h"
 
 /* The caller on whose behalf the tables' owner works, or NULL; and his role */
 static char *noted_principal = NULL;
@@ -107,6 +110,13 @@ claimed_sub(void)
 				 errmsg("claim \"sub\" of the request is not a string or empty"),
 				 errhint("The issuer of tokens must name each user with a string of its own.")));
 
+	if (sub != NULL && !textarg_fits(sub, MAX_SUBJECT))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("claim \"sub\" of the request is too long"),
+				 errdetail("It has %d characters.", pg_mbstrlen(sub)),
+				 errhint("It may have %d.", MAX_SUBJECT)));
+
 	if (last_claims != NULL)
 		pfree(last_claims);
 	if (last_sub != NULL)
@@ -118,19 +128,25 @@ claimed_sub(void)
 }
 
 /*
- * The principal.  palloc'd.
+ * The principal.  palloc'd.  42501 where the role is another than the one that
+ * has diagrams under its name.
  */
 char *
 principal_current(void)
 {
 	const char *sub;
+	char	   *principal;
+	Oid			role;
 
 	if (noted_principal != NULL)
 		return pstrdup(noted_principal);
 	sub = is_trusted_session() ? claimed_sub() : NULL;
 	if (sub != NULL)
 		return psprintf("sub:%s", sub);
-	return psprintf("role:%s", GetUserNameFromId(GetUserId(), false));
+	role = GetUserId();
+	principal = psprintf("role:%s", GetUserNameFromId(role, false));
+	rolecheck_admit(principal, role);
+	return principal;
 }
 
 /*
@@ -172,7 +188,8 @@ void
 principal_check(const char *principal, const char *diagram)
 {
 	if ((strncmp(principal, "role:", 5) == 0 && principal[5] != '\0') ||
-		(strncmp(principal, "sub:", 4) == 0 && principal[4] != '\0'))
+		(strncmp(principal, "sub:", 4) == 0 && principal[4] != '\0' &&
+		 textarg_fits(principal + 4, MAX_SUBJECT)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

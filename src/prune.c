@@ -31,6 +31,7 @@
 #include "command.h"
 #include "directory.h"
 #include "function.h"
+#include "rolenote.h"
 #include "session.h"
 #include "synclog.h"
 
@@ -318,6 +319,7 @@ DIAGSYNC_FUNCTION(diagsync_prune)
 		}
 	}
 	synclog_prune();
+	rolenote_all();
 	SPI_finish();
 	PG_RETURN_INT32((int32) Min(dropped, PG_INT32_MAX));
 }

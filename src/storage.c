@@ -45,6 +45,7 @@ static const char *const table_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone",
 	[TABLE_MEMBER] = "member",
 	[TABLE_ACCESS_TOKEN] = "access_token",
+	[TABLE_KNOWN_ROLE] = "known_role",
 	[TABLE_SYNC_LOG] = "sync_log",
 };
 
@@ -55,6 +56,7 @@ static const char *const key_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone_pkey",
 	[TABLE_MEMBER] = "member_pkey",
 	[TABLE_ACCESS_TOKEN] = "access_token_pkey",
+	[TABLE_KNOWN_ROLE] = "known_role_pkey",
 };
 
 /*
@@ -114,8 +116,8 @@ storage_relid(const char *schema, const char *name)
 static const char *
 table_schema(StorageType storage, StorageTable table)
 {
-	return table == TABLE_DIRECTORY || table == TABLE_MEMBER ||
-		table == TABLE_ACCESS_TOKEN ? "diagsync" : storage_schemas[storage];
+	return table >= TABLE_ENTITY && table <= TABLE_TOMBSTONE ?
+		storage_schemas[storage] : "diagsync";
 }
 
 /*
@@ -264,7 +266,8 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->index = index_open(storage_relid(table_schema(storage, table),
 											key_names[table]),
 							  AccessShareLock);
-	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
+	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ||
+		table == TABLE_KNOWN_ROLE ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
 	probe->walked_from = NULL;

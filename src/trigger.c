@@ -282,6 +282,8 @@ instead_of_truncate(Relation rel)
 		return "End memberships with diagsync.remove_member().";
 	if (storage_is(rel, TABLE_ACCESS_TOKEN))
 		return "End tokens with diagsync.revoke_token().";
+	if (storage_is(rel, TABLE_KNOWN_ROLE))
+		return "diagsync.prune() drops what nobody needs.";
 	if (storage_is(rel, TABLE_SYNC_LOG))
 		return "diagsync.prune() drops what is older than diagsync.sync_log_days.";
 	return NULL;

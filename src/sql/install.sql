@@ -4,6 +4,7 @@
 SELECT pg_catalog.pg_extension_config_dump('diagsync.directory', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync.member', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync.access_token', '');
+SELECT pg_catalog.pg_extension_config_dump('diagsync.known_role', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync.sync_log', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync_local.entity', '');
 SELECT pg_catalog.pg_extension_config_dump('diagsync_local.base', '');
