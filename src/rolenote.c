@@ -41,10 +41,13 @@ COMMAND("INSERT INTO diagsync.known_role AS k (principal, role_oid, cluster)"
 		" WHERE k.cluster" NE "excluded.cluster",
 		1, INT8OID);
 
-/* Notes of names that are nobody's any more */
+/* Notes of roles that are gone, and of whose names nothing is left */
 static Command forget_unused =
 COMMAND("DELETE FROM diagsync.known_role AS k"
-		" WHERE NOT EXISTS (SELECT FROM diagsync.directory AS d"
+		" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r"
+		"   WHERE r.oid::pg_catalog.int8" EQ "k.role_oid"
+		"    AND pg_catalog.concat('role:', r.rolname)" EQ "k.principal)"
+		"  AND NOT EXISTS (SELECT FROM diagsync.directory AS d"
 		"   WHERE d.owner" EQ "k.principal)"
 		"  AND NOT EXISTS (SELECT FROM diagsync.member AS m"
 		"   WHERE m.principal" EQ "k.principal)",
@@ -106,7 +109,8 @@ rolenote_principal(const char *principal, const char *diagram)
 /*
  * A role is about to be granted the use of diagsync: 42501 where its name
  * belongs to another, and a notice where diagrams wait for it of which that is
- * not known.  The caller is connected to SPI.
+ * not known.  It is noted now, since whoever notes a role that has not been
+ * waits for others who do.  The caller is connected to SPI.
  */
 void
 rolenote_grant(const char *name, Oid role)
@@ -115,20 +119,20 @@ rolenote_grant(const char *name, Oid role)
 	bool		left;
 	RoleNoted	noted = look(principal, role, &left);
 
-	if (!left)
-		return;
-	if (noted == ROLE_OTHER_NOTED)
+	if (noted == ROLE_OTHER_NOTED && left)
 		rolecheck_refuse(principal);
-	ereport(NOTICE,
-			(errmsg("role \"%s\" has diagrams or memberships already", name),
-			 errdetail("They belong to its name; which role that was when they were made is not known on this cluster."),
-			 errhint("If it stands for somebody else, give them away with diagsync.set_owner() and diagsync.remove_member().")));
-	write_note(principal, role);
+	if (noted == ROLE_NOT_NOTED && left)
+		ereport(NOTICE,
+				(errmsg("role \"%s\" has diagrams or memberships already", name),
+				 errdetail("They belong to its name; which role that was when they were made is not known on this cluster."),
+				 errhint("If it stands for somebody else, give them away with diagsync.set_owner() and diagsync.remove_member().")));
+	if (noted != ROLE_NOTED)
+		write_note(principal, role);
 }
 
 /*
  * Note the roles of all names that own something and of which nothing is noted
- * on this cluster, as after a restore, and forget those that own nothing.  The
+ * on this cluster, as after a restore, and forget those that are gone and own nothing.  The
  * caller is connected to SPI.
  */
 void

@@ -80,7 +80,7 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync.known_role FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.known_role IS
-'which role each principal that has diagrams or memberships means; another role of that name gets nothing of them before diagsync.confirm_role()';
+'which role each principal means that was let in, or has diagrams or memberships; another role of that name gets nothing of it before diagsync.confirm_role()';
 COMMENT ON COLUMN diagsync.known_role.principal IS
 'role:NAME';
 COMMENT ON COLUMN diagsync.known_role.role_oid IS

@@ -86,7 +86,18 @@ SELECT is(t.as('zed', 'SELECT diagsync.create_diagram(''Z'', id => ''zeds2'')'),
 SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_zed'), 'regress_zed'::regrole::oid::bigint, 'with what is noted');
 SELECT diagsync.drop_diagram(id) FROM diagsync.directory WHERE owner = 'role:regress_zed';
 SELECT diagsync.prune();
-SELECT is_empty($$ SELECT FROM diagsync.known_role WHERE principal = 'role:regress_zed' $$, 'prune() forgets who has nothing');
+SELECT isnt_empty($$ SELECT FROM diagsync.known_role WHERE principal = 'role:regress_zed' $$, 'prune() forgets no role that there is');
+DROP ROLE regress_zed;
+SELECT diagsync.prune();
+SELECT is_empty($$ SELECT FROM diagsync.known_role WHERE principal = 'role:regress_zed' $$, 'but one that is gone and has nothing');
+CREATE ROLE regress_yan;
+SELECT diagsync.grant_usage('regress_yan');
+SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_yan'), 'regress_yan'::regrole::oid::bigint, 'a role that is granted the use of diagsync is noted before it has anything');
+SELECT diagsync.revoke_usage('regress_yan');
+DROP ROLE regress_yan;
+CREATE ROLE regress_yan;
+SELECT lives_ok($$ SELECT diagsync.grant_usage('regress_yan') $$, 'another of its name comes as any other, where it had nothing');
+SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_yan'), 'regress_yan'::regrole::oid::bigint, '... and is noted');
 
 -- Roles that there are not.
 SELECT alike(t.as('ann', c), '42704 %"regress_nobody"%"P"% does not exist%', c) FROM unnest('{"SELECT diagsync.set_owner(''P'', ''role:regress_nobody'')","SELECT diagsync.add_member(''P'', ''role:regress_nobody'', ''reader'')"}'::text[]) AS c;

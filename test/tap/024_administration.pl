@@ -97,6 +97,8 @@ $node->safe_psql('staff', "SET ROLE zoe; SELECT diagsync.create_diagram('Diary',
 my $staff = dump_of('staff');
 restore($new, 'staff', $staff, 'restored on another cluster');
 is_sql($new, 'staff', $zoe, '1', 'there, a role of the name has it');
+my (undef, undef, $notice) = $new->psql('staff', "BEGIN; SELECT diagsync.grant_usage('zoe'); ROLLBACK;");
+like($notice, qr/NOTICE:  role "zoe" has diagrams or memberships already/, '... which is said when it is let in');
 is_sql($new, 'staff', 'SELECT diagsync.prune()', '0', '... which prune() notes');
 foreach my $where ($node, $new)
 {
