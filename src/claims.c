@@ -9,10 +9,11 @@
  * diagsync: if it were ignored, a setting that a restore has lost would make all
  * web users one.
  *
- * May call request.c and settings.c.
+ * May call request.c, settings.c and textarg.c.
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -22,6 +23,7 @@
 #include "claims.h"
 #include "request.h"
 #include "settings.h"
+#include "textarg.h"
 
 /*
  * Is a login role one whose claims are believed?
@@ -84,7 +86,7 @@ check_trust(void)
 
 /*
  * The claim "sub" of a request, NULL where there is none; not to be freed or
- * changed.  An error where it is not a string or empty: whoever it is meant to be,
+ * changed.  An error where it is not a string, empty or too long: whoever it is meant to be,
  * he must not pass for the role.  The claims that were read last are remembered: an
  * INSERT asks for each row.
  */
@@ -109,6 +111,13 @@ read_sub(const char *claims)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("claim \"sub\" of the request is not a string or empty"),
 				 errhint("The issuer of tokens must name each user with a string of its own.")));
+
+	if (sub != NULL && !textarg_fits(sub, MAX_SUBJECT))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("claim \"sub\" of the request is too long"),
+				 errdetail("It has %d characters.", pg_mbstrlen(sub)),
+				 errhint("It may have %d.", MAX_SUBJECT)));
 
 	if (last_claims != NULL)
 		pfree(last_claims);

@@ -24,6 +24,7 @@
 #include "own.h"
 #include "policy.h"
 #include "session.h"
+#include "textarg.h"
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH)
 
@@ -114,18 +115,23 @@ parse_storage_type(const char *name, const char *diagram)
  */
 DIAGSYNC_FUNCTION(diagsync_create_diagram)
 {
-	char	   *name = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
-										  "name");
+	char	   *name;
 	char	   *storage;
 	char	   *id = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	char	   *description = PG_ARGISNULL(3) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(3));
+	char	   *description;
 	text	   *result;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext spi;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "name")));
+	name = textarg_get(PG_GETARG_DATUM(0), "name", NULL, MAX_NAME);
 	directory_refuse_null(PG_ARGISNULL(1), "storage_type", name);
-	storage = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	storage = textarg_get(PG_GETARG_DATUM(1), "storage_type", name, MAX_WORD);
+	description = PG_ARGISNULL(3) ? NULL :
+		textarg_get(PG_GETARG_DATUM(3), "description", name, MAX_DESCRIPTION);
 	(void) parse_storage_type(storage, name);
 	SPI_connect();
 	id = directory_insert(id, name, description, storage, NULL);
@@ -283,7 +289,7 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	Datum		values[2];
 
 	directory_refuse_null(PG_ARGISNULL(1), "storage_type", id);
-	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	name = textarg_get(PG_GETARG_DATUM(1), "storage_type", id, MAX_WORD);
 	storage = parse_storage_type(name, id);
 	session_check_may_write("set_storage_type", id, NULL);
 	SPI_connect();
@@ -316,6 +322,19 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	PG_RETURN_VOID();
 }
 
+static void
+check_policy_size(const Jsonb *policy, const char *diagram)
+{
+	int			size = VARSIZE_ANY_EXHDR(policy);
+
+	if (size > MAX_POLICY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the merge policy for diagram \"%s\" is too large", diagram),
+				 errdetail("It has %d bytes.", size),
+				 errhint("It may have %d.", MAX_POLICY_BYTES)));
+}
+
 /*
  * diagsync.set_merge_policy(diagram, policy)
  *
@@ -334,6 +353,7 @@ DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 
 	if (!PG_ARGISNULL(1))
 	{
+		check_policy_size(PG_GETARG_JSONB_P(1), id);
 		policy = policy_expand(PG_GETARG_JSONB_P(1), id);
 		(void) policy_parse(policy, id);
 	}
@@ -381,8 +401,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		strcmp(RelationGetRelationName(trigger->tg_relation), "directory") != 0 ||
-		RelationGetDescr(trigger->tg_relation)->natts != Anum_directory_seen_on)
+		!storage_is(trigger->tg_relation, TABLE_DIRECTORY))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" was not called by its trigger",

@@ -8,6 +8,7 @@
  *	  settings.c   settings
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
+ *	  textarg.c    texts that users give, and how long they may be
  *	  claims.c     what its JWT claims, and whether that is believed
  *	  function.c   what every SQL-callable function begins with
  *	  progress.c   how far a long operation is: progress
@@ -19,6 +20,7 @@
  *	  noted.c      were the books written?
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  attempt.c    work done whole or not at all
+ *	  rolecheck.c  whether a role is the one that its name meant
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram
  *	  jsonvalue.c  values inside binary jsonb, and objects made of them
@@ -31,6 +33,7 @@
  *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
+ *	  rolenote.c   which role a name means: confirm_role
  *	  directory.c  entries of the directory and links
  *	  linkwalk.c   the links of a shared diagram, one after the other
  *	  quota.c      how large entities and diagrams may be
@@ -72,6 +75,7 @@
  *	  rowaccess.c  what the row-level policies ask; access
  *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  usage.c      grant_usage, revoke_usage
+ *	  privileges.c what the install script leaves to whom
  */
 #include "postgres.h"
 

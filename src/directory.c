@@ -12,7 +12,7 @@
  * directory_lock_seen(), which answer what he may not see as not existing;
  * directory_read() and directory_lock() are for diagsync's own business.
  *
- * May call storage.c, access.c, seen.c, session.c and command.c.
+ * May call storage.c, access.c, seen.c, session.c, command.c and rolenote.c.
  */
 #include "postgres.h"
 
@@ -32,11 +32,14 @@
 #include "command.h"
 #include "compat.h"
 #include "directory.h"
+#include "principal.h"
+#include "rolenote.h"
 #include "session.h"
+#include "textarg.h"
 
 static Command insert_entry =
 COMMAND("INSERT INTO diagsync.directory (id, name, description, storage_type, merge_policy)"
-	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
 		5, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
 
 static Command set_link =
@@ -75,7 +78,7 @@ COMMAND("UPDATE diagsync.directory SET name = name WHERE id" EQ "$1",
 
 /*
  * The name of a diagram that a function was given as an argument; an error if
- * it is null.  palloc'd.
+ * it is null or longer than a diagram's id may be.  palloc'd.
  */
 char *
 directory_name_arg(Datum value, bool isnull, const char *arg)
@@ -84,7 +87,7 @@ directory_name_arg(Datum value, bool isnull, const char *arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", arg)));
-	return TextDatumGetCString(value);
+	return textarg_get(value, arg, NULL, MAX_DIAGRAM_ID);
 }
 
 /*
@@ -225,11 +228,15 @@ directory_lock(const char *id, LockTupleMode mode, LockReading reading)
 Diagram *
 directory_need(Diagram *diagram, const char *id)
 {
-	if (diagram == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("diagram \"%s\" does not exist", id)));
-	return diagram;
+	if (diagram != NULL)
+		return diagram;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 textarg_fits(id, MAX_DIAGRAM_ID) ?
+			 errmsg("diagram \"%s\" does not exist", id) :
+			 errmsg("a diagram with an id of %d characters does not exist",
+					pg_mbstrlen(id))));
+	return NULL;				/* keep compiler quiet */
 }
 
 /*
@@ -468,6 +475,28 @@ directory_touch(const char *id)
 }
 
 /*
+ * Check the id of a new diagram: 22023 where it cannot be one.  A client that
+ * keeps to RFC 3986 takes the segments "." and ".." out of a path, so a diagram
+ * of that name has no address.
+ */
+static void
+check_new_id(const char *id)
+{
+	if (id[0] == '\0' || !textarg_fits(id, MAX_DIAGRAM_ID))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a diagram's id must have 1 to %d characters",
+						MAX_DIAGRAM_ID),
+				 errdetail("It has %d.", pg_mbstrlen(id))));
+	if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a diagram's id cannot be \"%s\"", id),
+				 errdetail("In the path of a URL that means another place."),
+				 errhint("Choose another id, or leave it out to have one generated.")));
+}
+
+/*
  * Make an entry, owned by the caller.  Without an id it gets a new uuid; an
  * error if the id is taken.  The caller is connected to SPI.  Returns the id.
  */
@@ -477,19 +506,13 @@ directory_insert(const char *id, const char *name, const char *description,
 {
 	Datum		values[5];
 	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
-	int			length;
 
 	if (id == NULL)
 		id = DatumGetCString(DirectFunctionCall1(uuid_out,
 												 DirectFunctionCall1(gen_random_uuid,
 																	 (Datum) 0)));
-	length = pg_mbstrlen(id);
-	if (length < 1 || length > 255)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a diagram's id must have 1 to 255 characters"),
-				 errdetail("\"%s\" has %d.", id, length)));
-
+	check_new_id(id);
+	rolenote_principal(principal_current(), id);
 	values[0] = CStringGetTextDatum(id);
 	values[1] = CStringGetTextDatum(name);
 	values[2] = description ? CStringGetTextDatum(description) : (Datum) 0;

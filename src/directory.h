@@ -15,22 +15,6 @@
 #include "seen.h"
 #include "storage.h"
 
-/* Columns of diagsync.directory */
-#define Anum_directory_id 1
-#define Anum_directory_name 2
-#define Anum_directory_description 3
-#define Anum_directory_storage_type 4
-#define Anum_directory_owner 5
-#define Anum_directory_created_at 6
-#define Anum_directory_public_copy_id 7
-#define Anum_directory_last_pushed_at 8
-#define Anum_directory_last_pulled_at 9
-#define Anum_directory_public_version 10
-#define Anum_directory_merge_policy 11
-#define Anum_directory_seen 12
-#define Anum_directory_seen_own 13
-#define Anum_directory_seen_on 14
-
 /* An entry as it was read; palloc'd with all that it points to. */
 typedef struct Diagram
 {

@@ -22,6 +22,7 @@
 #include "directory.h"
 #include "function.h"
 #include "quota.h"
+#include "textarg.h"
 
 /*
  * Entities with the same content are not touched; that the document repeats the
@@ -97,7 +98,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 		length = pg_mbstrlen_with_len(id.val.string.val, id.val.string.len);
 		if (length < 1)
 			bad_entity(diagram, n + 1, "has an empty \"id\"");
-		if (length > 400)
+		if (length > MAX_ENTITY_ID)
 			bad_entity(diagram, n + 1, "has an \"id\" of more than 400 characters");
 		entities[n].id = pnstrdup(id.val.string.val, id.val.string.len);
 		entities[n].doc = JsonbValueToJsonb(&value);

@@ -10,7 +10,7 @@
  * While diagsync works as the owner of its tables, the role in force is not
  * the caller's; command.c notes the caller for that time.
  *
- * May call claims.c.
+ * May call claims.c, rolecheck.c and textarg.c.
  */
 #include "postgres.h"
 
@@ -22,6 +22,8 @@
 #include "claims.h"
 #include "function.h"
 #include "principal.h"
+#include "rolecheck.h"
+#include "textarg.h"
 
 /* The caller on whose behalf the tables' owner works, or NULL; and his role */
 static char *noted_principal = NULL;
@@ -45,19 +47,25 @@ DIAGSYNC_FUNCTION(diagsync_revision)
 }
 
 /*
- * The principal.  palloc'd.
+ * The principal.  palloc'd.  42501 where the role is another than the one that
+ * has diagrams under its name, or the session's claims are not believed.
  */
 char *
 principal_current(void)
 {
 	const char *sub;
+	char	   *principal;
+	Oid			role;
 
 	if (noted_principal != NULL)
 		return pstrdup(noted_principal);
 	sub = claims_sub();
 	if (sub != NULL)
 		return psprintf("sub:%s", sub);
-	return psprintf("role:%s", GetUserNameFromId(GetUserId(), false));
+	role = GetUserId();
+	principal = psprintf("role:%s", GetUserNameFromId(role, false));
+	rolecheck_admit(principal, role);
+	return principal;
 }
 
 /*
@@ -99,7 +107,8 @@ void
 principal_check(const char *principal, const char *diagram)
 {
 	if ((strncmp(principal, "role:", 5) == 0 && principal[5] != '\0') ||
-		(strncmp(principal, "sub:", 4) == 0 && principal[4] != '\0'))
+		(strncmp(principal, "sub:", 4) == 0 && principal[4] != '\0' &&
+		 textarg_fits(principal + 4, MAX_SUBJECT)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -35,6 +35,7 @@
 #include "directory.h"
 #include "function.h"
 #include "linkwalk.h"
+#include "rolenote.h"
 #include "session.h"
 #include "synclog.h"
 
@@ -412,6 +413,7 @@ DIAGSYNC_FUNCTION(diagsync_prune)
 	for (int storage = STORAGE_PUBLIC; storage <= STORAGE_PRIVATE; storage++)
 		dropped += prune_storage((StorageType) storage, since);
 	synclog_prune();
+	rolenote_all();
 	SPI_finish();
 	PG_RETURN_INT32((int32) Min(dropped, PG_INT32_MAX));
 }

@@ -17,6 +17,7 @@
 #include "utils/varlena.h"
 
 #include "settings.h"
+#include "textarg.h"
 
 int			settings_batch_size = 1000;
 char	   *settings_trusted_authenticators = NULL;
@@ -31,15 +32,32 @@ int			settings_max_put_entities = 0;
 static bool
 check_role_names(char **newval, void **extra, GucSource source)
 {
-	char	   *names = pstrdup(*newval);
+	char	   *names;
 	List	   *list;
-	bool		valid = SplitIdentifierString(names, ',', &list);
+	bool		valid;
 
+	if (strlen(*newval) > MAX_ROLE_LIST_BYTES)
+	{
+		GUC_check_errdetail("The list has more than %d bytes.",
+							MAX_ROLE_LIST_BYTES);
+		return false;
+	}
+	names = pstrdup(*newval);
+	valid = SplitIdentifierString(names, ',', &list);
 	if (!valid)
 		GUC_check_errdetail("List syntax is invalid.");
 	list_free(list);
 	pfree(names);
 	return valid;
+}
+
+static bool
+check_token(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || strlen(*newval) <= MAX_TOKEN_BYTES)
+		return true;
+	GUC_check_errdetail("It has more than %d bytes.", MAX_TOKEN_BYTES);
+	return false;
 }
 
 /*
@@ -68,7 +86,7 @@ settings_init(void)
 							   "",
 							   PGC_USERSET,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   NULL, NULL, NULL);
+							   check_token, NULL, NULL);
 	DefineCustomIntVariable("diagsync.sync_rate_limit",
 							"Syncs that a principal may call in a minute.",
 							"Push, pull, share, clone, link, resolve and refresh count. 0 is no limit; there is none for superusers and the tables' owner.",

@@ -30,6 +30,7 @@
 #include "session.h"
 #include "synclog.h"
 #include "ties.h"
+#include "textarg.h"
 #include "weigh.h"
 
 #define STATUS_COLUMNS 11
@@ -188,7 +189,9 @@ DIAGSYNC_FUNCTION(diagsync_status)
 
 	directory_need_local(local);
 	if (!PG_ARGISNULL(1))
-		(void) directory_read_link(local_id, text_to_cstring(PG_GETARG_TEXT_PP(1)),
+		(void) directory_read_link(local_id,
+								   textarg_get(PG_GETARG_DATUM(1), "public",
+											   local_id, MAX_DIAGRAM_ID),
 								   ACCESS_READER, snapshot);
 	row = form_status(local, snapshot, status_tupdesc(fcinfo));
 	UnregisterSnapshot(snapshot);

@@ -46,6 +46,8 @@ static const char *const table_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone",
 	[TABLE_MEMBER] = "member",
 	[TABLE_ACCESS_TOKEN] = "access_token",
+	[TABLE_KNOWN_ROLE] = "known_role",
+	[TABLE_SYNC_LOG] = "sync_log",
 };
 
 static const char *const key_names[] = {
@@ -55,6 +57,7 @@ static const char *const key_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone_pkey",
 	[TABLE_MEMBER] = "member_pkey",
 	[TABLE_ACCESS_TOKEN] = "access_token_pkey",
+	[TABLE_KNOWN_ROLE] = "known_role_pkey",
 };
 
 /*
@@ -114,8 +117,8 @@ storage_relid(const char *schema, const char *name)
 static const char *
 table_schema(StorageType storage, StorageTable table)
 {
-	return table == TABLE_DIRECTORY || table == TABLE_MEMBER ||
-		table == TABLE_ACCESS_TOKEN ? "diagsync" : storage_schemas[storage];
+	return table >= TABLE_ENTITY && table <= TABLE_TOMBSTONE ?
+		storage_schemas[storage] : "diagsync";
 }
 
 /*
@@ -255,6 +258,18 @@ storage_is_own(Oid relid, Oid *key)
 }
 
 /*
+ * Is this that table of schema diagsync?
+ */
+bool
+storage_is(Relation rel, StorageTable table)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+
+	return schema != NULL && strcmp(schema, "diagsync") == 0 &&
+		strcmp(RelationGetRelationName(rel), table_names[table]) == 0;
+}
+
+/*
  * The role that owns the tables, as which the extension's own work is done.
  */
 Oid
@@ -280,7 +295,8 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->index = index_open(storage_relid(table_schema(storage, table),
 											key_names[table]),
 							  AccessShareLock);
-	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
+	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ||
+		table == TABLE_KNOWN_ROLE ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
 	probe->walked_from = NULL;

@@ -36,6 +36,7 @@
 #include "session.h"
 #include "settings.h"
 #include "synclog.h"
+#include "textarg.h"
 
 /* A batch ends with so many bytes of documents, if not before */
 #define BATCH_BYTES (8 * 1024 * 1024)
@@ -75,10 +76,12 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 
 	sync->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 									 "local");
-	sync->public = PG_ARGISNULL(1) ? NULL : TextDatumGetCString(PG_GETARG_DATUM(1));
+	sync->public = PG_ARGISNULL(1) ? NULL :
+		textarg_get(PG_GETARG_DATUM(1), "public", sync->local, MAX_DIAGRAM_ID);
 	directory_refuse_null(PG_ARGISNULL(2), "on_conflict", sync->local);
 	directory_refuse_null(PG_ARGISNULL(3), "dry_run", sync->local);
-	on_conflict = TextDatumGetCString(PG_GETARG_DATUM(2));
+	on_conflict = textarg_get(PG_GETARG_DATUM(2), "on_conflict", sync->local,
+							  MAX_WORD);
 	if (!resolution_parse(on_conflict, &sync->on_conflict) ||
 		sync->on_conflict == RESOLUTION_MERGED)
 		ereport(ERROR,
@@ -88,7 +91,7 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 				 errhint("It is abort, skip, local, public, both or newest.")));
 	sync->dry_run = PG_GETARG_BOOL(3);
 	sync->expected_plan = PG_ARGISNULL(4) ? NULL :
-		TextDatumGetCString(PG_GETARG_DATUM(4));
+		textarg_get(PG_GETARG_DATUM(4), "expected_plan", sync->local, MAX_WORD);
 }
 
 /*

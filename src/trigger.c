@@ -36,6 +36,41 @@
 /* The trigger of stamp_entity() */
 #define STAMP_TRIGGER "~diagsync_stamp_entity"
 
+/* The trigger as which a function was called; an error if it was not. */
+static TriggerData *
+check_called(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" was not called by trigger manager",
+						function)));
+	return (TriggerData *) fcinfo->context;
+}
+
+static void
+refuse_table(TriggerData *trigger, const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"diagsync.%s\" is for the tables of diagsync only",
+					function),
+			 errdetail("It was called for table \"%s\".",
+					   RelationGetRelationName(trigger->tg_relation))));
+}
+
+static void
+check_timing(TriggerData *trigger, const char *function, bool row, bool before)
+{
+	if ((TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != row ||
+		(TRIGGER_FIRED_BEFORE(trigger->tg_event) != 0) != before)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" must be fired %s, for each %s",
+						function, before ? "BEFORE" : "AFTER",
+						row ? "ROW" : "STATEMENT")));
+}
+
 /*
  * Check that a function was called as the trigger that it is, on a table of
  * ours; returns which.
@@ -44,27 +79,11 @@ TriggerData *
 trigger_check(FunctionCallInfo fcinfo, const char *function, bool row,
 			  bool before, StorageType *storage, StorageTable *table)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = check_called(fcinfo, function);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" was not called by trigger manager",
-						function)));
 	if (!storage_identify(trigger->tg_relation, storage, table))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" is for the tables of diagsync only",
-						function),
-				 errdetail("It was called for table \"%s\".",
-						   RelationGetRelationName(trigger->tg_relation))));
-	if ((TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != row ||
-		(TRIGGER_FIRED_BEFORE(trigger->tg_event) != 0) != before)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" must be fired %s, for each %s",
-						function, before ? "BEFORE" : "AFTER",
-						row ? "ROW" : "STATEMENT")));
+		refuse_table(trigger, function);
+	check_timing(trigger, function, row, before);
 	return trigger;
 }
 
@@ -269,22 +288,43 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 													 values, nulls));
 }
 
+/* How the rows of a table are removed instead */
+static const char *
+instead_of_truncate(Relation rel)
+{
+	if (storage_is(rel, TABLE_MEMBER))
+		return "End memberships with diagsync.remove_member().";
+	if (storage_is(rel, TABLE_ACCESS_TOKEN))
+		return "End tokens with diagsync.revoke_token().";
+	if (storage_is(rel, TABLE_KNOWN_ROLE))
+		return "diagsync.prune() drops what nobody needs.";
+	if (storage_is(rel, TABLE_SYNC_LOG))
+		return "diagsync.prune() drops what is older than diagsync.sync_log_days.";
+	return NULL;
+}
+
 /*
  * diagsync.refuse_truncate(): BEFORE TRUNCATE, STATEMENT
  */
 DIAGSYNC_FUNCTION(diagsync_refuse_truncate)
 {
+	TriggerData *trigger = check_called(fcinfo, "refuse_truncate");
+	Relation	rel = trigger->tg_relation;
+	const char *instead = instead_of_truncate(rel);
 	StorageType storage;
 	StorageTable table;
-	TriggerData *trigger = trigger_check(fcinfo, "refuse_truncate", false, true,
-										 &storage, &table);
 
+	if (instead == NULL && !storage_identify(rel, &storage, &table))
+		refuse_table(trigger, "refuse_truncate");
+	check_timing(trigger, "refuse_truncate", false, true);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("table \"%s.%s\" cannot be truncated",
-					storage_schema(storage),
-					RelationGetRelationName(trigger->tg_relation)),
+					get_namespace_name(RelationGetNamespace(rel)),
+					RelationGetRelationName(rel)),
+			 instead ? 0 :
 			 errdetail("Deletions of many diagrams at once could not be noted."),
-			 errhint("Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
+			 errhint("%s", instead ? instead :
+					 "Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }

@@ -18,6 +18,7 @@
 
 #include "directory.h"
 #include "function.h"
+#include "rolenote.h"
 
 /* A kind of role: what it may do that those before it may not */
 typedef enum Usage
@@ -145,7 +146,12 @@ DIAGSYNC_FUNCTION(diagsync_grant_usage)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", "anonymous")));
 	if (role != NULL)
+	{
+		SPI_connect();
+		rolenote_grant(role, get_role_oid(role, false));
+		SPI_finish();
 		set_usage(role, true, PG_GETARG_BOOL(1) ? USAGE_ANONYMOUS : USAGE_FULL);
+	}
 	PG_RETURN_VOID();
 }
 
