@@ -61,7 +61,8 @@ COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = N
 
 static Command update_merge_policy =
 COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
-		" seen = NULL, seen_own = NULL, seen_on = NULL WHERE id" EQ "$1",
+		" seen_policy = CASE WHEN compare_in_full THEN seen_policy ELSE merge_policy END,"
+		" compare_in_full = public_copy_id IS NOT NULL WHERE id" EQ "$1",
 		2, TEXTOID, JSONBOID);
 
 /*
@@ -313,8 +314,9 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
  * diagsync.set_merge_policy(diagram, policy)
  *
  * Locks the directory row FOR NO KEY UPDATE: a sync of the link is over, or
- * goes by the new policy.  What the link had seen is forgotten: a difference that
- * was ignored may have been passed over for good.
+ * goes by the new policy.  The link compares in full next: a difference that was
+ * ignored may have been passed over for good.  By which policy it was, is noted:
+ * any other difference that was passed over is nobody's change.
  */
 DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 {
@@ -364,7 +366,8 @@ is_changed(TriggerData *trigger, int attno)
  *
  * What was seen on another cluster, or lies in this one's future, would come to
  * mean something once this cluster's transaction ids get there: a restored
- * entry forgets it.
+ * entry forgets where that was.  (That something was seen, it keeps: without, a
+ * missing shared row counts as deleted.)
  */
 DIAGSYNC_FUNCTION(diagsync_guard_directory)
 {
@@ -376,7 +379,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		strcmp(RelationGetRelationName(trigger->tg_relation), "directory") != 0 ||
-		RelationGetDescr(trigger->tg_relation)->natts != Anum_directory_seen_on)
+		RelationGetDescr(trigger->tg_relation)->natts != DIRECTORY_NATTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" was not called by its trigger",
@@ -393,10 +396,9 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	own = own_find(RelationGetRelid(trigger->tg_relation), trigger->tg_event) != NULL;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		int			columns[3] = {Anum_directory_seen, Anum_directory_seen_own,
-		Anum_directory_seen_on};
-		Datum		values[3] = {0, 0, 0};
-		bool		nulls[3] = {true, true, true};
+		int			columns[1] = {Anum_directory_seen_on};
+		Datum		values[1] = {0};
+		bool		nulls[1] = {true};
 		bool		isnull;
 		bool		no_seen_on;
 		bool		no_policy;
@@ -416,7 +418,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 			 seen_is_valid((Seen *) PG_DETOAST_DATUM(seen), DatumGetInt64(seen_on))))
 			return PointerGetDatum(trigger->tg_trigtuple);
 		return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple,
-														 tupdesc, 3, columns,
+														 tupdesc, 1, columns,
 														 values, nulls));
 	}
 

@@ -30,6 +30,9 @@
 #define Anum_directory_seen 12
 #define Anum_directory_seen_own 13
 #define Anum_directory_seen_on 14
+#define Anum_directory_compare_in_full 15
+#define Anum_directory_seen_policy 16
+#define DIRECTORY_NATTS 16
 
 /* An entry as it was read; palloc'd with all that it points to. */
 typedef struct Diagram
@@ -49,6 +52,9 @@ typedef struct Diagram
 	Seen	   *seen;			/* or NULL; see seen_is_valid() */
 	uint64		seen_own;
 	int64		seen_on;
+	bool		compare_in_full;	/* though seen is valid: the policy has changed */
+	Jsonb	   *seen_policy;	/* with it: the policy by which it was seen; or
+								 * NULL */
 } Diagram;
 
 /* A local diagram and its far end. */
@@ -56,7 +62,8 @@ typedef struct Link
 {
 	Diagram    *local;
 	Diagram    *public;
-	bool		compare_in_full;	/* what was seen means nothing (any more) */
+	bool		seen_is_valid;	/* what was seen means something */
+	bool		compare_in_full;	/* it means nothing, or is not enough */
 } Link;
 
 /* Which version of a row is meant where it has changed since the snapshot. */

@@ -4,9 +4,13 @@
  *	  syncs: prune().
  *
  * A tombstone tells links that an entity was deleted since they last looked. So
- * it can go when every link of its diagram has seen its revision (a link that
- * compares in full needs none) and no transaction is left whose snapshot is
+ * it can go when every link of its diagram has seen its revision and no transaction is left whose snapshot is
  * older: such a one could still clone the diagram as it was before.
+ *
+ * A link that compares in full because it was restored needs all of them: a shared
+ * row that is missing without a tombstone is not deleted to it.  To one that has
+ * no "seen" at all it is: that is how a link is marked for which tombstones were
+ * dropped that it had not seen.
  *
  * May call storage.c, seen.c, command.c and directory.c.
  */
@@ -67,11 +71,11 @@ COMMAND("SELECT s.id FROM unnest($5, $6, $7) AS s(id, seen, own)"
 		TEXTARRAYOID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
 static Command clear_seen =
-COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
+COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 	" WHERE id" EQ "ANY ($1)",
 		1, TEXTARRAYOID);
 
-/* Links of a shared diagram that do not compare in full, as arrays in step */
+/* Links of a shared diagram that need tombstones, as arrays in step */
 typedef struct Links
 {
 	int			n;
@@ -135,9 +139,12 @@ run_droppable(Command *command, const Diagram *public, const Links *links,
 static void
 links_add(Links *links, const Diagram *local)
 {
+	bool		valid = seen_is_valid(local->seen, local->seen_on);
+
 	links->ids[links->n] = local->key;
-	links->seen[links->n] = PointerGetDatum(local->seen);
-	links->own[links->n] = Int64GetDatum((int64) local->seen_own);
+	links->seen[links->n] = PointerGetDatum(valid ? local->seen : seen_nothing());
+	links->own[links->n] = Int64GetDatum(valid ? (int64) local->seen_own :
+										 SEEN_OWN_NONE);
 	links->n++;
 }
 
@@ -169,7 +176,7 @@ read_links(const Diagram *public, TimestampTz since, Links *links, Links *idle)
 		Diagram    *local = directory_read(lfirst(lc), snapshot);
 		TimestampTz synced;
 
-		if (local == NULL || !seen_is_valid(local->seen, local->seen_on))
+		if (local == NULL || local->seen == NULL)
 			continue;
 		synced = Max(local->last_pushed_at, local->last_pulled_at);
 		links_add(synced != DT_NOBEGIN && synced < since ? idle : links, local);

@@ -46,6 +46,8 @@ typedef enum StorageTable
 #define Anum_base_changed_at 4
 #define Anum_base_changed_by 5
 #define Anum_base_accepted 6
+#define Anum_base_unknown 7
+#define BASE_NATTS 7
 
 /* Columns of the tombstone tables */
 #define Anum_tombstone_id 2
