@@ -11,7 +11,8 @@
  * changed was not locked, and the sync starts over.)  In the end, the base of what was not stored as intended is put back, so
  * that it stays a change.
  *
- * May call work.c, columns.c, document.c, command.c, noted.c and rowwriter.c.
+ * May call principal.c, work.c, columns.c, document.c, command.c, noted.c and
+ * rowwriter.c.
  */
 #include "postgres.h"
 
@@ -30,6 +31,7 @@
 #include "document.h"
 #include "lock.h"
 #include "noted.h"
+#include "principal.h"
 #include "rowwriter.h"
 
 static Command insert_entities =
@@ -67,9 +69,11 @@ COMMAND("DELETE FROM diagsync_local.base AS b USING pg_catalog.unnest($1) AS c(t
 		1, TIDARRAYOID);
 
 static Command set_bases =
-COMMAND("UPDATE diagsync_local.base AS b SET doc = c.doc"
-	" FROM unnest($1, $2) AS c(tid, doc) WHERE b.ctid" EQ "c.tid",
-		2, TIDARRAYOID, JSONBARRAYOID);
+COMMAND("UPDATE diagsync_local.base AS b SET doc = c.doc,"
+	" changed_at = c.changed_at, changed_by = c.changed_by, unknown = c.unknown"
+	" FROM unnest($1, $2, $3, $4, $5) AS c(tid, doc, changed_at, changed_by, unknown)"
+	" WHERE b.ctid" EQ "c.tid",
+		5, TIDARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, BOOLARRAYOID);
 
 static Command accept_dangling =
 COMMAND("UPDATE diagsync_local.base AS b SET accepted = $3"
@@ -77,13 +81,14 @@ COMMAND("UPDATE diagsync_local.base AS b SET accepted = $3"
 		3, TEXTOID, TEXTOID, TEXTARRAYOID);
 
 static Command upsert_bases =
-COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
-	" SELECT $1, c.id, c.doc, c.changed_at, c.changed_by"
-	" FROM unnest($2, $3, $4, $5) AS c(id, doc, changed_at, changed_by)"
+COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by, unknown)"
+	" SELECT $1, c.id, c.doc, c.changed_at, c.changed_by, c.unknown"
+	" FROM unnest($2, $3, $4, $5, $6) AS c(id, doc, changed_at, changed_by, unknown)"
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc,"
 	" changed_at = COALESCE(excluded.changed_at, b.changed_at),"
-	" changed_by = COALESCE(excluded.changed_by, b.changed_by)",
-		5, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID);
+	" changed_by = COALESCE(excluded.changed_by, b.changed_by),"
+	" unknown = excluded.unknown",
+		6, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, BOOLARRAYOID);
 
 static void
 accept(const Work *work, const WorkItem *item)
@@ -146,20 +151,20 @@ note_base_moved(Work *work)
 static bool
 update_base(RowWriter *writer, const Work *work, const Columns *set, int n)
 {
-	const Entity *entity = &set->items[n]->entity;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {false};
+	Datum		values[BASE_NATTS] = {0};
+	bool		nulls[BASE_NATTS] = {false};
 
 	values[0] = work->link->local->key;
 	values[Anum_base_id - 1] = set->keys[n];
 	values[Anum_base_doc - 1] = set->docs[n];
 	nulls[Anum_base_doc - 1] = set->no_doc[n];
-	values[Anum_base_changed_at - 1] = TimestampTzGetDatum(entity->base.at);
-	nulls[Anum_base_changed_at - 1] = entity->base.at == DT_NOBEGIN;
-	nulls[Anum_base_changed_by - 1] = entity->base.by == NULL;
-	if (entity->base.by != NULL)
-		values[Anum_base_changed_by - 1] = CStringGetTextDatum(entity->base.by);
+	values[Anum_base_changed_at - 1] = set->times[n];
+	nulls[Anum_base_changed_at - 1] = set->no_time[n];
+	values[Anum_base_changed_by - 1] = set->principals[n];
+	nulls[Anum_base_changed_by - 1] = set->no_principal[n];
 	nulls[Anum_base_accepted - 1] = true;
+	values[Anum_base_unknown - 1] = set->doubts[n];
+	nulls[Anum_base_unknown - 1] = set->no_doubt[n];
 	return rowwriter_update(writer,
 							(ItemPointer) DatumGetPointer(set->tids[n]),
 							values, nulls);
@@ -172,7 +177,7 @@ update_bases(const Work *work, Columns *set)
 	RowWriter	writer;
 	bool		direct = work->direct_local;
 	bool		complete = true;
-	Datum		values[2];
+	Datum		values[5];
 
 	/* SQL leaves alone what it does not name. */
 	for (int i = 0; i < set->n && direct; i++)
@@ -181,6 +186,9 @@ update_bases(const Work *work, Columns *set)
 	{
 		values[0] = TIDS(set);
 		values[1] = DOCS(set);
+		values[2] = TIMES(set);
+		values[3] = PRINCIPALS(set);
+		values[4] = DOUBTS(set);
 		return command_run(&set_bases, STORAGE_LOCAL, values, NULL,
 						   COMMAND_EXEMPT) == (uint64) set->n;
 	}
@@ -192,6 +200,35 @@ update_bases(const Work *work, Columns *set)
 	}
 	rowwriter_close(&writer);
 	return complete;
+}
+
+/*
+ * Add the base row that an item is to have.  Where the local end does not have the
+ * entity then, that is its deletion, and the base row says when and by whom: if
+ * nobody has deleted it yet, the caller does now.
+ */
+static void
+add_set_base(Columns *set, WorkItem *item)
+{
+	Entity	   *entity = &item->entity;
+	const Effect *effect = &item->effect;
+	const Jsonb *doc = effect->local ? effect->local->doc : entity->local.doc;
+	TimestampTz at = DT_NOBEGIN;
+	const char *by = NULL;
+
+	if (doc == NULL && entity->has_base_row)
+	{
+		at = entity->base.at;
+		by = entity->base.by;
+	}
+	if (doc == NULL && at == DT_NOBEGIN && effect->doubt != DOUBT_NOTED &&
+		effect->base_doc != NULL)
+	{
+		at = GetCurrentTransactionStartTimestamp();
+		by = principal_current();
+	}
+	columns_add(set, item, &entity->base.tid, effect->base_doc, at, by);
+	columns_set_doubt(set, effect->doubt);
 }
 
 /*
@@ -216,8 +253,7 @@ drop_and_set_bases(Work *work, List *items)
 		if (item->effect.base == BASE_DROP)
 			columns_add(&drop, item, &entity->base.tid, NULL, DT_NOBEGIN, NULL);
 		else if (item->effect.base == BASE_SET)
-			columns_add(&set, item, &entity->base.tid, item->effect.base_doc,
-						DT_NOBEGIN, NULL);
+			add_set_base(&set, item);
 	}
 	if (drop.n > 0 && !delete_bases(work, &drop))
 		note_base_moved(work);
@@ -492,12 +528,25 @@ write_end(const End *end, List *items)
 }
 
 /*
+ * What the base row of an entity is to say whose versions stay as they are: that
+ * the difference is unexplained, or that the far end's deletion is known.
+ */
+static Doubt
+lasting_doubt(const Entity *entity)
+{
+	if (entity->conflict == CONFLICT_UNKNOWN)
+		return DOUBT_NOTED;
+	return entity->public.doc == NULL && entity->base.doc != NULL ?
+		DOUBT_NONE : DOUBT_OPEN;
+}
+
+/*
  * Where the base of an item must be written once more, the document that it is to
- * have: what was not stored as intended stays a change, at the end whose trigger
- * made the difference.
+ * have, and what it is to say of the difference: what was not stored as intended
+ * stays a change, at the end whose trigger made the difference.
  */
 static bool
-is_base_to_be_put(const WorkItem *item, Jsonb **doc)
+is_base_to_be_put(const WorkItem *item, Jsonb **doc, Doubt *doubt)
 {
 	const Entity *entity = &item->entity;
 	const Effect *effect = &item->effect;
@@ -507,6 +556,7 @@ is_base_to_be_put(const WorkItem *item, Jsonb **doc)
 		item->public_outcome == OUTCOME_MISSED;
 
 	*doc = NULL;
+	*doubt = DOUBT_OPEN;
 	if (item->withheld)
 		return false;
 	if (item->copy_of != NULL && public_missed)
@@ -514,6 +564,7 @@ is_base_to_be_put(const WorkItem *item, Jsonb **doc)
 	if (local_missed)
 	{
 		*doc = entity->base.doc;
+		*doubt = lasting_doubt(entity);
 		return true;
 	}
 	if (public_missed)
@@ -526,6 +577,7 @@ is_base_to_be_put(const WorkItem *item, Jsonb **doc)
 	if (effect->base == BASE_SET)
 	{
 		*doc = effect->base_doc;
+		*doubt = effect->doubt;
 		return !entity->has_base_row;
 	}
 	if (effect->local != NULL && item->local_outcome == OUTCOME_ALTERED &&
@@ -542,7 +594,7 @@ put_bases(Work *work, List *items)
 {
 	Columns		bases;
 	ListCell   *lc;
-	Datum		values[5];
+	Datum		values[6];
 
 	columns_init(&bases, list_length(items));
 	foreach(lc, items)
@@ -550,11 +602,19 @@ put_bases(Work *work, List *items)
 		WorkItem   *item = lfirst(lc);
 		Entity	   *entity = &item->entity;
 		Jsonb	   *doc;
+		Doubt		doubt;
 
-		if (is_base_to_be_put(item, &doc))
-			columns_add(&bases, item, NULL, doc,
-						entity->has_base_row ? entity->base.at : DT_NOBEGIN,
-						entity->has_base_row ? entity->base.by : NULL);
+		if (is_base_to_be_put(item, &doc, &doubt))
+		{
+			if (item->effect.base == BASE_SET && doc == item->effect.base_doc &&
+				!entity->has_base_row)
+				add_set_base(&bases, item);
+			else
+				columns_add(&bases, item, NULL, doc,
+							entity->has_base_row ? entity->base.at : DT_NOBEGIN,
+							entity->has_base_row ? entity->base.by : NULL);
+			columns_set_doubt(&bases, doubt);
+		}
 		if (item->effect.public != NULL && !item->withheld &&
 			item->public_outcome == OUTCOME_ALTERED)
 			work->weigh_own = true;
@@ -566,6 +626,7 @@ put_bases(Work *work, List *items)
 	values[2] = DOCS(&bases);
 	values[3] = TIMES(&bases);
 	values[4] = PRINCIPALS(&bases);
+	values[5] = DOUBTS(&bases);
 	if (command_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
 					COMMAND_EXEMPT) != (uint64) bases.n)
 		noted_refuse(STORAGE_LOCAL, TABLE_BASE, work->link->local->id);

@@ -45,7 +45,7 @@ typedef struct Check
 typedef struct Table
 {
 	int			ncolumns;
-	Column		columns[6];
+	Column		columns[7];
 	int			nchecks;
 	Check		checks[3];
 } Table;
@@ -63,9 +63,10 @@ static const Table tables[] = {
 		},
 	},
 	[TABLE_BASE] = {
-		6, {
+		7, {
 			{TEXTOID, true}, {TEXTOID, true}, {JSONBOID, false},
 			{TIMESTAMPTZOID, false}, {TEXTOID, false}, {TEXTARRAYOID, false},
+			{BOOLOID, false},
 		},
 		0, {{0}},
 	},

@@ -65,12 +65,14 @@
  * Inserted local rows of diagrams $1, in which they are edits.  A base row that
  * exists (the entity was deleted, and is made again) is updated with what it holds:
  * a sync that is about to drop it goes first, comes after, or fails with 40001.
+ * Nobody has deleted the entity any more.
  */
 #define BASE_OF_INSERTED \
 	"INSERT INTO diagsync_local.base AS b (diagram_id, id)" \
 	" SELECT n.diagram_id, n.id FROM new_rows n" \
 	" WHERE n.diagram_id" EQ "ANY ($1)" \
-	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc, accepted = NULL"
+	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc, accepted = NULL," \
+	"  changed_at = NULL, changed_by = NULL"
 
 static Command base_of_inserted =
 COMMAND(BASE_OF_INSERTED,
@@ -128,7 +130,7 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 /*
  * Deleted local rows.  Where the id was inserted again within this statement,
  * and the books of that came first ($6, $7), the base row that they made has no
- * document; the deleted version is the base.
+ * document; the deleted version is the base, and the entity is there.
  */
 static Command base_of_deleted =
 COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
@@ -136,7 +138,8 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
 		" FROM old_rows o"
 		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$4", "$5")
 		" ON CONFLICT (diagram_id, id) DO UPDATE SET"
-		" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
+		" changed_at = CASE WHEN" MADE("$6", "$7") " THEN NULL ELSE excluded.changed_at END,"
+		" changed_by = CASE WHEN" MADE("$6", "$7") " THEN NULL ELSE excluded.changed_by END,"
 		" accepted = NULL,"
 		" doc = CASE WHEN" MADE("$6", "$7") " THEN excluded.doc ELSE b.doc END",
 		7, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID,

@@ -63,8 +63,8 @@ static void
 insert_keys(Tuplesortstate *sort, TupleTableSlot *key)
 {
 	RowWriter	writer;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {false, false, true, true, true, true};
+	Datum		values[BASE_NATTS] = {0};
+	bool		nulls[BASE_NATTS] = {false, false, true, true, true, true, true};
 
 	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE, CMD_INSERT);
 	while (tuplesort_gettupleslot(sort, true, false, key, NULL))

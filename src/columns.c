@@ -29,6 +29,8 @@ columns_init(Columns *columns, int max)
 	columns->no_time = palloc(max * sizeof(bool));
 	columns->principals = palloc(max * sizeof(Datum));
 	columns->no_principal = palloc(max * sizeof(bool));
+	columns->doubts = palloc(max * sizeof(Datum));
+	columns->no_doubt = palloc(max * sizeof(bool));
 	columns->items = palloc(max * sizeof(WorkItem *));
 }
 
@@ -50,7 +52,21 @@ columns_add(Columns *columns, WorkItem *item, ItemPointer tid, const Jsonb *doc,
 	columns->no_time[n] = at == DT_NOBEGIN;
 	columns->principals[n] = by ? CStringGetTextDatum(by) : (Datum) 0;
 	columns->no_principal[n] = by == NULL;
+	columns->no_doubt[n] = true;
 	columns->items[n] = item;
+}
+
+/*
+ * Set what a base row is to say, in column "unknown", of the item that was added
+ * last.
+ */
+void
+columns_set_doubt(Columns *columns, Doubt doubt)
+{
+	int			n = columns->n - 1;
+
+	columns->doubts[n] = BoolGetDatum(doubt == DOUBT_NOTED);
+	columns->no_doubt[n] = doubt == DOUBT_OPEN;
 }
 
 /*

@@ -11,7 +11,7 @@
 
 #include "storage.h"
 
-#define COMMAND_MAX_ARGS 13
+#define COMMAND_MAX_ARGS 14
 
 /*
  * Operators in the text of commands: never found through the search path.

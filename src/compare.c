@@ -36,7 +36,7 @@ COMMAND_WHOLE("SELECT COALESCE(l.id, p.id)" BOTH_ENDS " WHERE" DIFFER,
 static Command note_differing =
 COMMAND_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id, doc)"
 		" SELECT $1, COALESCE(l.id, p.id),"
-		"  CASE WHEN $3" EQ "1 THEN l.doc WHEN $3" EQ "2 THEN p.doc END"
+		"  CASE WHEN $3" EQ "1 THEN p.doc END"
 		BOTH_ENDS " WHERE" DIFFER
 		" ON CONFLICT (diagram_id, id) DO NOTHING",
 		3, TEXTOID, TEXTOID, INT4OID);

@@ -13,7 +13,6 @@
 typedef enum CompareBase
 {
 	COMPARE_NO_BASE,			/* none: both ends inserted what they have */
-	COMPARE_LOCAL_BASE,			/* the local version: the far end changed it */
 	COMPARE_PUBLIC_BASE,		/* the public version: the local end changed it */
 } CompareBase;
 

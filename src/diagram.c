@@ -63,7 +63,8 @@ COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 
 static Command update_merge_policy =
 COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
-		" seen = NULL, seen_own = NULL WHERE id" EQ "$1",
+		" seen_policy = CASE WHEN compare_in_full THEN seen_policy ELSE merge_policy END,"
+		" compare_in_full = public_copy_id IS NOT NULL WHERE id" EQ "$1",
 		2, TEXTOID, JSONBOID);
 
 /*
@@ -339,8 +340,9 @@ check_policy_size(const Jsonb *policy, const char *diagram)
  * diagsync.set_merge_policy(diagram, policy)
  *
  * Locks the directory row FOR NO KEY UPDATE: a sync of the link is over, or
- * goes by the new policy.  What the link had seen is forgotten: a difference that
- * was ignored may have been passed over for good.
+ * goes by the new policy.  The link compares in full next: a difference that was
+ * ignored may have been passed over for good.  By which policy it was, is noted:
+ * any other difference that was passed over is nobody's change.
  */
 DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 {
@@ -390,7 +392,8 @@ is_changed(TriggerData *trigger, int attno)
  * TRUNCATE, STATEMENT
  *
  * An entry that is inserted comes from elsewhere, or from an earlier moment, and
- * what its link has seen there means nothing here: it loses seen_on.
+ * what its link has seen there means nothing here: it loses seen_on.  (That
+ * something was seen, it keeps: without, a missing shared row counts as deleted.)
  */
 DIAGSYNC_FUNCTION(diagsync_guard_directory)
 {

@@ -42,6 +42,7 @@
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full
  *	  weigh.c      an entity in three versions: what is a change, a conflict
+ *	  reader.c     an entity in three versions, read
  *	  candidate.c  the entities that have to be weighed
  *	  effect.c     what a sync does with an entity
  *	  tieset.c     what ties changed entities to each other, sorted
@@ -50,6 +51,7 @@
  *	  lock.c       a batch of entities locked
  *	  columns.c    columns of a batch, for the arrays of a command
  *	  apply.c      a batch of entities written
+ *	  deletions.c  how many deletions are done unasked
  *
  * and on top of them the functions that users call:
  *
@@ -68,7 +70,8 @@
  *	  changes.c    changes, conflicts
  *	  resolve.c    resolve
  *	  merge.c      merge
- *	  status.c     status, status_all, refresh
+ *	  status.c     status, status_all
+ *	  refresh.c    refresh
  *	  prune.c      prune
  *	  member.c     add_member, remove_member, set_owner, create_token,
  *				   revoke_token

@@ -45,7 +45,8 @@ COMMAND("INSERT INTO diagsync.directory (id, name, description, storage_type, me
 static Command set_link =
 COMMAND("UPDATE diagsync.directory SET public_copy_id = $2, last_pushed_at = NULL,"
 	" last_pulled_at = NULL, public_version = NULL, seen = NULL,"
-	" seen_own = NULL, seen_on = NULL WHERE id" EQ "$1",
+	" seen_own = NULL, seen_on = NULL, compare_in_full = false, seen_policy = NULL"
+	" WHERE id" EQ "$1",
 		2, TEXTOID, TEXTOID);
 
 static Command clear_bases =
@@ -59,6 +60,8 @@ COMMAND("UPDATE diagsync.directory SET"
 	" seen = CASE WHEN $3 IS NULL THEN seen ELSE $3 END,"
 	" seen_own = CASE WHEN $3 IS NULL THEN seen_own ELSE $4 END,"
 	" seen_on = CASE WHEN $3 IS NULL THEN COALESCE(seen_on, '-') ELSE $5 END,"
+	" compare_in_full = compare_in_full AND $3 IS NULL,"
+	" seen_policy = CASE WHEN $3 IS NULL THEN seen_policy END,"
 	" public_version = $6"
 	" WHERE id" EQ "$1",
 		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, TEXTOID, INT8OID);
@@ -161,6 +164,11 @@ directory_read_row(TupleTableSlot *slot)
 	diagram->seen_own = (uint64) attr_int64(slot, Anum_directory_seen_own,
 											SEEN_OWN_NONE);
 	diagram->seen_on = attr_string(slot, Anum_directory_seen_on);
+	diagram->compare_in_full =
+		DatumGetBool(slot_getattr(slot, Anum_directory_compare_in_full, &isnull));
+	value = slot_getattr(slot, Anum_directory_seen_policy, &isnull);
+	if (!isnull)
+		diagram->seen_policy = DatumGetJsonbPCopy(value);
 	return diagram;
 }
 
@@ -387,7 +395,8 @@ make_link(Diagram *local, Diagram *public)
 	directory_need_shared(public);
 	link->local = local;
 	link->public = public;
-	link->compare_in_full = !seen_is_valid(local->seen, local->seen_on);
+	link->seen_is_valid = seen_is_valid(local->seen, local->seen_on);
+	link->compare_in_full = !link->seen_is_valid || local->compare_in_full;
 	return link;
 }
 

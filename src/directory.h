@@ -33,6 +33,9 @@ typedef struct Diagram
 	Seen	   *seen;			/* or NULL; see seen_is_valid() */
 	uint64		seen_own;
 	char	   *seen_on;		/* or NULL; see directory_lives_here() */
+	bool		compare_in_full;	/* though seen is valid: the policy has changed */
+	Jsonb	   *seen_policy;	/* with it: the policy by which it was seen; or
+								 * NULL */
 } Diagram;
 
 /* A local diagram and its far end. */
@@ -40,7 +43,8 @@ typedef struct Link
 {
 	Diagram    *local;
 	Diagram    *public;
-	bool		compare_in_full;	/* what was seen means nothing (any more) */
+	bool		seen_is_valid;	/* what was seen means something */
+	bool		compare_in_full;	/* it means nothing, or is not enough */
 } Link;
 
 /* Which version of a row is meant where it has changed since the snapshot. */

@@ -142,7 +142,9 @@ effect_led(const Entity *entity, const Version *version)
 static void
 set_base(Effect *effect, const Entity *entity, Jsonb *doc)
 {
-	if (entity->has_base_row && document_equal(entity->base.doc, doc))
+	/* What settles an unknown one is to be noted in any case. */
+	if (entity->has_base_row && entity->conflict != CONFLICT_UNKNOWN &&
+		entity->doubt != DOUBT_NOTED && document_equal(entity->base.doc, doc))
 		return;
 	effect->base = BASE_SET;
 	effect->base_doc = doc;
@@ -258,9 +260,19 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 
 			/*
 			 * The pull records what it saw, so what it passes over must stay a
-			 * candidate.
+			 * candidate.  So does what no books tell of, which nothing else
+			 * would show again.
 			 */
-			if (direction == DIRECTION_PULL && !entity->has_base_row)
+			if (entity->conflict == CONFLICT_UNKNOWN)
+			{
+				if (entity->doubt != DOUBT_NOTED)
+				{
+					effect->base = BASE_SET;
+					effect->base_doc = entity->base.doc;
+					effect->doubt = DOUBT_NOTED;
+				}
+			}
+			else if (direction == DIRECTION_PULL && !entity->has_base_row)
 			{
 				effect->base = BASE_SET;
 				effect->base_doc = entity->base.doc;
@@ -284,6 +296,12 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 				 */
 				if (entity->local_change != CHANGE_NONE)
 					effect->local = unedited(entity);
+				if (entity->conflict == CONFLICT_UNKNOWN)
+				{
+					effect->base = BASE_SET;
+					effect->base_doc = entity->base.doc;
+					effect->doubt = DOUBT_NONE;
+				}
 			}
 			else
 				store(effect, entity, &entity->public);
@@ -309,6 +327,27 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 			break;
 	}
 	effect->resolved = true;
+}
+
+/*
+ * A deletion at the far end that stays to be pulled, of an entity with a base row:
+ * the base row says that it is known, since the tombstone may be dropped once the
+ * link has seen it.
+ */
+static void
+note_deletion(Effect *effect, const Entity *entity)
+{
+	bool		stays = effect->base == BASE_SET ? effect->doubt == DOUBT_OPEN :
+		effect->base == BASE_KEEP && entity->has_base_row &&
+		entity->doubt == DOUBT_OPEN;
+
+	if (!stays || effect->resolved || effect->local != NULL || effect->public != NULL ||
+		entity->conflict == CONFLICT_UNKNOWN || entity->base.doc == NULL ||
+		entity->local.doc == NULL || entity->public.doc != NULL)
+		return;
+	effect->base = BASE_SET;
+	effect->base_doc = entity->base.doc;
+	effect->doubt = DOUBT_NONE;
 }
 
 /*
@@ -361,6 +400,8 @@ effect_decide(Effect *effect, Entity *entity, Direction direction,
 		if (entity->has_base_row)
 			effect->base = BASE_DROP;
 	}
+	if (direction != DIRECTION_NONE)
+		note_deletion(effect, entity);
 }
 
 /*

@@ -40,6 +40,7 @@ typedef struct Effect
 	const Version *public;		/* what the far end is to hold; NULL: as it is */
 	BaseEffect	base;
 	Jsonb	   *base_doc;
+	Doubt		doubt;			/* with BASE_SET */
 	bool		resolved;		/* settles a conflict */
 	bool		merged;			/* writes what both ends' edits merge to */
 	bool		copies;			/* the local version goes beside the public

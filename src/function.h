@@ -22,6 +22,13 @@
 	static Datum \
 	name##_body(PG_FUNCTION_ARGS)
 
+/* A count as an integer, which clients get as a number */
+static inline Datum
+function_count(int64 count)
+{
+	return Int32GetDatum((int32) Min(count, PG_INT32_MAX));
+}
+
 extern Datum function_call(FunctionCallInfo fcinfo, PGFunction body);
 
 #endif							/* DIAGSYNC_FUNCTION_H */

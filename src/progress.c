@@ -120,9 +120,9 @@ DIAGSYNC_FUNCTION(diagsync_progress)
 		values[0] = Int32GetDatum(backend->st_procpid);
 		values[1] = CStringGetTextDatum(action_names[params[PARAM_ACTION]]);
 		values[2] = CStringGetTextDatum(phase_names[params[PARAM_PHASE]]);
-		values[3] = Int64GetDatum(params[PARAM_TOTAL]);
+		values[3] = function_count(params[PARAM_TOTAL]);
 		nulls[3] = params[PARAM_TOTAL] == PROGRESS_TOTAL_UNKNOWN;
-		values[4] = Int64GetDatum(params[PARAM_DONE]);
+		values[4] = function_count(params[PARAM_DONE]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

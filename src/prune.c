@@ -4,11 +4,15 @@
  *	  syncs: prune().
  *
  * A tombstone tells links that an entity was deleted since they last looked. So
- * it can go when every link of its diagram has seen its revision (a link that
- * compares in full needs none) and no transaction is left whose snapshot is
- * older: such a one could still clone the diagram as it was before.
+ * it can go when every link of its diagram has seen its revision and no
+ * transaction is left whose snapshot is older: such a one could still clone the diagram as it was before.
  *
  * Only one diagram is in memory at a time, with what its links have seen.
+ *
+ * A link that compares in full because it was restored needs all of them: a shared
+ * row that is missing without a tombstone is not deleted to it.  To one that has
+ * no "seen" at all it is: that is how a link is marked for which tombstones were
+ * dropped that it had not seen.
  *
  * May call linkwalk.c and what is below it.
  */
@@ -77,7 +81,7 @@ COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 	" WHERE id" EQ "ANY ($1)",
 		1, TEXTARRAYOID);
 
-/* Links of a shared diagram that do not compare in full, as arrays in step */
+/* Links of a shared diagram that need tombstones, as arrays in step */
 typedef struct Links
 {
 	int			n;
@@ -184,12 +188,18 @@ read_link(const Diagram *local, void *arg)
 	Reading    *reading = arg;
 	TimestampTz synced = Max(local->last_pushed_at, local->last_pulled_at);
 
-	if (seen_is_valid(local->seen, local->seen_on))
+	if (local->seen != NULL)
 	{
 		MemoryContext visited = MemoryContextSwitchTo(reading->context);
+		Diagram		link = *local;
 
+		if (!seen_is_valid(local->seen, local->seen_on))
+		{
+			link.seen = seen_nothing();
+			link.seen_own = SEEN_OWN_NONE;
+		}
 		links_add(synced != DT_NOBEGIN && synced < reading->since ?
-				  reading->idle : reading->links, local);
+				  reading->idle : reading->links, &link);
 		MemoryContextSwitchTo(visited);
 	}
 	return true;

@@ -44,9 +44,6 @@
 /* Buffered rows are inserted when they have so many bytes, if not before */
 #define BUFFERED_BYTES (64 * 1024)
 
-/* Columns of the widest table */
-#define NATTS 6
-
 /*
  * Has a table nothing that only the executor would attend to?  Takes
  * RowExclusiveLock on it and keeps it, so that nothing is added.  55000 if it is
@@ -73,7 +70,7 @@ init_range_table(EState *estate, Relation rel)
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	Bitmapset  *updated = NULL;
 
-	for (int attno = 3; attno <= NATTS; attno++)
+	for (int attno = 3; attno <= RelationGetNumberOfAttributes(rel); attno++)
 		updated = bms_add_member(updated,
 								 attno - FirstLowInvalidHeapAttributeNumber);
 	rte->rtekind = RTE_RELATION;
@@ -166,14 +163,15 @@ bool
 rowwriter_update(RowWriter *writer, ItemPointer tid, const Datum *values,
 				 const bool *nulls)
 {
+	int			natts = RelationGetNumberOfAttributes(writer->rel);
 	TupleTableSlot *slot = writer->slot;
 	TM_FailureData tmfd;
 	LockTupleMode lockmode;
 	compat_update_indexes which;
 
 	ExecClearTuple(slot);
-	memcpy(slot->tts_values, values, NATTS * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, NATTS * sizeof(bool));
+	memcpy(slot->tts_values, values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->rel);
 	if (!is_written(writer,
@@ -237,6 +235,7 @@ flush(RowWriter *writer)
 void
 rowwriter_insert(RowWriter *writer, const Datum *values, const bool *nulls)
 {
+	int			natts = RelationGetNumberOfAttributes(writer->rel);
 	TupleTableSlot *row;
 
 	if (writer->buffered >= writer->made)
@@ -248,8 +247,8 @@ rowwriter_insert(RowWriter *writer, const Datum *values, const bool *nulls)
 		MemoryContextSwitchTo(caller);
 	}
 	row = writer->rows[writer->buffered++];
-	memcpy(row->tts_values, values, NATTS * sizeof(Datum));
-	memcpy(row->tts_isnull, nulls, NATTS * sizeof(bool));
+	memcpy(row->tts_values, values, natts * sizeof(Datum));
+	memcpy(row->tts_isnull, nulls, natts * sizeof(bool));
 	ExecStoreVirtualTuple(row);
 	ExecMaterializeSlot(row);
 	row->tts_tableOid = RelationGetRelid(writer->rel);

@@ -3,7 +3,7 @@
  *	  Values compared as a merge policy sees it: what is ignored left out, numbers
  *	  within the tolerance taken as equal.
  *
- * May call policy.c and jsonvalue.c.
+ * May call policy.c, document.c and jsonvalue.c.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "compat.h"
+#include "document.h"
 #include "same.h"
 
 static bool
@@ -173,4 +174,17 @@ bool
 same_documents(const Policy *policy, const Jsonb *a, const Jsonb *b)
 {
 	return same_values(policy, &policy->root, false, json_root(a), json_root(b));
+}
+
+/*
+ * The same of two versions of an entity with that id: whether they repeat it is no
+ * difference, and documents that are nested too deep are compared byte by byte.
+ */
+bool
+same_versions(const Policy *policy, Jsonb *a, const Jsonb *b, const text *id)
+{
+	a = document_with_ids_as(a, b, id);
+	if (document_is_too_deep(a) || document_is_too_deep(b))
+		return document_identical(a, b);
+	return same_documents(policy, a, b);
 }

@@ -11,5 +11,7 @@ extern bool same_values(const Policy *policy, const PolicyNode *node,
 						bool without_latest, JsonValue a, JsonValue b);
 extern bool same_documents(const Policy *policy, const Jsonb *a,
 						   const Jsonb *b);
+extern bool same_versions(const Policy *policy, Jsonb *a, const Jsonb *b,
+						  const text *id);
 
 #endif							/* DIAGSYNC_SAME_H */

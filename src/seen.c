@@ -55,6 +55,48 @@ seen_now(uint64 own)
 }
 
 /*
+ * A snapshot to which nothing was visible.  palloc'd.
+ */
+Seen *
+seen_nothing(void)
+{
+	Size		size = offsetof(Seen, xip);
+	Seen	   *seen = palloc0(size);
+
+	SET_VARSIZE(seen, size);
+	seen->xmin = seen->xmax = FullTransactionIdFromU64(1);
+	return seen;
+}
+
+/*
+ * Was what has that revision seen?  "own" is what the link wrote itself, or
+ * SEEN_OWN_NONE.  The snapshot must be valid.
+ */
+bool
+seen_has(const Seen *seen, uint64 own, uint64 rev)
+{
+	uint32		low = 0;
+	uint32		high = seen->nxip;
+
+	if (own != SEEN_OWN_NONE && rev == own)
+		return true;
+	if (rev >= REV(seen->xmax))
+		return false;
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (REV(seen->xip[middle]) == rev)
+			return false;
+		if (REV(seen->xip[middle]) < rev)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return true;
+}
+
+/*
  * This cluster's system identifier and timeline, as they are kept in seen_on;
  * palloc'd.  A standby is where its primary was when it wrote what the standby
  * has replayed.

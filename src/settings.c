@@ -28,6 +28,7 @@ int			settings_max_depth = 200;
 int			settings_max_entity_size = 0;
 int			settings_max_entities = 0;
 int			settings_max_put_entities = 0;
+double		settings_max_deleted_fraction = 0.5;
 
 static bool
 check_role_names(char **newval, void **extra, GucSource source)
@@ -123,5 +124,11 @@ settings_init(void)
 							&settings_max_put_entities,
 							0, 0, INT_MAX,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("diagsync.max_deleted_fraction",
+							 "Which part of a copy a push or pull may delete unasked.",
+							 "Fewer than ten entities it may always. 1 is no limit.",
+							 &settings_max_deleted_fraction,
+							 0.5, 0.0, 1.0,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("diagsync");
 }

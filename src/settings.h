@@ -23,6 +23,7 @@ extern int	settings_max_depth;
 extern int	settings_max_entity_size;
 extern int	settings_max_entities;
 extern int	settings_max_put_entities;
+extern double settings_max_deleted_fraction;
 
 extern void settings_init(void);
 

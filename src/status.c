@@ -1,16 +1,14 @@
 /*
  * status.c
  *	  How local diagrams stand to their shared copies: status(), status_all(),
- *	  which take no locks and write nothing; refresh(), which compares in full.
+ *	  which take no locks and write nothing.
  *
- * May call compare.c, candidate.c, weigh.c and what is below them.
+ * May call candidate.c, weigh.c and what is below them.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -22,13 +20,10 @@
 
 #include "candidate.h"
 #include "command.h"
-#include "compare.h"
 #include "directory.h"
 #include "function.h"
 #include "linkwalk.h"
-#include "ratelimit.h"
-#include "session.h"
-#include "synclog.h"
+#include "status.h"
 #include "ties.h"
 #include "textarg.h"
 #include "weigh.h"
@@ -119,10 +114,11 @@ may_see_far_end(const char *public, Snapshot snapshot)
 }
 
 /*
- * A row of diagsync.sync_status for a local diagram.
+ * A row of diagsync.sync_status for a local diagram, read under a registered
+ * snapshot.
  */
-static HeapTuple
-form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
+HeapTuple
+status_form(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 {
 	Datum		values[STATUS_COLUMNS] = {0};
 	bool		nulls[STATUS_COLUMNS] = {false};
@@ -151,9 +147,9 @@ form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 		values[2] = CStringGetTextDatum(figures.conflicts > 0 ? "conflict" :
 										diverged ? "pending" : "in_sync");
 		values[3] = BoolGetDatum(diverged);
-		values[4] = Int64GetDatum(figures.local_changes);
-		values[5] = Int64GetDatum(figures.public_changes);
-		values[6] = Int64GetDatum(figures.conflicts);
+		values[4] = function_count(figures.local_changes);
+		values[5] = function_count(figures.public_changes);
+		values[6] = function_count(figures.conflicts);
 		values[7] = TimestampTzGetDatum(last_synced_at);
 		nulls[7] = last_synced_at == DT_NOBEGIN;
 		values[8] = TimestampTzGetDatum(local->last_pushed_at);
@@ -166,7 +162,10 @@ form_status(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 	return heap_form_tuple(tupdesc, values, nulls);
 }
 
-static TupleDesc
+/*
+ * The row type of a function that returns such a row.
+ */
+TupleDesc
 status_tupdesc(FunctionCallInfo fcinfo)
 {
 	TupleDesc	tupdesc;
@@ -193,7 +192,7 @@ DIAGSYNC_FUNCTION(diagsync_status)
 								   textarg_get(PG_GETARG_DATUM(1), "public",
 											   local_id, MAX_DIAGRAM_ID),
 								   ACCESS_READER, snapshot);
-	row = form_status(local, snapshot, status_tupdesc(fcinfo));
+	row = status_form(local, snapshot, status_tupdesc(fcinfo));
 	UnregisterSnapshot(snapshot);
 	return HeapTupleGetDatum(row);
 }
@@ -231,7 +230,7 @@ put_statuses(ReturnSetInfo *result, const Caller *owner, const char *after,
 
 		CHECK_FOR_INTERRUPTS();
 		tuplestore_puttuple(result->setResult,
-							form_status(local, snapshot, result->setDesc));
+							status_form(local, snapshot, result->setDesc));
 		MemoryContextReset(row_context);
 	}
 	if (linked != NIL)
@@ -262,53 +261,4 @@ DIAGSYNC_FUNCTION(diagsync_status_all)
 	}
 	UnregisterSnapshot(snapshot);
 	return (Datum) 0;
-}
-
-/*
- * diagsync.refresh(local)
- *
- * What differs gets a base row (the local version is the base of what only the
- * far end changed), so that it stays a candidate whatever is recorded as seen.
- * Locks the local directory row FOR NO KEY UPDATE, the shared one FOR KEY
- * SHARE.
- */
-DIAGSYNC_FUNCTION(diagsync_refresh)
-{
-	char	   *local_id = directory_name_arg(PG_GETARG_DATUM(0),
-											  PG_ARGISNULL(0), "local");
-	Snapshot	snapshot;
-	Link	   *link;
-	Seen	   *seen;
-	uint64		own;
-	uint64		edits = session_shared_edits();
-	HeapTuple	row;
-	SyncLogEntry entry;
-
-	session_check_may_write("refresh", local_id, NULL);
-	ratelimit_charge("refresh");
-	synclog_begin(&entry, "refresh", local_id);
-	SPI_connect();
-	link = directory_lock_link(local_id, NULL, ACCESS_READER);
-	own = U64FromFullTransactionId(GetTopFullTransactionId());
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	PushActiveSnapshot(snapshot);
-	seen = seen_now(own);
-	PopActiveSnapshot();
-	compare_note_differing(link, COMPARE_LOCAL_BASE, 0);
-
-	/* What triggers of the base table wrote at the far end must be weighed. */
-	if (session_shared_edits() != edits)
-		own = SEEN_OWN_NONE;
-	directory_record_sync(local_id, SYNC_COMPARE, seen, own,
-						  directory_public_version(link->public, snapshot));
-	entry.public = link->public->id;
-	synclog_write(&entry);
-	UnregisterSnapshot(snapshot);
-	SPI_finish();
-
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	row = form_status(directory_read(local_id, snapshot), snapshot,
-					  status_tupdesc(fcinfo));
-	UnregisterSnapshot(snapshot);
-	return HeapTupleGetDatum(row);
 }

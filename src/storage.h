@@ -49,6 +49,8 @@ typedef enum StorageTable
 #define Anum_directory_seen 12
 #define Anum_directory_seen_own 13
 #define Anum_directory_seen_on 14
+#define Anum_directory_compare_in_full 15
+#define Anum_directory_seen_policy 16
 
 /* Columns of the entity tables */
 #define Anum_entity_diagram_id 1
@@ -64,6 +66,8 @@ typedef enum StorageTable
 #define Anum_base_changed_at 4
 #define Anum_base_changed_by 5
 #define Anum_base_accepted 6
+#define Anum_base_unknown 7
+#define BASE_NATTS 7
 
 /* Columns of the tombstone tables */
 #define Anum_tombstone_id 2

@@ -7,8 +7,8 @@
  * decide again where it has moved, write.  In the end the link records the
  * snapshot as seen.  All of that is one subtransaction, so that a sync happens
  * whole or not at all: it is rolled back where a conflict turns up late, where
- * the plan is not the expected one, and where somebody else was faster (then it
- * is tried again).
+ * the plan is not the expected one, where it would delete much unasked, and where
+ * somebody else was faster (then it is tried again).
  *
  * May call all but the other SQL-callable functions.
  */
@@ -26,6 +26,7 @@
 #include "apply.h"
 #include "attempt.h"
 #include "candidate.h"
+#include "deletions.h"
 #include "directory.h"
 #include "document.h"
 #include "function.h"
@@ -53,6 +54,7 @@ typedef struct Sync
 	Resolution	on_conflict;
 	bool		dry_run;
 	char	   *expected_plan;	/* or NULL */
+	bool		allow_deletions;
 
 	int64		inserted;
 	int64		updated;
@@ -60,6 +62,8 @@ typedef struct Sync
 	int64		merged;
 	int64		resolved;
 	int64		conflicts;
+	Deletions	deletions;		/* at either end */
+	int64		refused_deletions;
 	int64		public_version;
 	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
@@ -92,6 +96,8 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->dry_run = PG_GETARG_BOOL(3);
 	sync->expected_plan = PG_ARGISNULL(4) ? NULL :
 		textarg_get(PG_GETARG_DATUM(4), "expected_plan", sync->local, MAX_WORD);
+	directory_refuse_null(PG_ARGISNULL(5), "allow_deletions", sync->local);
+	sync->allow_deletions = PG_GETARG_BOOL(5);
 }
 
 /*
@@ -104,6 +110,12 @@ count_write(Sync *sync, const WorkItem *item, int by)
 	const Version *target = push ? item->effect.public : item->effect.local;
 	const Version *current = push ? &item->entity.public : &item->entity.local;
 
+	if (item->effect.local != NULL && item->effect.local->doc == NULL &&
+		item->entity.local.doc != NULL)
+		sync->deletions.local += by;
+	if (item->effect.public != NULL && item->effect.public->doc == NULL &&
+		item->entity.public.doc != NULL)
+		sync->deletions.public += by;
 	if (target == NULL || (target->doc == NULL && current->doc == NULL))
 		return;
 	if (target->doc == NULL)
@@ -209,6 +221,18 @@ tally_all_missed(Sync *sync, Work *work, List *items)
 		reader_end(&work->reader);
 }
 
+/*
+ * Nothing is written: what would have been is not to be reported, and conflicts
+ * that would have been settled are left.
+ */
+static void
+count_nothing_written(Sync *sync)
+{
+	sync->inserted = sync->updated = sync->deleted = sync->merged = 0;
+	sync->conflicts += sync->resolved;
+	sync->resolved = 0;
+}
+
 static bool
 is_blocked_by_conflict(const Sync *sync)
 {
@@ -225,13 +249,43 @@ is_left_for_a_pull(const WorkItem *item)
 }
 
 /*
+ * All candidates are counted: is the sync to be done?  Who expects the plan was
+ * shown its deletions.
+ */
+static AttemptEnd
+end_of(Sync *sync, const Link *link, Snapshot snapshot)
+{
+	bool		expected = sync->expected_plan != NULL &&
+		strcmp(sync->expected_plan, sync->plan) == 0;
+
+	if (is_blocked_by_conflict(sync))
+	{
+		count_nothing_written(sync);
+		return ATTEMPT_UNDONE;
+	}
+	if (!expected && !sync->allow_deletions)
+		sync->refused_deletions = deletions_too_many(&sync->deletions, link,
+													 snapshot);
+	if (sync->refused_deletions > 0)
+	{
+		count_nothing_written(sync);
+		return ATTEMPT_UNDONE;
+	}
+	if (sync->expected_plan != NULL && !expected)
+		return ATTEMPT_UNDONE;
+	sync->conflicts += sync->late_conflicts;
+	return ATTEMPT_DONE;
+}
+
+/*
  * Go through the candidates in batches.  With "write" they are locked and
  * written, until a conflict blocks the sync; without, only counted.  What comes
  * of it: DONE, UNDONE where a conflict or another plan than the expected one
  * blocks it, AGAIN where somebody else was faster.
  */
 static AttemptEnd
-go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
+go_through(Sync *sync, Work *work, Candidates *candidates, Snapshot snapshot,
+		   bool write)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext batch = AllocSetContextCreate(caller, "diagsync batch",
@@ -244,6 +298,8 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	tieset_rewind(work->ties);
 	sync->inserted = sync->updated = sync->deleted = 0;
 	sync->merged = sync->resolved = sync->conflicts = 0;
+	sync->deletions = (Deletions) {0};
+	sync->refused_deletions = 0;
 	sync->unpulled = false;
 	sync->late_conflicts = 0;
 	sync->plan = NULL;
@@ -306,7 +362,9 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		reader_end(&work->reader);
 
 		/* What is written already is rolled back. */
-		if (is_blocked_by_conflict(sync))
+		if (is_blocked_by_conflict(sync) ||
+			(write && !sync->allow_deletions && sync->expected_plan == NULL &&
+			 deletions_have_become_many(&sync->deletions, work->link, snapshot)))
 			write = false;
 		if (write && written != NIL && !work->moved)
 		{
@@ -327,16 +385,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	}
 	if (work->moved)
 		return ATTEMPT_AGAIN;
-	if (is_blocked_by_conflict(sync))
-	{
-		sync->inserted = sync->updated = sync->deleted = sync->merged = 0;
-		return ATTEMPT_UNDONE;
-	}
-	if (sync->expected_plan != NULL &&
-		strcmp(sync->expected_plan, sync->plan) != 0)
-		return ATTEMPT_UNDONE;
-	sync->conflicts += sync->late_conflicts;
-	return ATTEMPT_DONE;
+	return end_of(sync, work->link, snapshot);
 }
 
 /*
@@ -450,11 +499,11 @@ process(void *arg)
 		  (candidates->may_conflict || work.ties != NULL)) ||
 		 sync->expected_plan != NULL))
 	{
-		end = go_through(sync, &work, candidates, false);
+		end = go_through(sync, &work, candidates, snapshot, false);
 		candidates_rewind(candidates);
 	}
 	if (end == ATTEMPT_DONE)
-		end = go_through(sync, &work, candidates, write);
+		end = go_through(sync, &work, candidates, snapshot, write);
 
 	if (write && end == ATTEMPT_DONE)
 	{
@@ -478,23 +527,24 @@ static Datum
 result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
 {
 	TupleDesc	tupdesc;
-	Datum		values[10];
-	bool		nulls[10] = {false};
+	Datum		values[11];
+	bool		nulls[11] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	values[0] = BoolGetDatum(end == ATTEMPT_DONE && sync->conflicts == 0);
-	values[1] = Int64GetDatum(sync->inserted + sync->updated + sync->deleted);
-	values[2] = Int64GetDatum(sync->inserted);
-	values[3] = Int64GetDatum(sync->updated);
-	values[4] = Int64GetDatum(sync->deleted);
-	values[5] = Int64GetDatum(sync->merged);
-	values[6] = Int64GetDatum(sync->resolved);
-	values[7] = Int64GetDatum(sync->conflicts);
+	values[1] = function_count(sync->inserted + sync->updated + sync->deleted);
+	values[2] = function_count(sync->inserted);
+	values[3] = function_count(sync->updated);
+	values[4] = function_count(sync->deleted);
+	values[5] = function_count(sync->merged);
+	values[6] = function_count(sync->resolved);
+	values[7] = function_count(sync->conflicts);
 	values[8] = Int64GetDatum(sync->public_version);
 	nulls[8] = sync->public_version == 0;
 	values[9] = sync->plan ? CStringGetTextDatum(sync->plan) : (Datum) 0;
 	nulls[9] = sync->plan == NULL;
+	values[10] = function_count(sync->refused_deletions);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
 											 nulls));
 }
@@ -512,6 +562,7 @@ log_sync(const Sync *sync, AttemptEnd end, SyncLogEntry *entry)
 	entry->merged = done ? sync->merged : 0;
 	entry->resolved = done ? sync->resolved : 0;
 	entry->conflicts = sync->conflicts;
+	entry->refused_deletions = sync->refused_deletions;
 	synclog_write(entry);
 }
 
@@ -545,7 +596,8 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 }
 
 /*
- * diagsync.push(local, public, on_conflict, dry_run, expected_plan)
+ * diagsync.push(local, public, on_conflict, dry_run, expected_plan,
+ *				 allow_deletions)
  *
  * For the local diagram's owner, who may write to the far end.  Sends local changes to the far end.  Locks the local directory row FOR NO KEY
  * UPDATE, the far one FOR KEY SHARE, and the rows that it writes.
@@ -556,7 +608,8 @@ DIAGSYNC_FUNCTION(diagsync_push)
 }
 
 /*
- * diagsync.pull(local, public, on_conflict, dry_run, expected_plan)
+ * diagsync.pull(local, public, on_conflict, dry_run, expected_plan,
+ *				 allow_deletions)
  *
  * For the local diagram's owner, who may read the far end.  Takes the changes of the far end.  Locks as push() does, but no rows of the
  * far end.

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "command.h"
+#include "function.h"
 #include "principal.h"
 #include "settings.h"
 #include "synclog.h"
@@ -20,10 +21,10 @@
 static Command write_entry =
 COMMAND("INSERT INTO diagsync.sync_log (principal, action, local_id, public_id,"
 		"  called_at, duration_ms, success, inserted, updated, deleted, merged,"
-		"  resolved, conflicts)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-		13, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, FLOAT8OID,
-		BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID);
+		"  resolved, conflicts, refused_deletions)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+		14, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, FLOAT8OID,
+		BOOLOID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID);
 
 static Command delete_old =
 COMMAND("DELETE FROM diagsync.sync_log WHERE $1" GT "called_at",
@@ -42,6 +43,7 @@ synclog_begin(SyncLogEntry *entry, const char *action, const char *local)
 	entry->success = true;
 	entry->inserted = entry->updated = entry->deleted = SYNCLOG_NONE;
 	entry->merged = entry->resolved = entry->conflicts = SYNCLOG_NONE;
+	entry->refused_deletions = SYNCLOG_NONE;
 }
 
 /*
@@ -51,9 +53,9 @@ void
 synclog_write(const SyncLogEntry *entry)
 {
 	int64		figures[] = {entry->inserted, entry->updated, entry->deleted,
-	entry->merged, entry->resolved, entry->conflicts};
-	Datum		values[13];
-	char		nulls[13];
+	entry->merged, entry->resolved, entry->conflicts, entry->refused_deletions};
+	Datum		values[14];
+	char		nulls[14];
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = CStringGetTextDatum(principal_current());
@@ -65,7 +67,7 @@ synclog_write(const SyncLogEntry *entry)
 	values[6] = BoolGetDatum(entry->success);
 	for (size_t i = 0; i < lengthof(figures); i++)
 	{
-		values[7 + i] = Int64GetDatum(figures[i]);
+		values[7 + i] = function_count(figures[i]);
 		nulls[7 + i] = figures[i] == SYNCLOG_NONE ? 'n' : ' ';
 	}
 	(void) command_run(&write_entry, STORAGE_LOCAL, values, nulls,

@@ -24,6 +24,7 @@ typedef struct SyncLogEntry
 	int64		merged;
 	int64		resolved;
 	int64		conflicts;
+	int64		refused_deletions;
 } SyncLogEntry;
 
 extern void synclog_begin(SyncLogEntry *entry, const char *action,

@@ -62,7 +62,8 @@ static const Grant grants[] = {
 		" diagsync.share(text, text, text), diagsync.clone(text, text, text),"
 		" diagsync.link(text, text), diagsync.unlink(text),"
 		" diagsync.status(text, text), diagsync.status_all(), diagsync.changes(text), diagsync.conflicts(text),"
-		" diagsync.push(text, text, text, boolean, text), diagsync.pull(text, text, text, boolean, text),"
+		" diagsync.push(text, text, text, boolean, text, boolean),"
+		" diagsync.pull(text, text, text, boolean, text, boolean),"
 		" diagsync.resolve(text, text, text, jsonb, text), diagsync.refresh(text), diagsync.progress(),"
 		" diagsync.add_member(text, text, text), diagsync.remove_member(text, text), diagsync.set_owner(text, text),"
 		" diagsync.create_token(text, text, interval, text), diagsync.revoke_token(text)"},

@@ -1,14 +1,14 @@
 /*
  * weigh.c
- *	  One entity in its three versions (base, local, public), read and weighed
- *	  against each other: the table "What counts as a change" of
- *	  docs/how-it-works.md.
+ *	  One entity in its three versions (base, local, public), weighed against each
+ *	  other: the table "What counts as a change" of docs/how-it-works.md.
  *
  * This is the one place that says what a change and a conflict is.  What is in
  * the documents is weighed by threeway.c; whether a reference would dangle is
- * known of an entity's ties, which ties.c has found before.
+ * known of an entity's ties, which ties.c has found before; whether the books
+ * explain a difference at all, reader.c has found out.
  *
- * May call storage.c, directory.c, document.c, same.c, threeway.c and reference.c.
+ * May call document.c, same.c, threeway.c and reference.c.
  */
 #include "postgres.h"
 
@@ -37,268 +37,8 @@ static const char *const conflict_names[] = {
 	[CONFLICT_DELETE_UPDATE] = "delete_update",
 	[CONFLICT_INSERT_INSERT] = "insert_insert",
 	[CONFLICT_DANGLING] = "dangling",
+	[CONFLICT_UNKNOWN] = "unknown",
 };
-
-/*
- * Open the tables of both ends of a link, each end under a table lock.
- */
-void
-reader_open(Reader *reader, const Link *link, LOCKMODE local, LOCKMODE public)
-{
-	reader->link = link;
-	reader->policy = policy_parse(link->local->merge_policy, link->local->id);
-	reader->snapshot = NULL;
-	probe_open(&reader->local, STORAGE_LOCAL, TABLE_ENTITY, local);
-	probe_open(&reader->base, STORAGE_LOCAL, TABLE_BASE, local);
-	probe_open(&reader->public, link->public->storage, TABLE_ENTITY, public);
-	probe_open(&reader->tombstone, link->public->storage, TABLE_TOMBSTONE, public);
-}
-
-/*
- * Read under a snapshot, which is registered, until reader_end().
- */
-void
-reader_begin(Reader *reader, Snapshot snapshot)
-{
-	reader->snapshot = snapshot = RegisterSnapshot(snapshot);
-	probe_begin(&reader->local, snapshot);
-	probe_begin(&reader->base, snapshot);
-	probe_begin(&reader->public, snapshot);
-	probe_begin(&reader->tombstone, snapshot);
-}
-
-static void
-set_time(Version *version, TupleTableSlot *slot, int at_attno, int by_attno)
-{
-	bool		isnull;
-	Datum		value;
-
-	value = slot_getattr(slot, at_attno, &isnull);
-	version->at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	value = slot_getattr(slot, by_attno, &isnull);
-	version->by = isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* Returns the size of the document. */
-static Size
-set_version(Version *version, TupleTableSlot *slot, int doc_attno,
-			int at_attno, int by_attno)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, doc_attno, &isnull);
-
-	version->tid = slot->tts_tid;
-	version->doc = isnull ? NULL : DatumGetJsonbPCopy(value);
-	set_time(version, slot, at_attno, by_attno);
-	return isnull ? 0 : VARSIZE(version->doc);
-}
-
-static Size
-set_entity_version(Version *version, TupleTableSlot *slot)
-{
-	bool		isnull;
-
-	version->rev = (uint64) DatumGetInt64(slot_getattr(slot, Anum_entity_rev,
-													   &isnull));
-	return set_version(version, slot, Anum_entity_doc, Anum_entity_modified_at,
-					   Anum_entity_modified_by);
-}
-
-static void
-set_absent(Version *version)
-{
-	version->rev = 0;
-	version->doc = NULL;
-	version->at = DT_NOBEGIN;
-	version->by = NULL;
-	ItemPointerSetInvalid(&version->tid);
-}
-
-static List *
-get_accepted(TupleTableSlot *slot)
-{
-	bool		isnull;
-	Datum		array = slot_getattr(slot, Anum_base_accepted, &isnull);
-	List	   *ids = NIL;
-	Datum	   *values;
-	int			n;
-
-	if (isnull)
-		return NIL;
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
-					  TYPALIGN_INT, &values, NULL, &n);
-	for (int i = 0; i < n; i++)
-		ids = lappend(ids, TextDatumGetCString(values[i]));
-	return ids;
-}
-
-static void weigh_entity(Entity *entity, const Policy *policy);
-
-/*
- * Read the versions of the entity whose id and key are set, and weigh them.
- * What they point to is palloc'd; returns how large the documents are.
- */
-Size
-reader_read(Reader *reader, Entity *entity)
-{
-	Size		size = 0;
-
-	if (probe_find(&reader->local, reader->link->local->key, entity->key))
-		size += set_entity_version(&entity->local, reader->local.slot);
-	else
-		set_absent(&entity->local);
-
-	if (probe_fetch(&reader->public, &entity->found_at,
-					reader->link->public->key, entity->key) ||
-		probe_find(&reader->public, reader->link->public->key, entity->key))
-		size += set_entity_version(&entity->public, reader->public.slot);
-	else
-		set_absent(&entity->public);
-
-	/* All base rows are candidates. */
-	entity->has_base_row = probe_walk(&reader->base, reader->link->local->key,
-									  entity->key);
-	if (entity->has_base_row)
-	{
-		size += set_version(&entity->base, reader->base.slot,
-							Anum_base_doc, Anum_base_changed_at,
-							Anum_base_changed_by);
-		entity->accepted = get_accepted(reader->base.slot);
-		if (entity->local.doc == NULL)
-		{
-			entity->local.at = entity->base.at;
-			entity->local.by = entity->base.by;
-		}
-	}
-	else
-	{
-		entity->base = entity->local;
-		ItemPointerSetInvalid(&entity->base.tid);
-		entity->accepted = NIL;
-	}
-
-	/* When and by whom it was deleted, the tombstone says. */
-	if (entity->public.doc == NULL && entity->base.doc != NULL &&
-		entity->local.doc != NULL &&
-		probe_find(&reader->tombstone, reader->link->public->key, entity->key))
-		set_time(&entity->public, reader->tombstone.slot,
-				 Anum_tombstone_deleted_at, Anum_tombstone_deleted_by);
-
-	weigh_entity(entity, reader->policy);
-	return size;
-}
-
-/* Are two versions of an entity the same, as a policy sees it? */
-static bool
-is_same(const Policy *policy, Jsonb *a, const Jsonb *b, const text *id)
-{
-	a = document_with_ids_as(a, b, id);
-	if (document_is_too_deep(a) || document_is_too_deep(b))
-		return document_identical(a, b);
-	return same_documents(policy, a, b);
-}
-
-/*
- * Is an entity deleted at one end, while the other has it?
- */
-bool
-reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
-{
-	Probe	   *gone = locally ? &reader->local : &reader->public;
-	Probe	   *left = locally ? &reader->public : &reader->local;
-	Datum		gone_from = locally ? reader->link->local->key :
-		reader->link->public->key;
-	Datum		left_in = locally ? reader->link->public->key :
-		reader->link->local->key;
-	bool		isnull;
-	Version		version;
-
-	deletion->at = DT_NOBEGIN;
-	deletion->left_at = DT_NOBEGIN;
-	deletion->accepted = NIL;
-	deletion->is_insert = false;
-	if (probe_find(gone, gone_from, key) || !probe_find(left, left_in, key))
-		return false;
-
-	/* Without a base row the local version is the base. */
-	if (!probe_find(&reader->base, reader->link->local->key, key))
-	{
-		deletion->is_insert = locally;
-		if (locally)
-			return false;
-	}
-	else
-	{
-		Datum		base = slot_getattr(reader->base.slot, Anum_base_doc,
-										&isnull);
-
-		deletion->is_insert = isnull;
-		if (isnull)
-			return false;
-		deletion->accepted = get_accepted(reader->base.slot);
-		if (!is_same(reader->policy, DatumGetJsonbP(base),
-					 DatumGetJsonbP(slot_getattr(left->slot, Anum_entity_doc,
-												 &isnull)),
-					 DatumGetTextPP(key)))
-			deletion->left_at =
-				DatumGetTimestampTz(slot_getattr(left->slot,
-												 Anum_entity_modified_at,
-												 &isnull));
-	}
-
-	if (locally)
-	{
-		set_time(&version, reader->base.slot, Anum_base_changed_at,
-				 Anum_base_changed_by);
-		deletion->at = version.at;
-	}
-	else if (probe_find(&reader->tombstone, reader->link->public->key, key))
-	{
-		set_time(&version, reader->tombstone.slot, Anum_tombstone_deleted_at,
-				 Anum_tombstone_deleted_by);
-		deletion->at = version.at;
-	}
-	return true;
-}
-
-/*
- * Is there an entity or a base row with this id on either end?
- */
-bool
-reader_id_is_taken(Reader *reader, const char *id)
-{
-	Datum		key = CStringGetTextDatum(id);
-
-	return probe_find(&reader->local, reader->link->local->key, key) ||
-		probe_find(&reader->public, reader->link->public->key, key) ||
-		probe_find(&reader->base, reader->link->local->key, key);
-}
-
-/*
- * End reading under the snapshot.
- */
-void
-reader_end(Reader *reader)
-{
-	probe_end(&reader->local);
-	probe_end(&reader->base);
-	probe_end(&reader->public);
-	probe_end(&reader->tombstone);
-	UnregisterSnapshot(reader->snapshot);
-	reader->snapshot = NULL;
-}
-
-/*
- * Close the tables.
- */
-void
-reader_close(Reader *reader)
-{
-	probe_close(&reader->local);
-	probe_close(&reader->base);
-	probe_close(&reader->public);
-	probe_close(&reader->tombstone);
-}
 
 /*
  * Name of a change, NULL for none.
@@ -401,12 +141,37 @@ weigh_ties(Entity *entity)
 }
 
 /*
- * Weigh the three versions of an entity: sets its verdict.  Whether they repeat
- * its id is no difference: they are weighed as if all did as the shared one does,
- * or without that the local one.
+ * The verdict on an unexplained difference, whose documents have been weighed.
+ * What an end lacks is shown as deleted there, what both have as updated by both.
  */
 static void
-weigh_entity(Entity *entity, const Policy *policy)
+weigh_unexplained(Entity *entity)
+{
+	const Threeway *threeway = &entity->threeway;
+	bool		both = entity->local.doc != NULL && entity->public.doc != NULL;
+
+	if (both && same_versions(threeway->policy, entity->local.doc,
+							  entity->public.doc,
+							  DatumGetTextPP(entity->key)))
+	{
+		entity->agreed = entity->has_base_row;
+		return;
+	}
+	entity->conflict = CONFLICT_UNKNOWN;
+	entity->local_change = entity->local.doc == NULL ? CHANGE_DELETE :
+		both || threeway->local_changed ? CHANGE_UPDATE : CHANGE_NONE;
+	entity->public_change = entity->public.doc == NULL ? CHANGE_DELETE :
+		both || threeway->public_changed ? CHANGE_UPDATE : CHANGE_NONE;
+}
+
+/*
+ * Weigh the three versions of an entity: sets its verdict.  "unexplained": no
+ * books say which end has changed or deleted it.  Whether they repeat its id is no
+ * difference: they are weighed as if all did as the shared one does, or without
+ * that the local one.
+ */
+void
+entity_weigh(Entity *entity, const Policy *policy, bool unexplained)
 {
 	Threeway   *threeway = &entity->threeway;
 	const text *id = DatumGetTextPP(entity->key);
@@ -436,6 +201,11 @@ weigh_entity(Entity *entity, const Policy *policy)
 		threeway_weigh_whole(threeway);
 	else
 		threeway_weigh(threeway);
+	if (unexplained)
+	{
+		weigh_unexplained(entity);
+		return;
+	}
 	if (threeway->local_changed && threeway->public_changed)
 	{
 		entity->agreed = !threeway->differ;
@@ -502,10 +272,11 @@ entity_paths(const Entity *entity)
 	int			n = 0;
 	ListCell   *lc;
 
-	if (entity->conflict != CONFLICT_DANGLING)
+	if (entity->conflict != CONFLICT_DANGLING &&
+		entity->conflict != CONFLICT_UNKNOWN)
 		return threeway_paths(entity->threeway.clashes);
 	if (places == NIL)
-		places = list_make1(&root); /* the deleted entity as a whole */
+		places = list_make1(&root); /* the entity as a whole */
 	paths = palloc(list_length(places) * sizeof(Datum));
 	foreach(lc, places)
 		paths[n++] = PointerGetDatum(pointer_text(lfirst(lc)));
@@ -514,7 +285,7 @@ entity_paths(const Entity *entity)
 
 /*
  * A digest of the three versions by value, and where a reference would dangle of
- * what that is about; 64 hexadecimal digits, palloc'd.
+ * what that is about, or whether they are unexplained; 64 hexadecimal digits, palloc'd.
  */
 char *
 entity_version(const Entity *entity)
@@ -533,5 +304,7 @@ entity_version(const Entity *entity)
 		foreach(lc, entity->ties->referrers)
 			digest_string(digest, lfirst(lc));
 	}
+	else if (entity->conflict == CONFLICT_UNKNOWN)
+		digest_string(digest, conflict_name(entity->conflict));
 	return digest_end(digest);
 }

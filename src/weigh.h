@@ -32,6 +32,7 @@ typedef enum ConflictKind
 	CONFLICT_DELETE_UPDATE,
 	CONFLICT_INSERT_INSERT,
 	CONFLICT_DANGLING,			/* one refers to what the other end deleted */
+	CONFLICT_UNKNOWN,			/* no books say who changed or deleted it */
 } ConflictKind;
 
 /* An entity as one end has it, or the base of both. */
@@ -44,6 +45,14 @@ typedef struct Version
 	uint64		rev;			/* revision of its row, if that is an entity's */
 	ItemPointerData tid;		/* its row; invalid if it has none */
 } Version;
+
+/* What a base row says of a difference beside its document */
+typedef enum Doubt
+{
+	DOUBT_OPEN,					/* nothing: the books decide */
+	DOUBT_NONE,					/* the link knows that the far end deleted it */
+	DOUBT_NOTED,				/* no books say who changed it */
+} Doubt;
 
 /* Another entity, deleted at one end, that an entity refers to */
 typedef struct Target
@@ -75,6 +84,7 @@ typedef struct Entity
 	Version		public;
 	Version		base;			/* the local one where there is no base row */
 	bool		has_base_row;
+	Doubt		doubt;			/* as the base row says */
 	List	   *accepted;		/* ids with which a resolution has accepted that
 								 * a reference dangles */
 	Ties	   *ties;			/* or NULL; to be set before it is read */
@@ -111,6 +121,7 @@ typedef struct Reader
 {
 	const Link *link;
 	const Policy *policy;
+	const Policy *seen_policy;	/* by which the link has seen its far end */
 	Snapshot	snapshot;
 	Probe		local;
 	Probe		base;
@@ -130,6 +141,8 @@ extern void reader_close(Reader *reader);
 
 extern const Target *ties_target(const Ties *ties, const char *id, int len);
 
+extern void entity_weigh(Entity *entity, const Policy *policy,
+						 bool unexplained);
 extern const char *change_name(ChangeKind change);
 extern const char *conflict_name(ConflictKind conflict);
 extern const Version *entity_merged(Entity *entity);

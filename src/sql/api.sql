@@ -245,32 +245,36 @@ No entity changes, on either side.';
 CREATE FUNCTION diagsync_api.push(
 		"localDbName" text,
 		"publicDbName" text DEFAULT NULL,
-		"onConflict" text DEFAULT 'abort') RETURNS json
+		"onConflict" text DEFAULT 'abort',
+		"allowDeletions" boolean DEFAULT false) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s}',
-							 r.success::text, r.documents_updated, r.conflicts)::json
-	  FROM diagsync.push(push."localDbName", push."publicDbName", push."onConflict") AS r;
+	SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s}',
+							 r.success::text, r.documents_updated, r.conflicts, r.refused_deletions)::json
+	  FROM diagsync.push(push."localDbName", push."publicDbName", push."onConflict",
+						allow_deletions => push."allowDeletions") AS r;
 END;
-COMMENT ON FUNCTION diagsync_api.push(text, text, text) IS
+COMMENT ON FUNCTION diagsync_api.push(text, text, text, boolean) IS
 'Send the local changes to the shared copy
 
-Returns {"success", "documentsUpdated", "conflicts"}: whether no conflict is left, how many entities were written in the shared copy, how many conflicts are left. onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.pull(
 		"localDbName" text,
 		"publicDbName" text DEFAULT NULL,
-		"onConflict" text DEFAULT 'abort') RETURNS json
+		"onConflict" text DEFAULT 'abort',
+		"allowDeletions" boolean DEFAULT false) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s}',
-							 r.success::text, r.documents_updated, r.conflicts)::json
-	  FROM diagsync.pull(pull."localDbName", pull."publicDbName", pull."onConflict") AS r;
+	SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s}',
+							 r.success::text, r.documents_updated, r.conflicts, r.refused_deletions)::json
+	  FROM diagsync.pull(pull."localDbName", pull."publicDbName", pull."onConflict",
+						allow_deletions => pull."allowDeletions") AS r;
 END;
-COMMENT ON FUNCTION diagsync_api.pull(text, text, text) IS
+COMMENT ON FUNCTION diagsync_api.pull(text, text, text, boolean) IS
 'Take the changes of the shared copy into the local one
 
-Returns {"success", "documentsUpdated", "conflicts"}: whether no conflict is left, how many entities were written in the local copy, how many conflicts are left. onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.status(local text, public text DEFAULT NULL) RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED
@@ -316,7 +320,7 @@ COMMENT ON COLUMN diagsync_api.change."localChange" IS
 COMMENT ON COLUMN diagsync_api.change."publicChange" IS
 'what the shared side did: insert, update, delete or null';
 COMMENT ON COLUMN diagsync_api.change.conflict IS
-'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling';
+'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling, or unknown';
 COMMENT ON COLUMN diagsync_api.change.paths IS
 'JSON Pointers in conflict (the empty pointer is the whole entity), or null';
 COMMENT ON COLUMN diagsync_api.change.base IS

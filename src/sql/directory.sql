@@ -34,6 +34,8 @@ CREATE TABLE diagsync.directory (
 	seen pg_snapshot,
 	seen_own bigint,
 	seen_on text,
+	compare_in_full boolean NOT NULL DEFAULT false,
+	seen_policy jsonb,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
 	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
@@ -74,11 +76,15 @@ COMMENT ON COLUMN diagsync.directory.public_version IS
 COMMENT ON COLUMN diagsync.directory.merge_policy IS
 'what counts as a change and as a conflict, and what merges; null is the default: two edits of the same entity conflict. Set with diagsync.set_merge_policy()';
 COMMENT ON COLUMN diagsync.directory.seen IS
-'bookkeeping of the link: the snapshot under which it last read its shared copy; null compares in full';
+'bookkeeping of the link: the snapshot under which it last read its shared copy; null compares in full, and a missing shared row counts as deleted';
 COMMENT ON COLUMN diagsync.directory.seen_own IS
 'bookkeeping of the link: the revision that its own last sync wrote, which is no change to it';
 COMMENT ON COLUMN diagsync.directory.seen_on IS
 'bookkeeping of the link: system identifier and timeline of the cluster on which "seen" means something, or - where it means nothing here; null until a restored link has synced';
+COMMENT ON COLUMN diagsync.directory.compare_in_full IS
+'bookkeeping of the link: whether it compares in full until the next sync, though "seen" holds, because its merge policy has changed';
+COMMENT ON COLUMN diagsync.directory.seen_policy IS
+'bookkeeping of the link: with compare_in_full, the merge policy by which it has seen its shared copy';
 
 CREATE FUNCTION diagsync.create_diagram(
 		name text,

@@ -5,9 +5,9 @@ CREATE TYPE diagsync.sync_status AS (
 	public_id text,
 	state text,
 	diverged boolean,
-	local_changes bigint,
-	public_changes bigint,
-	conflicts bigint,
+	local_changes integer,
+	public_changes integer,
+	conflicts integer,
 	last_synced_at timestamptz,
 	last_pushed_at timestamptz,
 	last_pulled_at timestamptz,
@@ -21,7 +21,7 @@ COMMENT ON COLUMN diagsync.sync_status.state IS 'in_sync, pending, conflict, or 
 COMMENT ON COLUMN diagsync.sync_status.diverged IS 'whether either side changed anything';
 COMMENT ON COLUMN diagsync.sync_status.local_changes IS 'entities that the local side changed since the base; one in conflict counts, one changed equally does not';
 COMMENT ON COLUMN diagsync.sync_status.public_changes IS 'entities that the shared side changed since the base; one in conflict counts, one changed equally does not';
-COMMENT ON COLUMN diagsync.sync_status.conflicts IS 'entities that both sides changed differently';
+COMMENT ON COLUMN diagsync.sync_status.conflicts IS 'entities in conflict: both sides changed them differently, or it is not known who did';
 COMMENT ON COLUMN diagsync.sync_status.last_synced_at IS 'the later of last_pushed_at and last_pulled_at';
 COMMENT ON COLUMN diagsync.sync_status.last_pushed_at IS 'when the link last pushed';
 COMMENT ON COLUMN diagsync.sync_status.last_pulled_at IS 'when the link last pulled';
@@ -49,7 +49,7 @@ COMMENT ON COLUMN diagsync.change.entity_id IS 'the entity';
 COMMENT ON COLUMN diagsync.change.side IS 'who changed it: local, public or both; null where nothing is left to sync';
 COMMENT ON COLUMN diagsync.change.local_change IS 'what the local side did: insert, update, delete or null';
 COMMENT ON COLUMN diagsync.change.public_change IS 'what the shared side did: insert, update, delete or null';
-COMMENT ON COLUMN diagsync.change.conflict IS 'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert';
+COMMENT ON COLUMN diagsync.change.conflict IS 'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling (one refers to what the other end deleted); or unknown (no books say who changed or deleted it)';
 COMMENT ON COLUMN diagsync.change.paths IS 'JSON Pointers in conflict (RFC 6901; the empty pointer is the whole entity), or null';
 COMMENT ON COLUMN diagsync.change.base IS 'the version that both sides last agreed on, or null';
 COMMENT ON COLUMN diagsync.change.local IS 'the local version, or null';
@@ -83,7 +83,7 @@ CREATE FUNCTION diagsync.conflicts(local text) RETURNS SETOF diagsync.change
 	AS 'MODULE_PATHNAME', 'diagsync_conflicts'
 	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.conflicts(text) IS
-'those of diagsync.changes() that both sides changed differently';
+'those of diagsync.changes() that conflict: both sides changed them differently, a reference would dangle, or it is not known who changed them';
 
 CREATE FUNCTION diagsync.refresh(local text) RETURNS diagsync.sync_status
 	AS 'MODULE_PATHNAME', 'diagsync_refresh'

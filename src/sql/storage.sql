@@ -36,6 +36,7 @@ CREATE TABLE diagsync_local.base (
 	changed_at timestamptz,
 	changed_by text,
 	accepted text[],
+	unknown boolean,
 	CONSTRAINT base_pkey PRIMARY KEY (diagram_id, id)
 );
 COMMENT ON TABLE diagsync_local.base IS
@@ -52,6 +53,8 @@ COMMENT ON COLUMN diagsync_local.base.changed_by IS
 'the principal who deleted it, if it was deleted';
 COMMENT ON COLUMN diagsync_local.base.accepted IS
 'ids of the entities with which it was in conflict over a reference that would dangle, and that a resolution has accepted; null where there are none';
+COMMENT ON COLUMN diagsync_local.base.unknown IS
+'true: both copies differ, and no books say who changed the entity (conflict "unknown"); false: the link knows that the shared one was deleted, whether a tombstone is left or not; null: the books decide';
 
 CREATE TABLE diagsync_public.entity (
 	diagram_id text COLLATE "C" NOT NULL,

@@ -2,19 +2,20 @@
 
 CREATE TYPE diagsync.sync_result AS (
 	success boolean,
-	documents_updated bigint,
-	inserted bigint,
-	updated bigint,
-	deleted bigint,
-	merged bigint,
-	resolved bigint,
-	conflicts bigint,
+	documents_updated integer,
+	inserted integer,
+	updated integer,
+	deleted integer,
+	merged integer,
+	resolved integer,
+	conflicts integer,
 	public_version bigint,
-	plan text
+	plan text,
+	refused_deletions integer
 );
 COMMENT ON TYPE diagsync.sync_result IS
 'what a push or pull did, or with dry_run would do';
-COMMENT ON COLUMN diagsync.sync_result.success IS 'nothing is left in conflict, and the expected plan (if one was given) was carried out';
+COMMENT ON COLUMN diagsync.sync_result.success IS 'nothing is left in conflict, the expected plan (if one was given) was carried out, and no deletions were refused';
 COMMENT ON COLUMN diagsync.sync_result.documents_updated IS 'entities written: in the shared copy by a push, in the local one by a pull; inserted + updated + deleted';
 COMMENT ON COLUMN diagsync.sync_result.inserted IS 'entities inserted there';
 COMMENT ON COLUMN diagsync.sync_result.updated IS 'entities updated there';
@@ -24,28 +25,31 @@ COMMENT ON COLUMN diagsync.sync_result.resolved IS 'conflicts settled by on_conf
 COMMENT ON COLUMN diagsync.sync_result.conflicts IS 'conflicts left';
 COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of the shared copy now';
 COMMENT ON COLUMN diagsync.sync_result.plan IS 'with dry_run or expected_plan: a digest of what the call does, to be given as expected_plan';
+COMMENT ON COLUMN diagsync.sync_result.refused_deletions IS 'so many entities would be deleted, which are too many to do it unasked, so nothing is written; 0 where none are refused. allow_deletions, or the plan of a dry run that showed them, allows it';
 
 CREATE FUNCTION diagsync.push(
 		local text,
 		public text DEFAULT NULL,
 		on_conflict text DEFAULT 'abort',
 		dry_run boolean DEFAULT false,
-		expected_plan text DEFAULT NULL) RETURNS diagsync.sync_result
+		expected_plan text DEFAULT NULL,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
 	AS 'MODULE_PATHNAME', 'diagsync_push'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text) IS
-'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest';
+COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text, boolean) IS
+'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
 
 CREATE FUNCTION diagsync.pull(
 		local text,
 		public text DEFAULT NULL,
 		on_conflict text DEFAULT 'abort',
 		dry_run boolean DEFAULT false,
-		expected_plan text DEFAULT NULL) RETURNS diagsync.sync_result
+		expected_plan text DEFAULT NULL,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
 	AS 'MODULE_PATHNAME', 'diagsync_pull'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text) IS
-'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest';
+COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text, boolean) IS
+'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
 
 CREATE FUNCTION diagsync.resolve(
 		local text,

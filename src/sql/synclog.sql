@@ -8,12 +8,13 @@ CREATE TABLE diagsync.sync_log (
 	called_at timestamptz NOT NULL,
 	duration_ms double precision NOT NULL,
 	success boolean NOT NULL,
-	inserted bigint,
-	updated bigint,
-	deleted bigint,
-	merged bigint,
-	resolved bigint,
-	conflicts bigint
+	inserted integer,
+	updated integer,
+	deleted integer,
+	merged integer,
+	resolved integer,
+	conflicts integer,
+	refused_deletions integer
 );
 -- It has no key, and a publication of all tables takes deletions with one only.
 ALTER TABLE diagsync.sync_log REPLICA IDENTITY FULL;
@@ -49,13 +50,15 @@ COMMENT ON COLUMN diagsync.sync_log.resolved IS
 'conflicts settled';
 COMMENT ON COLUMN diagsync.sync_log.conflicts IS
 'conflicts left';
+COMMENT ON COLUMN diagsync.sync_log.refused_deletions IS
+'deletions that were refused, because they were too many';
 
 CREATE TYPE diagsync.sync_progress AS (
 	pid integer,
 	action text,
 	phase text,
-	entities_total bigint,
-	entities_done bigint
+	entities_total integer,
+	entities_done integer
 );
 COMMENT ON TYPE diagsync.sync_progress IS
 'how far a share, clone, push or pull is that runs just now';

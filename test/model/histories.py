@@ -52,7 +52,8 @@ POLICIES = [None, {"granularity": "property"}, {"ignore": ["/clock"]},
 # What must have come up in so many histories.
 ENOUGH = 1000
 CLASSES = ["insert_insert", "update_update", "update_delete", "delete_update", "merge", "resolve of what moved on",
-           "rollback to a savepoint", "clone", "share", "link", "unlink", "drop", "storage", "policy", "refresh", "forget"] + [
+           "rollback to a savepoint", "clone", "share", "link", "unlink", "drop", "storage", "policy", "refresh", "forget",
+           "unknown", "refused deletions"] + [
     f"resolve with {resolution}" for resolution in RESOLUTIONS] + [
     f"{sync} of merged entities" for sync in SYNCS] + [
     f"{sync} that resolved with {rule}" for sync in SYNCS for rule in RULES[2:]] + [
@@ -92,6 +93,9 @@ def steps():
             step("storage", from_list(("public", "private"))),
             step("policy", copy, from_list(POLICIES)), step("policy", local, from_list(POLICIES)),
             step("refresh", local), step("forget", local))),
+        (2, step("lose", local, id)),
+        (1, step("fill", copy)),
+        (1, step("empty", copy)),
     ]
     return from_list([strategy for weight, strategy in weighted for _ in range(weight)]).flatmap(lambda strategy: strategy)
 

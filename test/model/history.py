@@ -222,7 +222,8 @@ class Run:
             self.same_row(f"status of {local}", state["status"][local], model.status(local, changes))
             self.same(f"changes of {local}", list(state["changes"][local]), list(changes))
             for id, what in changes.items():
-                self.seen[what.conflict or "merge" if what.local_change and what.public_change else "change"] += 1
+                both = what.local_change and what.public_change
+                self.seen[what.conflict or ("merge" if both else "change")] += 1
                 self.same_row(f"change of {id} in {local}", state["changes"][local][id], model.change_row(local, id, what))
             self.same(f"conflicts of {local}", set(state["versions"][local]),
                       {id for id, what in changes.items() if what.conflict})
@@ -235,7 +236,7 @@ class Run:
 
     def note_version(self, local, id, version):
         """The same three documents have the same version, others have another."""
-        triple = self.model.triple(local, id)
+        triple = self.model.shown(local, id)
         shown = self.shown.setdefault((local, id), [])
         for earlier, its in shown:
             if (earlier == triple) != (its == version):
@@ -296,6 +297,27 @@ class Run:
     def refresh(self, local):
         if local in self.model.links:
             self.function("refresh", local)
+
+    def lose(self, local, id):
+        """A local row is lost past the triggers, once all is seen that the far
+        end has; a refresh finds it."""
+        id = self.id(id)
+        if (self.savepoints or local not in self.model.links or self.model.doc(local, id) is None
+                or self.model.doc("P", id) is None):
+            return
+        self.database.cursor.execute("SELECT diagsync.refresh(%s)", (self.database.name(local),))
+        self.database.cursor.execute("SET session_replication_role = replica")
+        self.database.cursor.execute("DELETE FROM diagsync_local.entity WHERE diagram_id = %s AND id = %s",
+                                     (self.database.name(local), id))
+        self.database.cursor.execute("RESET session_replication_role")
+        self.function("refresh", local, change=lambda now, new_id: self.model.lose(local, id))
+
+    def fill(self, copy):
+        """More entities than a sync deletes unasked."""
+        self.put(copy, {f"n{number}": {"v": 1} for number in range(12)})
+
+    def empty(self, copy):
+        self.delete(copy, *(f"n{number}" for number in range(12)))
 
     def forget(self, local):
         """What the link has seen, as a restore on another cluster does."""
@@ -419,6 +441,7 @@ class Run:
         answer = self.function(direction, local, ", NULL, %s, %s, %s", (rule, dry, expected[0]), change)
         if answer:
             success = "success" if answer["success"] else "no success"
+            self.seen["refused deletions"] += answer["refused_deletions"] > 0
             if dry:
                 self.seen[f"dry {direction} with {rule}, {success}"] += 1
             elif expected[0]:
@@ -459,7 +482,7 @@ class Run:
             None, self.state["versions"][local].get(id) if shown == "now" else None)
 
         def change(now, new_id):
-            if triple is not None and triple != self.model.triple(local, id):
+            if triple is not None and triple != self.model.shown(local, id):
                 self.seen["resolve of what moved on"] += 1
                 return self.model.change_row(local, id)
             time = self.edit_time(local, id, doc, now) if doc is not None else now

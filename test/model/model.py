@@ -62,6 +62,9 @@ def plain(value):
     return None if value is MISSING else value
 
 
+# A sync deletes fewer than these unasked, or not more than this part of an end.
+FEW, PART = 10, 0.5
+
 NOTHING = Weighed(None, None, None, [], None, False)
 
 
@@ -116,6 +119,7 @@ class Result:
 
     def __init__(self):
         self.inserted = self.updated = self.deleted = self.merged = self.resolved = self.conflicts = 0
+        self.refused = 0
         self.plan = []
 
     def count(self, was, now):
@@ -129,7 +133,7 @@ class Result:
     def figures(self, success):
         return {"success": success, "documents_updated": self.inserted + self.updated + self.deleted,
                 "inserted": self.inserted, "updated": self.updated, "deleted": self.deleted, "merged": self.merged,
-                "resolved": self.resolved, "conflicts": self.conflicts}
+                "resolved": self.resolved, "conflicts": self.conflicts, "refused_deletions": self.refused}
 
 
 class Model:
@@ -140,6 +144,7 @@ class Model:
         self.deleted = {}  # copy: {id: time}
         self.policies = {}  # copy: policy
         self.links = {}  # local: Link
+        self.lost = set()  # (local, id): local rows that were lost past the triggers
         self.storage = None
 
     def snapshot(self):
@@ -148,10 +153,10 @@ class Model:
                 {copy: dict(of) for copy, of in self.deleted.items()},
                 dict(self.policies),
                 {local: link._replace(base=dict(link.base)) for local, link in self.links.items()},
-                self.storage)
+                self.storage, set(self.lost))
 
     def restore(self, snapshot):
-        self.entities, self.deleted, self.policies, self.links, self.storage = snapshot
+        self.entities, self.deleted, self.policies, self.links, self.storage, self.lost = snapshot
 
     # ---- The directory ---------------------------------------------------------
 
@@ -200,7 +205,23 @@ class Model:
 
     # ---- Entities --------------------------------------------------------------
 
+    def lose(self, local, id):
+        """A local row goes past the triggers: nobody deleted it."""
+        del self.entities[local][id]
+        self.deleted[local].pop(id, None)
+        self.lost.add((local, id))
+
+    def is_unknown(self, local, id):
+        base, mine, theirs = self.triple(local, id)
+        return (local, id) in self.lost and mine is None and None not in (base, theirs)
+
+    def shown(self, local, id):
+        """What the version of a change is a digest of."""
+        return *self.triple(local, id), self.is_unknown(local, id)
+
     def write(self, copy, id, doc, time):
+        if doc is not None:
+            self.lost.discard((copy, id))
         if doc is not None:
             self.entities[copy][id] = Version(doc, time)
         elif self.entities[copy].pop(id, None):
@@ -220,6 +241,10 @@ class Model:
         return self.links[local].base.get(id), self.doc(local, id), self.doc("P", id)
 
     def weigh(self, local, id):
+        if self.is_unknown(local, id):
+            base, _, theirs = self.triple(local, id)
+            public_change = weigh(base, base, theirs, self.policies[local], False).public_change
+            return Weighed("delete", public_change, "unknown", [""], None, False)
         return weigh(*self.triple(local, id), self.policies[local], self.local_is_newer(local, id))
 
     def local_is_newer(self, local, id):
@@ -248,18 +273,32 @@ class Model:
         before = self.snapshot()
         result = Result()
         for id in self.ids(local):
-            self.sync_entity(push, local, id, rule, new_id, result)
+            self.sync_entity(push, local, id, rule, now, new_id, result)
         plan = push, rule, self.policies[local], result.plan
         aborted = rule == "abort" and result.conflicts > 0
+        refused = 0 if aborted or expected == plan else self.too_many(before)
         if aborted:
             result = self.conflicts_alone(result)
             plan = push, rule, self.policies[local], [item for item in result.plan if item[2]]
+        if refused:
+            result.conflicts += result.resolved
+            result = self.conflicts_alone(result)
+            result.refused = refused
         unexpected = expected is not None and expected != plan
-        if aborted or unexpected or dry:
+        if aborted or refused or unexpected or dry:
             self.restore(before)
         else:
             self.links[local] = self.links[local]._replace(**{"pushed" if push else "pulled": now})
-        return result.figures(not result.conflicts and not unexpected), plan
+        return result.figures(not (result.conflicts or refused or unexpected)), plan
+
+    def too_many(self, before):
+        """How many entities are gone since then that are too many to be deleted unasked."""
+        refused = 0
+        for copy, had in before[0].items():
+            gone = len(had.keys() - self.entities[copy].keys())
+            if gone >= FEW and gone > PART * len(had):
+                refused += gone
+        return refused
 
     @staticmethod
     def conflicts_alone(result):
@@ -267,7 +306,7 @@ class Model:
         alone.conflicts, alone.plan = result.conflicts, result.plan
         return alone
 
-    def sync_entity(self, push, local, id, rule, new_id, result):
+    def sync_entity(self, push, local, id, rule, now, new_id, result):
         base, mine, theirs = self.triple(local, id)
         what = self.weigh(local, id)
         end = "P" if push else local
@@ -278,7 +317,7 @@ class Model:
                 result.conflicts += 1
                 return
             result.resolved += 1
-            copy = self.settle(local, id, rule, new_id)
+            copy = self.settle(local, id, rule, new_id, None if push else now)
             if push and self.doc(local, id) != theirs:
                 self.send(local, id)
             if copy:
@@ -320,15 +359,19 @@ class Model:
         self.write(local, id, self.doc("P", id), self.time("P", id))
         self.set_base(local, id, self.doc("P", id))
 
-    def settle(self, local, id, rule, new_id):
+    def settle(self, local, id, rule, new_id, now):
         """One conflict, at the local end alone.  The id of the copy, if one was
         made."""
+        unknown = self.is_unknown(local, id)
+        self.lost.discard((local, id))
         mine, theirs = self.entities[local].get(id), self.entities["P"].get(id)
         if rule == "newest":
             rule = "local" if self.local_is_newer(local, id) else "public"
         elif rule == "both" and theirs is None:
             rule = "local"
         if rule == "local":
+            if unknown and now is not None:
+                self.deleted[local][id] = now
             self.set_base(local, id, theirs and theirs.doc)
             return None
         self.take(local, id)
@@ -346,7 +389,7 @@ class Model:
             self.write(local, id, doc, now)
             self.set_base(local, id, self.doc("P", id))
             return id
-        return self.settle(local, id, resolution, new_id) or id
+        return self.settle(local, id, resolution, new_id, now) or id
 
     # ---- What the database is asked after every step ----------------------------
 

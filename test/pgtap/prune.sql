@@ -1,6 +1,6 @@
 -- prune: what goes and what stays. Every step is a transaction of its own.
 \ir include/helpers.sql
-SELECT plan(34);
+SELECT plan(46);
 
 CREATE FUNCTION t.tombstones() RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(d || '/' || id, ' ' ORDER BY d, id), '') FROM (
@@ -81,5 +81,40 @@ SELECT t.write('p', 'z', NULL);
 SELECT is(diagsync.prune('0'), 1, 'an interval of zero drops them all');
 SELECT is(t.changes('l') || ', ' || t.changes('l2'), 'z:public:>delete:, z:public:>delete:', 'and still nobody misses the deletion');
 SELECT is(t.show(diagsync.pull('l')), 'yes +0 ~0 -1 0/0', 'which is pulled');
+
+-- ---- Deletions that are known, and restored links ---------------------------------------------------------
+
+-- A deletion that is skipped, or refreshed over, is seen; so its tombstone goes, and it stays what it was.
+SELECT diagsync.pull('l'), diagsync.pull('l2');
+SELECT t.write('p', 'c1', '{"v": 1}'), t.write('p', 'c2', '{"v": 1}');
+SELECT diagsync.pull('l'), diagsync.pull('l2');
+SELECT t.write('l', 'c1', '{"v": 2}');
+SELECT t.write('p', 'c1', NULL), t.write('p', 'c2', NULL);
+SELECT diagsync.pull('l2');
+SELECT is(t.show(diagsync.pull('l', on_conflict => 'skip')), 'no +0 ~0 -1 0/1', 'a pull that skips a deletion has seen it');
+SELECT is(diagsync.prune(), 2, '... so its tombstone goes');
+SELECT is(t.changes('l'), 'c1:both:update>delete:update_delete', '... and it stays the conflict that it was');
+SELECT is(t.show(diagsync.refresh('l')) || ' ' || t.changes('l'), 'conflict 1/1/1 c1:both:update>delete:update_delete', '... in full, too');
+SELECT diagsync.resolve('l', 'c1', 'public');
+SELECT t.write('p', 'd1', '{"v": 1}');
+SELECT diagsync.pull('l'), diagsync.pull('l2');
+SELECT t.write('p', 'd1', NULL);
+SELECT diagsync.pull('l2');
+SELECT is(t.show(diagsync.refresh('l')), 'pending 0/1/0', 'a refresh has seen a deletion');
+SELECT is(diagsync.prune(), 1, '... so its tombstone goes');
+SELECT is(t.changes('l'), 'd1:public:>delete:', '... and it stays a deletion');
+SELECT is(t.show(diagsync.pull('l')), 'yes +0 ~0 -1 0/0', '... to be pulled');
+
+-- A link that was restored, or whose policy has changed, needs tombstones.
+SELECT t.write('p', 'd2', '{"v": 1}');
+SELECT diagsync.pull('l'), diagsync.pull('l2');
+SELECT t.write('p', 'd2', NULL);
+SELECT diagsync.pull('l2');
+UPDATE diagsync.directory SET seen_on = 1 WHERE id = 'l';
+SELECT is(diagsync.prune(), 0, 'a restored link holds tombstones back');
+SELECT is(t.changes('l'), 'd2:public:>delete:', '... so the deletion is one');
+SELECT t.idle('l', '10 days');
+SELECT is(diagsync.prune('5 days'), 1, '... unless it is idle');
+SELECT is(t.changes('l'), 'd2:public:>delete:', '... and then what is missing is deleted');
 
 SELECT * FROM finish();

@@ -607,6 +607,7 @@ BEGIN
 	END LOOP;
 	RETURN NULL;
 END $$;
+SET LOCAL diagsync.max_deleted_fraction = 1;
 SELECT setseed(0.25);
 SELECT is(t.random_round(format('random %s %s %s %s %s %s', chains, rule, direction, batch, policy, n), rule, direction, batch, policy, chains), NULL,
 	format('edits at random, %s; %s, %s, in batches of %s, %s, %s', CASE WHEN chains THEN 'chains' ELSE 'no chains' END, direction, rule, batch, policy, n))

@@ -59,7 +59,7 @@ BEGIN
 END $$;
 CREATE TRIGGER app BEFORE UPDATE ON diagsync_local.entity FOR EACH ROW EXECUTE FUNCTION t.count_versions();
 SELECT t.write('p', 'a', '{"v": 3}');
-SELECT is((diagsync.pull('l')).updated, 1::bigint, 'a pull with an application trigger that changes what is stored');
+SELECT is((diagsync.pull('l')).updated, 1, 'a pull with an application trigger that changes what is stored');
 SELECT is(t.docs('l') -> 'a', '{"n": 1, "v": 3}', 'the trigger had its way');
 SELECT is(t.changes('l'), 'a:local:update>:', 'and the difference stays a change');
 SELECT is(t.base('l'), '{"a": {"v": 3}}', 'from what was pulled');
@@ -68,10 +68,10 @@ SELECT is(t.docs('p'), t.docs('l'), 'then both ends agree');
 DROP TRIGGER app ON diagsync_local.entity;
 CREATE TRIGGER app BEFORE INSERT OR UPDATE ON diagsync_public.entity FOR EACH ROW EXECUTE FUNCTION t.count_versions();
 SELECT t.write('l', 'a', '{"v": 4}'), t.write('l', 'n', '{"v": 4}');
-SELECT is((diagsync.push('l')).documents_updated, 2::bigint, 'a push with such a trigger at the far end');
+SELECT is((diagsync.push('l')).documents_updated, 2, 'a push with such a trigger at the far end');
 SELECT is(t.docs('p') -> 'n', '{"n": 1, "v": 4}', 'the trigger had its way');
 SELECT is(t.changes('l'), 'a:public:>update: n:public:>update:', 'and the difference is a public change');
-SELECT is((diagsync.pull('l')).updated, 2::bigint, 'which is pulled');
+SELECT is((diagsync.pull('l')).updated, 2, 'which is pulled');
 SELECT is(t.docs('p'), t.docs('l'), 'then both ends agree');
 DROP TRIGGER app ON diagsync_public.entity;
 
@@ -79,7 +79,7 @@ DROP TRIGGER app ON diagsync_public.entity;
 CREATE FUNCTION t.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN OLD.id <> 'b' THEN OLD END; END $$;
 CREATE TRIGGER app BEFORE DELETE ON diagsync_public.entity FOR EACH ROW EXECUTE FUNCTION t.keep();
 SELECT t.write('l', 'a', NULL), t.write('l', 'b', NULL);
-SELECT is((diagsync.push('l')).deleted, 1::bigint, 'a deletion that a trigger at the far end does not let through');
+SELECT is((diagsync.push('l')).deleted, 1, 'a deletion that a trigger at the far end does not let through');
 SELECT is(t.changes('l'), 'b:local:delete>:', 'stays a change');
 DROP TRIGGER app ON diagsync_public.entity;
 SELECT is(t.show(diagsync.push('l')), 'yes +0 ~0 -1 0/0', 'until it does');
@@ -92,7 +92,7 @@ BEGIN
 END $$;
 CREATE TRIGGER app AFTER INSERT ON diagsync_local.entity FOR EACH ROW WHEN (NEW.id = 'from far') EXECUTE FUNCTION t.log();
 SELECT t.write('p', 'from far', '{"v": 1}');
-SELECT is((diagsync.pull('l')).inserted, 1::bigint, 'a trigger that edits while a pull runs');
+SELECT is((diagsync.pull('l')).inserted, 1, 'a trigger that edits while a pull runs');
 SELECT is(t.changes('l'), 'log:local:insert>:', 'makes an ordinary local change');
 DROP TRIGGER app ON diagsync_local.entity;
 
