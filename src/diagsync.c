@@ -9,6 +9,8 @@
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
+ *	  httperror.c  what a PostgREST request tells of errors
+ *	  httpcall.c   functions called over HTTP, bodies of plain writes
  *	  progress.c   how far a long operation is: progress
  *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
@@ -72,6 +74,7 @@
 
 #include "fmgr.h"
 
+#include "httperror.h"
 #include "session.h"
 #include "settings.h"
 #include "shared.h"
@@ -86,4 +89,5 @@ _PG_init(void)
 	settings_init();
 	session_init();
 	shared_init();
+	httperror_init();
 }

@@ -28,6 +28,7 @@
 
 #include "function.h"
 #include "quota.h"
+#include "route.h"
 #include "principal.h"
 #include "session.h"
 #include "trigger.h"
@@ -126,6 +127,8 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 	storage_check_alone(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		check_stamped_last(trigger->tg_relation);
+	if (table == TABLE_ENTITY && !session_is_exempt())
+		route_check_write(trigger->tg_event);
 	session_open_statement(RelationGetRelid(trigger->tg_relation),
 						   trigger->tg_event);
 	return PointerGetDatum(NULL);

@@ -98,10 +98,10 @@ CREATE FUNCTION diagsync.may_administer(diagram text) RETURNS boolean
 COMMENT ON FUNCTION diagsync.may_administer(text) IS
 'for row-level policies: is the caller the owner or an admin of this diagram?';
 
-CREATE FUNCTION diagsync.check_may_write(diagram text) RETURNS boolean
+CREATE FUNCTION diagsync.check_may_write(diagram text, entity text DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'diagsync_check_may_write'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION diagsync.check_may_write(text) IS
+COMMENT ON FUNCTION diagsync.check_may_write(text, text) IS
 'for row-level policies: true where the caller may add rows to this diagram, else an error that says why not';
 
 CREATE FUNCTION diagsync.access(diagram text) RETURNS text
@@ -147,7 +147,7 @@ ALTER TABLE diagsync_local.entity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync_local.entity FOR SELECT
 	USING (diagsync.may_read(diagram_id));
 CREATE POLICY insertable ON diagsync_local.entity FOR INSERT
-	WITH CHECK (diagsync.check_may_write(diagram_id));
+	WITH CHECK (diagsync.check_may_write(diagram_id, id));
 CREATE POLICY updatable ON diagsync_local.entity FOR UPDATE
 	USING (diagsync.may_write(diagram_id));
 CREATE POLICY deletable ON diagsync_local.entity FOR DELETE
@@ -157,7 +157,7 @@ ALTER TABLE diagsync_public.entity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync_public.entity FOR SELECT
 	USING (diagsync.may_read(diagram_id));
 CREATE POLICY insertable ON diagsync_public.entity FOR INSERT
-	WITH CHECK (diagsync.check_may_write(diagram_id));
+	WITH CHECK (diagsync.check_may_write(diagram_id, id));
 CREATE POLICY updatable ON diagsync_public.entity FOR UPDATE
 	USING (diagsync.may_write(diagram_id));
 CREATE POLICY deletable ON diagsync_public.entity FOR DELETE
@@ -167,7 +167,7 @@ ALTER TABLE diagsync_private.entity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync_private.entity FOR SELECT
 	USING (diagsync.may_read(diagram_id));
 CREATE POLICY insertable ON diagsync_private.entity FOR INSERT
-	WITH CHECK (diagsync.check_may_write(diagram_id));
+	WITH CHECK (diagsync.check_may_write(diagram_id, id));
 CREATE POLICY updatable ON diagsync_private.entity FOR UPDATE
 	USING (diagsync.may_write(diagram_id));
 CREATE POLICY deletable ON diagsync_private.entity FOR DELETE

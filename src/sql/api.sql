@@ -464,3 +464,29 @@ COMMENT ON FUNCTION diagsync_api.revoke_token(text) IS
 'End an access token
 
 For the owner and admins, by the token''s id.';
+
+-- ---- How the web server calls functions ------------------------------------------
+
+CREATE FUNCTION diagsync_api.call(jsonb) RETURNS json
+	AS 'MODULE_PATHNAME', 'diagsync_api_call'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync_api.call(jsonb) IS
+'For the web server alone: calls a function that writes
+
+The header x-diagsync-function names it, the body has its parameters.';
+
+CREATE FUNCTION diagsync_api.call_void(jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_api_call'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync_api.call_void(jsonb) IS
+'For the web server alone: calls a function that answers nothing
+
+The header x-diagsync-function names it, the body has its parameters.';
+
+CREATE FUNCTION diagsync_api.call_read(jsonb) RETURNS json
+	AS 'MODULE_PATHNAME', 'diagsync_api_call_read'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync_api.call_read(jsonb) IS
+'For the web server alone: calls a function that only looks
+
+The header x-diagsync-function names it, the body or the header x-diagsync-query has its parameters.';
