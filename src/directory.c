@@ -495,6 +495,31 @@ directory_touch(const char *id)
 }
 
 /*
+ * "." and ".." as parts of a path mean something to everything on the way to
+ * /db/local/ID, encoded or not, so they are no parts of an id.
+ */
+static void
+check_path_segments(const char *id)
+{
+	const char *segment = id;
+
+	while (segment != NULL)
+	{
+		const char *end = strchr(segment, '/');
+		size_t		length = strcspn(segment, "/");
+
+		if ((length == 1 && segment[0] == '.') ||
+			(length == 2 && segment[0] == '.' && segment[1] == '.'))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a diagram's id cannot have \"%.*s\" as a part of a path",
+							(int) length, segment),
+					 errdetail("It would be \"%s\".", id)));
+		segment = end != NULL ? end + 1 : NULL;
+	}
+}
+
+/*
  * Make an entry, owned by the caller.  Without an id it gets a new uuid; an
  * error if the id is taken.  The caller is connected to SPI.  Returns the id.
  */
@@ -516,6 +541,7 @@ directory_insert(const char *id, const char *name, const char *description,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a diagram's id must have 1 to 255 characters"),
 				 errdetail("\"%s\" has %d.", id, length)));
+	check_path_segments(id);
 
 	values[0] = CStringGetTextDatum(id);
 	values[1] = CStringGetTextDatum(name);

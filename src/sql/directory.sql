@@ -30,6 +30,9 @@ CREATE TABLE diagsync.directory (
 	seen_on bigint,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
+	CONSTRAINT directory_id_path CHECK (id !~ '(^|/)[.]{1,2}(/|$)'),
+	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
+	CONSTRAINT directory_description_length CHECK (length(description) <= 10000),
 	CONSTRAINT directory_storage_type CHECK (storage_type IN ('local', 'public', 'private')),
 	CONSTRAINT directory_link_of_local
 		CHECK (public_copy_id IS NULL OR storage_type IS NOT DISTINCT FROM 'local'),
