@@ -22,6 +22,8 @@
 #include "function.h"
 #include "own.h"
 #include "policy.h"
+#include "quota.h"
+#include "ratelimit.h"
 #include "session.h"
 
 #define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
@@ -127,6 +129,8 @@ DIAGSYNC_FUNCTION(diagsync_create_diagram)
 	storage = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	(void) parse_storage_type(storage, name);
 	SPI_connect();
+	quota_check_diagrams();
+	ratelimit_charge_creation();
 	id = directory_insert(id, name, description, storage, NULL);
 	spi = MemoryContextSwitchTo(caller);
 	result = cstring_to_text(id);
@@ -376,7 +380,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		strcmp(RelationGetRelationName(trigger->tg_relation), "directory") != 0 ||
-		RelationGetDescr(trigger->tg_relation)->natts != Anum_directory_seen_on)
+		RelationGetDescr(trigger->tg_relation)->natts != Natts_directory)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" was not called by its trigger",

@@ -10,7 +10,6 @@
  *	  request.c    the PostgREST request that a call is part of
  *	  function.c   what every SQL-callable function begins with
  *	  httperror.c  what a PostgREST request tells of errors
- *	  httpcall.c   functions called over HTTP, bodies of plain writes
  *	  progress.c   how far a long operation is: progress
  *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
@@ -32,8 +31,8 @@
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  directory.c  entries of the directory and links
- *	  quota.c      how large entities and diagrams may be
- *	  ratelimit.c  how many syncs a principal may call in a minute
+ *	  quota.c      how large entities and diagrams may be, and how many
+ *	  ratelimit.c  how many syncs and new diagrams a principal may have in a minute
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full
  *	  weigh.c      an entity in three versions: what is a change, a conflict
@@ -48,6 +47,8 @@
  *
  * and on top of them the functions that users call:
  *
+ *	  httpcall.c   functions called over HTTP, bodies of plain writes
+ *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  trigger.c    the small triggers of the storage tables
  *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
@@ -66,8 +67,8 @@
  *	  prune.c      prune
  *	  member.c     add_member, remove_member, set_owner, create_token,
  *				   revoke_token
+ *	  limits.c     limits, set_limits
  *	  rowaccess.c  what the row-level policies ask; access
- *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  usage.c      grant_usage, revoke_usage
  */
 #include "postgres.h"

@@ -162,6 +162,9 @@ directory_read_row(TupleTableSlot *slot)
 	diagram->seen_own = (uint64) attr_int64(slot, Anum_directory_seen_own,
 											SEEN_OWN_NONE);
 	diagram->seen_on = attr_int64(slot, Anum_directory_seen_on, 0);
+	value = slot_getattr(slot, Anum_directory_max_entities, &isnull);
+	diagram->max_entities = isnull ? 0 : DatumGetInt32(value);
+	diagram->max_size = attr_int64(slot, Anum_directory_max_size, 0);
 	return diagram;
 }
 

@@ -30,6 +30,9 @@
 #define Anum_directory_seen 12
 #define Anum_directory_seen_own 13
 #define Anum_directory_seen_on 14
+#define Anum_directory_max_entities 15
+#define Anum_directory_max_size 16
+#define Natts_directory 16
 
 /* An entry as it was read; palloc'd with all that it points to. */
 typedef struct Diagram
@@ -49,6 +52,8 @@ typedef struct Diagram
 	Seen	   *seen;			/* or NULL; see seen_is_valid() */
 	uint64		seen_own;
 	int64		seen_on;
+	int			max_entities;	/* that its owner allows; 0: no limit */
+	int64		max_size;		/* bytes, the same */
 } Diagram;
 
 /* A local diagram and its far end. */

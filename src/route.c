@@ -20,6 +20,7 @@
 #include "httpcall.h"
 #include "request.h"
 #include "route.h"
+#include "settings.h"
 
 /* Names of shared diagrams that begin so do not exist on these routes. */
 #define LOCAL_PREFIX "local-"
@@ -96,7 +97,8 @@ route_check_write(TriggerEvent event)
 
 /*
  * A login without a name is nobody: 401.  (It is a token that was signed, but
- * does not say for whom; all such would be one user.)
+ * does not say for whom; all such would be one user.)  Who does not log in gets
+ * less time than others.
  */
 static void
 check_login(void)
@@ -105,8 +107,17 @@ check_login(void)
 	char	   *sub;
 	bool		is_other;
 
-	if (!request_is_http() || request_header("authorization") == NULL)
+	if (!request_is_http())
 		return;
+	if (request_header("authorization") == NULL)
+	{
+		if (settings_anonymous_timeout > 0)
+			(void) set_config_option("statement_timeout",
+									 psprintf("%d", settings_anonymous_timeout),
+									 PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_LOCAL, true, 0, false);
+		return;
+	}
 	claims = request_json("request.jwt.claims");
 	sub = claims != NULL ? request_string(claims, "sub", &is_other) : NULL;
 	if (sub != NULL && sub[0] != '\0')

@@ -42,15 +42,15 @@ compare_touched(const void *a, const void *b)
 	return strcmp((*(Touched *const *) a)->id, (*(Touched *const *) b)->id);
 }
 
-/* Is an inserted entity too large? */
-static void
+/* Check that an inserted entity is not too large; its bytes. */
+static int64
 check_size(TupleTableSlot *slot, const char *diagram)
 {
 	bool		isnull;
 	Datum		id = slot_getattr(slot, Anum_entity_id, &isnull);
 
-	quota_check_size(diagram, TextDatumGetCString(id),
-					  slot_getattr(slot, Anum_entity_doc, &isnull));
+	return quota_check_size(diagram, TextDatumGetCString(id),
+							slot_getattr(slot, Anum_entity_doc, &isnull));
 }
 
 /* More diagrams than this are looked up by a hash table */
@@ -161,7 +161,7 @@ survey_rows(Deed *deed, TriggerData *trigger)
 		last->rows++;
 		deed->rows++;
 		if (insert && deed->limited && deed->table == TABLE_ENTITY)
-			check_size(slot, last->id);
+			last->bytes += check_size(slot, last->id);
 		if (insert)
 		{
 			int			attno = deed->table == TABLE_ENTITY ?

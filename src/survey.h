@@ -17,6 +17,8 @@ typedef struct Touched
 	bool		own_rows;		/* some rows are edits of this transaction */
 	bool		replicas;		/* some rows came with another's revision */
 	int64		rows;			/* how many there are */
+	int64		bytes;			/* of those that were inserted, where limits
+								 * apply */
 } Touched;
 
 /* What a statement did, as far as its rows tell */

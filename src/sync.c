@@ -54,6 +54,7 @@ typedef struct Sync
 	char	   *expected_plan;	/* or NULL */
 
 	int64		inserted;
+	int64		bytes;			/* of what is written at that end */
 	int64		updated;
 	int64		deleted;
 	int64		merged;
@@ -103,6 +104,8 @@ count_write(Sync *sync, const WorkItem *item, int by)
 
 	if (target == NULL || (target->doc == NULL && current->doc == NULL))
 		return;
+	if (target->doc != NULL)
+		sync->bytes += by * (int64) VARSIZE(target->doc);
 	if (target->doc == NULL)
 		sync->deleted += by;
 	else if (current->doc == NULL)
@@ -239,6 +242,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	progress_phase(write ? PROGRESS_WRITING : PROGRESS_CHECKING,
 				   candidates->added);
 	tieset_rewind(work->ties);
+	sync->bytes = 0;
 	sync->inserted = sync->updated = sync->deleted = 0;
 	sync->merged = sync->resolved = sync->conflicts = 0;
 	sync->unpulled = false;
@@ -325,6 +329,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 		return ATTEMPT_AGAIN;
 	if (is_blocked_by_conflict(sync))
 	{
+		sync->bytes = 0;
 		sync->inserted = sync->updated = sync->deleted = sync->merged = 0;
 		return ATTEMPT_UNDONE;
 	}
@@ -385,6 +390,8 @@ check_entities(const Sync *sync, const Link *link)
 {
 	if (!quota_applies())
 		return;
+	quota_check_bytes(sync->direction == DIRECTION_PUSH ? link->public :
+					  link->local, sync->bytes);
 	if (sync->direction == DIRECTION_PUSH)
 		quota_check_entities(link->public, sync->inserted);
 	if (sync->direction == DIRECTION_PULL ||

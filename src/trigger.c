@@ -126,7 +126,10 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 
 	storage_check_alone(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
 		check_stamped_last(trigger->tg_relation);
+		quota_begin_statement();
+	}
 	if (table == TABLE_ENTITY && !session_is_exempt())
 		route_check_write(trigger->tg_event);
 	session_open_statement(RelationGetRelid(trigger->tg_relation),
@@ -192,10 +195,12 @@ check_size(TriggerData *trigger)
 
 	/* Not null any more than the column is: constraints come after triggers. */
 	if (!isnull)
-		quota_check_size(SPI_getvalue(trigger->tg_newtuple, tupdesc,
-									   Anum_entity_diagram_id),
-						  SPI_getvalue(trigger->tg_newtuple, tupdesc,
-									   Anum_entity_id), doc);
+		quota_note_written(quota_check_size(SPI_getvalue(trigger->tg_newtuple,
+														 tupdesc,
+														 Anum_entity_diagram_id),
+											SPI_getvalue(trigger->tg_newtuple,
+														 tupdesc,
+														 Anum_entity_id), doc));
 }
 
 /*

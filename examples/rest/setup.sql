@@ -68,7 +68,12 @@ SELECT format('ALTER ROLE %I IN DATABASE %I SET %s = %L', :'authenticator', curr
 		('diagsync.max_entity_size', '1MB'),
 		('diagsync.max_entities', '100000'),
 		('diagsync.max_put_entities', '10000'),
+		('diagsync.max_diagram_size', '64MB'),
+		('diagsync.max_owner_size', '1GB'),
+		('diagsync.max_diagrams', '2000'),
+		('diagsync.create_rate_limit', '120'),
 		('statement_timeout', '60s'),
+		('diagsync.anonymous_timeout', '5s'),
 		('idle_in_transaction_session_timeout', '60s')) AS setting(name, value)
 \gexec
 

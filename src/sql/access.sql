@@ -209,6 +209,26 @@ CREATE FUNCTION diagsync.revoke_token(id text) RETURNS void
 COMMENT ON FUNCTION diagsync.revoke_token(text) IS
 'make an access token good for nothing; its id is the part before the dot';
 
+CREATE FUNCTION diagsync.limits(
+		diagram text,
+		OUT max_entities integer,
+		OUT entities bigint,
+		OUT max_size bigint,
+		OUT size bigint)
+	AS 'MODULE_PATHNAME', 'diagsync_limits'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.limits(text) IS
+'how many entities and bytes a diagram may have, and has; null is no limit';
+
+CREATE FUNCTION diagsync.set_limits(
+		diagram text,
+		max_entities integer DEFAULT NULL,
+		max_size bigint DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_set_limits'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.set_limits(text, integer, bigint) IS
+'say how many entities and bytes a diagram may have, below what the administrator allows; null is as much as that';
+
 CREATE FUNCTION diagsync.grant_usage(role text, anonymous boolean DEFAULT false) RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_grant_usage'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -28,6 +28,8 @@ CREATE TABLE diagsync.directory (
 	seen pg_snapshot,
 	seen_own bigint,
 	seen_on bigint,
+	max_entities integer,
+	max_size bigint,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
 	CONSTRAINT directory_id_path CHECK (id !~ '(^|/)[.]{1,2}(/|$)'),
@@ -36,8 +38,10 @@ CREATE TABLE diagsync.directory (
 	CONSTRAINT directory_storage_type CHECK (storage_type IN ('local', 'public', 'private')),
 	CONSTRAINT directory_link_of_local
 		CHECK (public_copy_id IS NULL OR storage_type IS NOT DISTINCT FROM 'local'),
+	CONSTRAINT directory_limits CHECK (max_entities > 0 AND max_size > 0),
 	CONSTRAINT directory_link_to_other CHECK (public_copy_id <> id)
 );
+CREATE INDEX directory_owner ON diagsync.directory (owner, created_at);
 CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id)
 	WHERE public_copy_id IS NOT NULL;
 CREATE INDEX directory_owner_linked ON diagsync.directory (owner, id)
@@ -73,6 +77,10 @@ COMMENT ON COLUMN diagsync.directory.seen_own IS
 'bookkeeping of the link: the revision that its own last sync wrote, which is no change to it';
 COMMENT ON COLUMN diagsync.directory.seen_on IS
 'bookkeeping of the link: system identifier of the cluster on which "seen" means something';
+COMMENT ON COLUMN diagsync.directory.max_entities IS
+'how many entities its owner allows it, or null; diagsync.set_limits() sets it, diagsync.max_entities may be less';
+COMMENT ON COLUMN diagsync.directory.max_size IS
+'how many bytes its owner allows its entities, or null; diagsync.set_limits() sets it, diagsync.max_diagram_size may be less';
 
 CREATE FUNCTION diagsync.create_diagram(
 		name text,
