@@ -228,8 +228,7 @@ quota_max_size(const Diagram *diagram)
 }
 
 /*
- * An update of the statement at work writes so many bytes; the statement begins
- * with none.
+ * An update of the statement at work writes so many bytes.
  */
 void
 quota_note_written(int64 bytes)
@@ -237,12 +236,18 @@ quota_note_written(int64 bytes)
 	written += bytes;
 }
 
+/*
+ * To be called before each statement that updates entities.
+ */
 void
 quota_begin_statement(void)
 {
 	written = 0;
 }
 
+/*
+ * How many bytes the updates of the statement at work have written.
+ */
 int64
 quota_written(void)
 {
