@@ -545,6 +545,12 @@ directory_insert(const char *id, const char *name, const char *description,
 				 errmsg("a diagram's id must have 1 to 255 characters"),
 				 errdetail("\"%s\" has %d.", id, length)));
 	check_path_segments(id);
+	if (pg_mbstrlen(name) > 1000 ||
+		(description != NULL && pg_mbstrlen(description) > 10000))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name or description of diagram \"%s\" is too long", id),
+				 errdetail("A name may have 1000 characters, a description 10000.")));
 
 	values[0] = CStringGetTextDatum(id);
 	values[1] = CStringGetTextDatum(name);

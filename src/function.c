@@ -57,8 +57,13 @@ translate(ErrorData *error)
 							   status->code[2], status->code[3],
 							   status->code[4]);
 	error->sqlerrcode = sqlerrcode;
-	error->detail = error->detail ?
-		psprintf("%s: %s", error->message, error->detail) : error->message;
+	/* A constraint's own words repeat the row, with all that is of the inside. */
+	if (error->constraint_name != NULL)
+		error->detail = psprintf("constraint \"%s\" refuses it",
+								 error->constraint_name);
+	else
+		error->detail = error->detail ?
+			psprintf("%s: %s", error->message, error->detail) : error->message;
 	error->message = pstrdup(status->message);
 	return true;
 }

@@ -195,7 +195,7 @@ test('429 of nginx: so many requests a second of one address without a login', a
 	const twice = () => rawRequest([`GET ${path} HTTP/1.1`, `Host: ${base.host}`, 'Connection: close',
 		'Authorization: Basic x', `Authorization: Bearer ${login(as)}`], from);
 	assert.ok((await sixty(twice)).every((answer) => answer.status === 400 || answer.status === 429));
-	for (const where of ['/db/public/errors-public', '/api/sync/status?local=x', '/', '/rpc/access?diagram=x']) {
+	for (const where of ['/db/public/errors-public', '/', '/rpc/access?diagram=x']) {
 		await limited(() => get(where, { from }), where);
 	}
 	// Whoever logs in is not limited, nor is another address, nor a browser that asks first.
