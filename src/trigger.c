@@ -130,7 +130,7 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 		check_stamped_last(trigger->tg_relation);
 		quota_begin_statement();
 	}
-	if (table == TABLE_ENTITY && !session_is_exempt())
+	if (table == TABLE_ENTITY)
 		route_check_write(trigger->tg_event);
 	session_open_statement(RelationGetRelid(trigger->tg_relation),
 						   trigger->tg_event);
