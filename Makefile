@@ -51,8 +51,8 @@ help:
 	@echo 'make coverage         which lines and branches of src/ the tests reach; HTML=folder'
 	@echo 'make test-sanitize    undefined-behaviour and address sanitizers'
 	@echo 'make test-assert      a PostgreSQL with assertions, and valgrind'
-	@echo 'make test-matrix      all of it, and the Debian packages, on PostgreSQL 15, 17 and 18;'
-	@echo '                        MATRIX="17 18" PARTS=packages  only these'
+	@echo 'make test-matrix      all of it, and the Debian packages, on PostgreSQL 15, 17, 18 and 19;'
+	@echo '                        MATRIX="18 19" PARTS=packages  only these'
 	@echo 'Everywhere: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL.'
 
 $(TOOLS):

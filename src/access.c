@@ -16,7 +16,7 @@
  * wait would tell that there is something to wait for) and again when they have
  * locked.  The row-level policies (rowaccess.c) ask the same questions.
  *
- * May call storage.c, principal.c, request.c and settings.c.
+ * May call storage.c, principal.c, claims.c, request.c and settings.c.
  */
 #include "postgres.h"
 
@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "access.h"
+#include "claims.h"
 #include "principal.h"
 #include "request.h"
 #include "settings.h"
@@ -91,6 +92,8 @@ access_identify(Caller *caller)
 	caller->unrestricted = access_is_unrestricted(GetUserId());
 	if (!caller->unrestricted)
 		caller->principal = principal_current();
+	else
+		(void) claims_sub();	/* that they are not believed is for all to know */
 }
 
 /*

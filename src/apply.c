@@ -97,7 +97,7 @@ accept(const Work *work, const WorkItem *item)
 		ids[n++] = CStringGetTextDatum(lfirst(lc));
 	values[2] = columns_array(ids, NULL, n, TEXTOID);
 	(void) command_run(&accept_dangling, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT);
 }
 
 /* Delete base rows; false where one is not that version any more. */
@@ -112,7 +112,7 @@ delete_bases(const Work *work, Columns *drop)
 	{
 		values[0] = TIDS(drop);
 		return command_run(&drop_bases, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY) == (uint64) drop->n;
+						   COMMAND_EXEMPT) == (uint64) drop->n;
 	}
 	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE, CMD_DELETE);
 	for (int i = 0; i < drop->n && complete; i++)
@@ -182,7 +182,7 @@ update_bases(const Work *work, Columns *set)
 		values[0] = TIDS(set);
 		values[1] = DOCS(set);
 		return command_run(&set_bases, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY) == (uint64) set->n;
+						   COMMAND_EXEMPT) == (uint64) set->n;
 	}
 	rowwriter_open(&writer, STORAGE_LOCAL, TABLE_BASE, CMD_UPDATE);
 	for (int i = 0; i < set->n && complete; i++)
@@ -450,7 +450,7 @@ write_end(const End *end, List *items)
 	{
 		values[0] = TIDS(&deletes);
 		(void) command_run(&delete_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT);
 		note_returned(end, &deletes);
 		if (!end->is_local)
 			upsert_deleted(end, &deletes);
@@ -466,7 +466,7 @@ write_end(const End *end, List *items)
 		values[3] = PRINCIPALS(&updates);
 		values[4] = Int64GetDatum((int64) end->work->own);
 		(void) command_run(&update_entities, storage, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT);
 		note_returned(end, &updates);
 	}
 	if (inserts.n > 0)

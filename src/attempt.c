@@ -3,7 +3,7 @@
  *	  Work done whole or not at all, in a subtransaction, and again where
  *	  somebody else was faster.
  *
- * Calls nothing else of diagsync.
+ * May call deadlock.c.
  */
 #include "postgres.h"
 
@@ -11,21 +11,13 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "storage/proc.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "attempt.h"
+#include "deadlock.h"
 
 #define MAX_TRIES 100
-
-/*
- * How long to wait for a lock, in milliseconds, before a deadlock is looked for.
- * That ends whoever looks first, and the body can be run again, which a writer's
- * statement cannot.
- */
-#define LOOK_FOR_DEADLOCK_AFTER 20
 
 /* Deadlocks in a row that are tried again; more may rest on what is locked already */
 #define MAX_DEADLOCKS 10
@@ -82,15 +74,18 @@ static AttemptEnd
 look_for_deadlocks_early(void *arg)
 {
 	Attempt    *attempt = arg;
-	char	   *timeout = psprintf("%d", LOOK_FOR_DEADLOCK_AFTER);
-	int			nestlevel = NewGUCNestLevel();
-	AttemptEnd	end;
+	volatile AttemptEnd end = ATTEMPT_UNDONE;
 
-	if (DeadlockTimeout > LOOK_FOR_DEADLOCK_AFTER)
-		(void) set_config_option("deadlock_timeout", timeout, PGC_SUSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	end = attempt->body(attempt->arg);
-	AtEOXact_GUC(true, nestlevel);
+	deadlock_watch();
+	PG_TRY();
+	{
+		end = attempt->body(attempt->arg);
+	}
+	PG_FINALLY();
+	{
+		deadlock_end_watch();
+	}
+	PG_END_TRY();
 	return end;
 }
 
@@ -98,7 +93,8 @@ look_for_deadlocks_early(void *arg)
  * Run a body in a subtransaction that is rolled back unless it returns
  * ATTEMPT_DONE; again as long as it returns ATTEMPT_AGAIN, after the transaction
  * that it has set *wait_for to (if any) has ended, and where it met a deadlock.
- * Returns DONE or UNDONE.  Errors of the body are rolled back and passed on; 40001
+ * Each run has a memory context of its own, which is gone then.  Returns DONE or
+ * UNDONE.  Errors of the body are rolled back and passed on; 40001
  * where it comes to no end.  "diagram" is for that message.
  */
 AttemptEnd
@@ -106,23 +102,31 @@ attempt_run(AttemptBody body, void *arg, const TransactionId *wait_for,
 			const char *diagram)
 {
 	Attempt		attempt = {body, arg};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "diagsync try",
+												  ALLOCSET_DEFAULT_SIZES);
 	int			deadlocks = 0;
 
 	for (int try = 0; try < MAX_TRIES; try++)
 	{
 		ErrorData  *deadlock;
-		AttemptEnd	end = attempt_catch(look_for_deadlocks_early, &attempt,
-											ERRCODE_T_R_DEADLOCK_DETECTED,
-											&deadlock);
+		AttemptEnd	end;
 
+		MemoryContextReset(context);
+		MemoryContextSwitchTo(context);
+		end = attempt_catch(look_for_deadlocks_early, &attempt,
+							ERRCODE_T_R_DEADLOCK_DETECTED, &deadlock);
+		MemoryContextSwitchTo(caller);
 		if (end != ATTEMPT_AGAIN)
+		{
+			MemoryContextDelete(context);
 			return end;
+		}
 		CHECK_FOR_INTERRUPTS();
 		if (deadlock != NULL)
 		{
 			if (++deadlocks > MAX_DEADLOCKS)
 				ReThrowError(deadlock);
-			FreeErrorData(deadlock);
 		}
 		else if (TransactionIdIsValid(*wait_for))
 			XactLockTableWait(*wait_for, NULL, NULL, XLTW_None);

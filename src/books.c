@@ -9,9 +9,11 @@
  * - local, linked: it adds the base rows;
  * - shared: it adds tombstones, and clears the seen_own that this transaction's
  *	 syncs have recorded for that diagram;
- * - replicas, rows that come with a revision of another transaction (from a
- *	 dump), are no edits; but shared ones get this transaction's revision where a
- *	 link would miss them otherwise.
+ * - rows that come with a revision of another transaction are edits where the
+ *	 local diagram's link lives here (see directory_lives_here()), or one leads to
+ *	 the shared diagram: they get this transaction's revision. Elsewhere they are
+ *	 replicas, from a dump, and no edits; nor are other rows of the same statement
+ *	 that have this transaction's revision by chance.
  *
  * What diagsync's own commands write is no edit: they keep their books themselves
  * (own.c).  What else their statements write, by foreign keys, is one (edits.c).
@@ -32,6 +34,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -40,6 +43,7 @@
 #include "command.h"
 #include "directory.h"
 #include "edits.h"
+#include "edittime.h"
 #include "function.h"
 #include "noted.h"
 #include "own.h"
@@ -58,27 +62,25 @@
 #define BULK_DIAGRAMS 10
 
 /*
- * Inserted local rows; $4: the time is not to be relied on.  A base row that
- * exists (the entity was deleted, and is made again) is updated with what it
- * holds: a sync that is about to drop it goes first, comes after, or fails with
- * 40001.
+ * Inserted local rows of diagrams $1, in which they are edits.  A base row that
+ * exists (the entity was deleted, and is made again) is updated with what it holds:
+ * a sync that is about to drop it goes first, comes after, or fails with 40001.
  */
 #define BASE_OF_INSERTED \
 	"INSERT INTO diagsync_local.base AS b (diagram_id, id)" \
 	" SELECT n.diagram_id, n.id FROM new_rows n" \
-	" WHERE n.rev" EQ "$1 AND (n.modified_at" EQ "$2 OR $4)" \
-	"  AND n.diagram_id" EQ "ANY ($3)" \
+	" WHERE n.diagram_id" EQ "ANY ($1)" \
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc, accepted = NULL"
 
 static Command base_of_inserted =
 COMMAND(BASE_OF_INSERTED,
-		4, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, BOOLOID);
+		1, TEXTARRAYOID);
 
 /* The same, telling which base rows were made */
 static Command base_of_inserted_made =
 COMMAND(BASE_OF_INSERTED
 		" RETURNING b.diagram_id, b.id, b.xmax::pg_catalog.text" EQ "'0'",
-		4, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, BOOLOID);
+		1, TEXTARRAYOID);
 
 /*
  * Updated local rows.  The row is locked by its update, and a sync drops a base
@@ -111,7 +113,8 @@ COMMAND(BASE_OF_UPDATED " ON CONFLICT (diagram_id, id) DO NOTHING",
 static Command base_of_updated_within =
 COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
 		" SELECT o.diagram_id, o.id, o.doc,"
-		"  CASE WHEN e.id IS NULL THEN $6 END, CASE WHEN e.id IS NULL THEN $7 END"
+		"  CASE WHEN e.id IS NULL THEN GREATEST($6, o.modified_at) END,"
+		"  CASE WHEN e.id IS NULL THEN $7 END"
 		" FROM old_rows o LEFT JOIN diagsync_local.entity e"
 		"  ON e.diagram_id" EQ "o.diagram_id AND e.id" EQ "o.id"
 		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$2", "$3")
@@ -129,7 +132,8 @@ COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, 
  */
 static Command base_of_deleted =
 COMMAND("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by)"
-		" SELECT o.diagram_id, o.id, o.doc, $2, $3 FROM old_rows o"
+		" SELECT o.diagram_id, o.id, o.doc, GREATEST($2, o.modified_at), $3"
+		" FROM old_rows o"
 		" WHERE o.diagram_id" EQ "ANY ($1)" NOT_LEFT("$4", "$5")
 		" ON CONFLICT (diagram_id, id) DO UPDATE SET"
 		" changed_at = excluded.changed_at, changed_by = excluded.changed_by,"
@@ -151,7 +155,8 @@ COMMAND("UPDATE diagsync_local.base AS b"
 
 static Command tombstone_of_deleted =
 COMMAND("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, deleted_by)"
-	" SELECT o.diagram_id, o.id, $1, $2, $3 FROM old_rows o"
+	" SELECT o.diagram_id, o.id, $1, GREATEST($2, o.modified_at), $3"
+	" FROM old_rows o"
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET rev = excluded.rev,"
 	" deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by",
 		3, INT8OID, TIMESTAMPTZOID, TEXTOID);
@@ -178,6 +183,29 @@ is_owner(void)
 	return has_privs_of_role(principal_role(), storage_owner());
 }
 
+static Datum
+to_array(Datum *texts, int n)
+{
+	return PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
+}
+
+/* Note a linked local diagram; the id outlives what was read of it. */
+static void
+note_linked(Deed *deed, char *id, const Diagram *diagram)
+{
+	bool		here = directory_lives_here(diagram);
+
+	if (deed->restores && !here && !is_owner())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("rows of another transaction's revision cannot be written into linked diagram \"%s\"",
+						diagram->id),
+				 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
+	deed->linked_ids[deed->nlinked] = id;
+	deed->linked_here[deed->nlinked++] = here;
+}
+
 /*
  * Lock the diagrams that a statement touched and check that it may do so.
  */
@@ -185,24 +213,28 @@ static void
 look_up_diagrams(Deed *deed)
 {
 	Datum	   *linked = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
-	Datum	   *seen = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
+	Datum	   *here = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
+	Datum	   *stamped = palloc(Max(deed->ntouched, 1) * sizeof(Datum));
 	bool		restricted = !access_is_unrestricted(GetUserId());
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "diagsync touched diagram",
+												  ALLOCSET_SMALL_SIZES);
+	int			nhere = 0;
 
 	deed->linked_ids = palloc(Max(deed->ntouched, 1) * sizeof(char *));
+	deed->linked_here = palloc(Max(deed->ntouched, 1) * sizeof(bool));
 	for (int i = 0; i < deed->ntouched; i++)
 	{
 		Touched    *touched = deed->touched[i];
-		bool		shared_replicas = touched->replicas &&
-			deed->storage != STORAGE_LOCAL;
+		Datum		key;
 		Diagram    *diagram;
 
-		/*
-		 * While a replica is not committed, no link may come to have seen the
-		 * revision that it keeps; nor afterwards one with an older snapshot.
-		 */
-		diagram = directory_lock(touched->id, shared_replicas ?
-								 LockTupleExclusive : LockTupleKeyShare,
-								 LOCK_LATEST);
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(caller);
+		key = CStringGetTextDatum(touched->id);
+		MemoryContextReset(context);
+		MemoryContextSwitchTo(context);
+		diagram = survey_lock(deed, touched);
 
 		if (diagram == NULL)
 		{
@@ -210,7 +242,7 @@ look_up_diagrams(Deed *deed)
 			 * A restore may bring the rows of a diagram before its entry, and
 			 * rows that were left without one have to be deletable.
 			 */
-			if (is_owner() && (!touched->own_rows ||
+			if (is_owner() && (deed->restores ||
 							   TRIGGER_FIRED_BY_DELETE(deed->event)))
 				continue;
 			diagram = directory_need(diagram, touched->id);
@@ -240,28 +272,19 @@ look_up_diagrams(Deed *deed)
 			quota_check_bytes(diagram, quota_written());
 		if (diagram->public_copy_id != NULL)
 		{
-			if (touched->replicas && !is_owner())
-				ereport(ERROR,
-						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						 errmsg("rows of another transaction's revision cannot be written into linked diagram \"%s\"",
-								diagram->id),
-						 errhint("Leave the columns rev, modified_at and modified_by to their defaults.")));
-			deed->linked_ids[deed->nlinked] = diagram->id;
-			linked[deed->nlinked++] = diagram->key;
+			note_linked(deed, touched->id, diagram);
+			linked[deed->nlinked - 1] = key;
+			if (deed->linked_here[deed->nlinked - 1])
+				here[nhere++] = key;
 		}
-		if (shared_replicas)
-		{
-			if (directory_is_seen(diagram->id))
-				seen[deed->nseen++] = diagram->key;
-			else
-				directory_touch(diagram->id);
-		}
+		if (touched->edits)
+			stamped[deed->nstamped++] = key;
 	}
-	deed->seen = PointerGetDatum(construct_array(seen, deed->nseen, TEXTOID,
-												 -1, false, TYPALIGN_INT));
-	deed->linked = PointerGetDatum(construct_array(linked, deed->nlinked,
-												   TEXTOID, -1, false,
-												   TYPALIGN_INT));
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	deed->linked = to_array(linked, deed->nlinked);
+	deed->here = to_array(here, nhere);
+	deed->stamped = to_array(stamped, deed->nstamped);
 }
 
 static Datum
@@ -271,15 +294,13 @@ to_text_array(char **strings, int n)
 
 	for (int i = 0; i < n; i++)
 		values[i] = CStringGetTextDatum(strings[i]);
-	return PointerGetDatum(construct_array(values, n, TEXTOID, -1, false,
-										   TYPALIGN_INT));
+	return to_array(values, n);
 }
 
-/* Does a row belong to a linked diagram? */
-static bool
-is_linked(TupleTableSlot *row, void *arg)
+/* The place of a row's diagram among the linked ones, -1 where it is none */
+static int
+linked_place(const Deed *deed, TupleTableSlot *row)
 {
-	const Deed *deed = arg;
 	bool		isnull;
 	text	   *diagram = DatumGetTextPP(slot_getattr(row, Anum_entity_diagram_id,
 													  &isnull));
@@ -290,9 +311,16 @@ is_linked(TupleTableSlot *row, void *arg)
 
 		if (strlen(linked) == VARSIZE_ANY_EXHDR(diagram) &&
 			memcmp(linked, VARDATA_ANY(diagram), VARSIZE_ANY_EXHDR(diagram)) == 0)
-			return true;
+			return i;
 	}
-	return false;
+	return -1;
+}
+
+/* Does a row belong to a linked diagram? */
+static bool
+is_linked(TupleTableSlot *row, void *arg)
+{
+	return linked_place(arg, row) >= 0;
 }
 
 /* Is an inserted row an edit of a linked diagram? */
@@ -300,15 +328,9 @@ static bool
 is_linked_edit(TupleTableSlot *row, void *arg)
 {
 	const Deed *deed = arg;
-	bool		isnull;
+	int			place = linked_place(deed, row);
 
-	if (DatumGetInt64(slot_getattr(row, Anum_entity_rev, &isnull)) != deed->own ||
-		(deed->timed &&
-		 DatumGetTimestampTz(slot_getattr(row, Anum_entity_modified_at, &isnull)) !=
-		 GetCurrentTransactionStartTimestamp()))
-		return false;
-
-	return is_linked(row, arg);
+	return place >= 0 && (deed->linked_here[place] || !deed->restores);
 }
 
 /*
@@ -330,9 +352,12 @@ have_all_bases(Deed *deed, TriggerData *trigger)
 	probe_begin(&base, snapshot);
 	tuplestore_rescan(trigger->tg_oldtable);
 	while (all && tuplestore_gettupleslot(trigger->tg_oldtable, true, false, row))
-		all = !is_linked(row, deed) ||
+	{
+		CHECK_FOR_INTERRUPTS();
+		all = linked_place(deed, row) < 0 ||
 			probe_find(&base, slot_getattr(row, Anum_entity_diagram_id, &isnull),
 					   slot_getattr(row, Anum_entity_id, &isnull));
+	}
 	probe_close(&base);
 	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(row);
@@ -348,16 +373,16 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 {
 	Oid			relid = RelationGetRelid(trigger->tg_relation);
 	bool		tell = session_is_changing(relid);
-	Datum		values[4];
+	Datum		values[1];
 	uint64		n;
 
 	if (!tell && deed->rows >= BULK_ROWS && deed->nlinked <= BULK_DIAGRAMS &&
 		bulkbase_insert(trigger, is_linked_edit, deed))
+	{
+		deed->all_new = true;
 		return;
-	values[0] = Int64GetDatum(deed->own);
-	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	values[2] = deed->linked;
-	values[3] = BoolGetDatum(!deed->timed);
+	}
+	values[0] = deed->restores ? deed->here : deed->linked;
 	n = command_run(tell ? &base_of_inserted_made : &base_of_inserted,
 					STORAGE_LOCAL, values, NULL, deed->books);
 	for (uint64 i = 0; tell && i < n; i++)
@@ -392,7 +417,7 @@ keep_base_of_updated(Deed *deed, TriggerData *trigger)
 		values[2] = to_text_array(left->ids, left->n);
 		values[3] = to_text_array(made->diagrams, made->n);
 		values[4] = to_text_array(made->ids, made->n);
-		values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[5] = TimestampTzGetDatum(deed->statement.at);
 		values[6] = CStringGetTextDatum(principal_current());
 	}
 	(void) command_run(within ? &base_of_updated_within : &base_of_updated,
@@ -408,7 +433,7 @@ keep_base_of_deleted(Deed *deed)
 	Datum		values_of_left[4];
 
 	values[0] = deed->linked;
-	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[1] = TimestampTzGetDatum(deed->statement.at);
 	values[2] = CStringGetTextDatum(principal_current());
 	values[3] = to_text_array(left->diagrams, left->n);
 	values[4] = to_text_array(left->ids, left->n);
@@ -423,7 +448,7 @@ keep_base_of_deleted(Deed *deed)
 	values_of_left[2] = values[1];
 	values_of_left[3] = values[2];
 	(void) command_run(&deleted_of_left, STORAGE_LOCAL, values_of_left, NULL,
-					   deed->books | COMMAND_BY_KEY);
+					   deed->books);
 }
 
 /* How what the books need is written to a table of theirs */
@@ -463,12 +488,15 @@ keep_shared_books(Deed *deed)
 
 	session_note_shared_edit();
 	for (int i = 0; i < deed->ntouched; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		directory_forget_own(deed->touched[i]->id, NULL);
+	}
 	if (!TRIGGER_FIRED_BY_DELETE(deed->event))
 		return;
 
 	values[0] = Int64GetDatum(deed->own);
-	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[1] = TimestampTzGetDatum(deed->statement.at);
 	values[2] = CStringGetTextDatum(principal_current());
 	if (command_run(&tombstone_of_deleted, deed->storage, values, NULL,
 					books_flags(deed->storage, TABLE_TOMBSTONE)) !=
@@ -476,17 +504,20 @@ keep_shared_books(Deed *deed)
 		noted_refuse(deed->storage, TABLE_TOMBSTONE, deed->touched[0]->id);
 }
 
-/* The books of both: replicas that must not keep their revision */
+/*
+ * Rows that came with another revision, and must not keep it: edits, and what lies
+ * in this cluster's future.
+ */
 static void
-stamp_replicas(Deed *deed)
+stamp_rows(Deed *deed)
 {
 	Datum		values[3];
 
-	if (!deed->from_future && deed->nseen == 0)
+	if (!deed->from_future && deed->nstamped == 0)
 		return;
 	values[0] = Int64GetDatum(deed->own);
 	values[1] = Int64GetDatum((int64) U64FromFullTransactionId(ReadNextFullTransactionId()) - 1);
-	values[2] = deed->seen;
+	values[2] = deed->stamped;
 	if (deed->table == TABLE_ENTITY)
 		(void) command_run(&stamp_entities, deed->storage, values, NULL,
 						   COMMAND_EXEMPT);
@@ -530,7 +561,6 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 			return PointerGetDatum(NULL);
 		}
 	}
-	deed.timed = !trigger->tg_relation->trigdesc->trig_insert_before_row;
 	deed.limited = quota_applies();
 	deed.own = (int64) U64FromFullTransactionId(GetTopFullTransactionId());
 
@@ -541,13 +571,15 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	if (deed.ntouched > 0)
 	{
 		look_up_diagrams(&deed);
+		survey_check_edits(&deed, trigger);
 		if (SPI_register_trigger_data(edits) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
 		if (deed.storage == STORAGE_LOCAL)
 			keep_local_books(&deed, edits);
 		else
 			keep_shared_books(&deed);
-		stamp_replicas(&deed);
+		stamp_rows(&deed);
+		edittime_catch_up(&deed, edits);
 	}
 	SPI_finish();
 	edits_end(edits, trigger);

@@ -21,6 +21,7 @@
 
 #include "attempt.h"
 #include "bulkbase.h"
+#include "compat.h"
 #include "rowwriter.h"
 
 /* The keys of the rows of an INSERT that are edits, sorted. */
@@ -97,6 +98,7 @@ insert_sorted(void *arg)
 	TupleDescInitEntryCollation(tupdesc, 1, C_COLLATION_OID);
 	TupleDescInitEntry(tupdesc, 2, "id", TEXTOID, -1, 0);
 	TupleDescInitEntryCollation(tupdesc, 2, C_COLLATION_OID);
+	compat_finish_tupdesc(tupdesc);
 	key = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
 	sorted = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
 	sort = sort_keys(bulk->trigger, bulk->is_edit, bulk->arg, key);

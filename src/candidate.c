@@ -73,6 +73,7 @@ begin_sort(Candidates *candidates)
 	TupleDescInitEntry(tupdesc, 1, "id", TEXTOID, -1, 0);
 	TupleDescInitEntryCollation(tupdesc, 1, C_COLLATION_OID);
 	TupleDescInitEntry(tupdesc, 2, "found_at", TIDOID, -1, 0);
+	compat_finish_tupdesc(tupdesc);
 	candidates->put = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
 	candidates->got = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
 	candidates->sort = tuplesort_begin_heap(tupdesc, 1, &column, &operator,

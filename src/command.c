@@ -7,11 +7,10 @@
  * their text is schema-qualified, operators too (so there is no IS DISTINCT
  * FROM, IN, USING or simple CASE in it).  The caller stays the principal.
  *
- * A plan that has to reach rows by key or ctid is made once, as a generic
- * plan, with the alternatives disabled: otherwise it would depend on how full
- * the table was at that moment.
+ * Plans are made once, and reach rows by key or ctid whatever the settings and
+ * statistics are at that moment (planning.c).
  *
- * May call storage.c, own.c and principal.c.
+ * May call storage.c, planning.c, deadlock.c, own.c and principal.c.
  */
 #include "postgres.h"
 
@@ -26,26 +25,27 @@
 #include "utils/snapmgr.h"
 
 #include "command.h"
+#include "deadlock.h"
 #include "own.h"
+#include "planning.h"
 #include "principal.h"
 
 /*
- * The plan of a command for a storage type, prepared if need be.  The caller
- * is the tables' owner already and connected to SPI.
+ * The plan of a command for a storage type, prepared if need be, on its way to
+ * the executor: the caller calls planning_end() when it has been run.  He is the
+ * tables' owner already and connected to SPI.
  */
-static SPIPlanPtr
-command_plan(Command *command, StorageType storage, int flags)
+static pg_noinline SPIPlanPtr
+command_plan(Command *command, StorageType storage, Planning *planning)
 {
 	SPIPlanPtr	plan = command->plans[storage];
+	CachedPlanSource *source;
 
 	if (plan == NULL)
 	{
 		char	   *sql = psprintf(command->sql, storage_schema(storage));
-		int			options = (flags & COMMAND_BY_KEY) ?
-			CURSOR_OPT_GENERIC_PLAN : 0;
 
-		plan = SPI_prepare_cursor(sql, command->nargs, command->argtypes,
-								  options);
+		plan = SPI_prepare(sql, command->nargs, command->argtypes);
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare returned %s for %s",
 				 SPI_result_code_string(SPI_result), sql);
@@ -53,36 +53,8 @@ command_plan(Command *command, StorageType storage, int flags)
 			elog(ERROR, "SPI_keepplan failed for %s", sql);
 		command->plans[storage] = plan;
 	}
-
-	if (flags & COMMAND_BY_KEY)
-	{
-		/*
-		 * Have the generic plan made now, if there is none that is valid. The
-		 * settings must not reach the statements of triggers, so they cannot
-		 * stay on while it runs.
-		 */
-		int			nestlevel = NewGUCNestLevel();
-		CachedPlan *cached;
-
-		(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_hashjoin", "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_mergejoin", "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_indexscan", "on", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_tidscan", "on", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_nestloop", "on", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		cached = SPI_plan_get_cached_plan(plan);
-		AtEOXact_GUC(true, nestlevel);
-		if (cached != NULL)
-			ReleaseCachedPlan(cached, CurrentResourceOwner);
-	}
+	source = linitial(SPI_plan_get_plan_sources(plan));
+	planning_begin(planning, source->query_string, command->whole);
 	return plan;
 }
 
@@ -151,6 +123,7 @@ command_run(Command *command, StorageType storage, Datum *values,
 	Oid			save_role;
 	OwnCommand	own;
 	int			nestlevel = 0;
+	Planning	planning = {.ended = true};
 	volatile int result = 0;
 
 	/* On errors the transaction machinery restores these two. */
@@ -176,7 +149,7 @@ command_run(Command *command, StorageType storage, Datum *values,
 		own_begin(&own);
 	PG_TRY();
 	{
-		SPIPlanPtr	plan = command_plan(command, storage, flags);
+		SPIPlanPtr	plan = command_plan(command, storage, &planning);
 		Snapshot	snapshot = choose_snapshot(flags);
 		SnapshotData marked;
 		Snapshot	crosscheck = InvalidSnapshot;
@@ -204,12 +177,14 @@ command_run(Command *command, StorageType storage, Datum *values,
 	}
 	PG_FINALLY();
 	{
+		planning_end(&planning);
 		if (flags & COMMAND_EXEMPT)
 			own_end(&own);
 		(void) principal_note(save_principal, save_role, NULL);
 	}
 	PG_END_TRY();
 
+	deadlock_keep_watch();
 	if (nestlevel > 0)
 		AtEOXact_GUC(true, nestlevel);
 
@@ -263,14 +238,24 @@ command_open(Command *command, StorageType storage, Datum *values,
 {
 	Oid			save_userid;
 	int			save_sec_context;
-	Portal		portal;
+	Planning	planning = {.ended = true};
+	Portal		volatile portal = NULL;
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(storage_owner(),
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
-	portal = SPI_cursor_open(NULL, command_plan(command, storage, 0),
-							 values, nulls, true);
+	PG_TRY();
+	{
+		SPIPlanPtr	plan = command_plan(command, storage, &planning);
+
+		portal = SPI_cursor_open(NULL, plan, values, nulls, true);
+	}
+	PG_FINALLY();
+	{
+		planning_end(&planning);
+	}
+	PG_END_TRY();
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	return portal;
 }

@@ -33,6 +33,7 @@ typedef struct Command
 	const char *sql;
 	int			nargs;
 	Oid			argtypes[COMMAND_MAX_ARGS];
+	bool		whole;			/* compares two diagrams as a whole */
 	int			diagram_arg;	/* parameters that say which entities it */
 	int			ids_arg;		/* inserts, from 1 on; 0: none does */
 	SPIPlanPtr	plans[STORAGE_TYPES];
@@ -41,6 +42,10 @@ typedef struct Command
 /* Initializer of a command; without parameters, give InvalidOid. */
 #define COMMAND(text, n, ...) \
 	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}}
+
+/* The same of one that compares two diagrams as a whole */
+#define COMMAND_WHOLE(text, n, ...) \
+	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}, .whole = true}
 
 /* Initializer of one that inserts entities of a diagram */
 #define COMMAND_INSERTING(diagram, ids, text, n, ...) \
@@ -54,8 +59,7 @@ typedef struct Command
 									 * isolation level */
 #define COMMAND_ACTIVE		0x08	/* writes under the active snapshot */
 #define COMMAND_READ		0x10	/* only reads, under the active snapshot */
-#define COMMAND_BY_KEY		0x20	/* its plan must reach rows by key or ctid */
-#define COMMAND_BOOKS		0x40	/* on tables without code of applications */
+#define COMMAND_BOOKS		0x20	/* on tables without code of applications */
 
 extern uint64 command_run(Command *command, StorageType storage,
 						  Datum *values, const char *nulls, int flags);

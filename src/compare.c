@@ -16,21 +16,25 @@
 #include "compare.h"
 #include "noted.h"
 
-/* Both ends of a link side by side; $1: the local diagram, $2: the shared one */
+/*
+ * Both ends of a link side by side; $1: the local diagram, $2: the shared one.
+ * Each comes in the order of its key, which PostgreSQL 15 does not see below an
+ * outer join by itself.
+ */
 #define BOTH_ENDS \
-	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1) AS l" \
-	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2) AS p" \
+	" FROM (SELECT id, doc FROM diagsync_local.entity WHERE diagram_id" EQ "$1 ORDER BY id) AS l" \
+	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2 ORDER BY id) AS p" \
 	" ON l.id" EQ "p.id"
 
 #define DIFFER " NOT COALESCE(l.doc" EQ "p.doc, false)"
 
 static Command differing =
-COMMAND("SELECT COALESCE(l.id, p.id)" BOTH_ENDS " WHERE" DIFFER,
+COMMAND_WHOLE("SELECT COALESCE(l.id, p.id)" BOTH_ENDS " WHERE" DIFFER,
 		2, TEXTOID, TEXTOID);
 
 /* $3: which version is the base, as a number of CompareBase */
 static Command note_differing =
-COMMAND("INSERT INTO diagsync_local.base (diagram_id, id, doc)"
+COMMAND_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id, doc)"
 		" SELECT $1, COALESCE(l.id, p.id),"
 		"  CASE WHEN $3" EQ "1 THEN l.doc WHEN $3" EQ "2 THEN p.doc END"
 		BOTH_ENDS " WHERE" DIFFER
@@ -38,7 +42,7 @@ COMMAND("INSERT INTO diagsync_local.base (diagram_id, id, doc)"
 		3, TEXTOID, TEXTOID, INT4OID);
 
 static Command note_missing =
-COMMAND("INSERT INTO diagsync_local.base (diagram_id, id)"
+COMMAND_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id)"
 		" SELECT $1, COALESCE(l.id, p.id)"
 		BOTH_ENDS " WHERE l.id IS NULL OR p.id IS NULL"
 		" ON CONFLICT (diagram_id, id) DO NOTHING",

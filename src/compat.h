@@ -151,9 +151,47 @@ compat_numeric_sub(Numeric a, Numeric b, bool *failed)
 #define COMPAT_SEGMENT_ARG
 #endif
 
+/* 19 wants to be told when a description of rows is complete. */
+#if PG_VERSION_NUM >= 190000
+#define compat_finish_tupdesc TupleDescFinalize
+#else
+#define compat_finish_tupdesc(tupdesc) ((void) (tupdesc))
+#endif
+
 /* A keyword in a switch, as from PostgreSQL 19 on. */
 #ifndef pg_fallthrough
 #define pg_fallthrough __attribute__((fallthrough))
+#endif
+
+/*
+ * Where an extension may change what the planner knows of a table: 19 calls it for
+ * whatever a query reads from, tables or not.  COMPAT_RELATION_HOOK defines a
+ * function to be called there, which has another one do that for a table, after
+ * the function that was there before.
+ */
+#if PG_VERSION_NUM >= 190000
+#define compat_relation_hook_type build_simple_rel_hook_type
+#define compat_relation_hook build_simple_rel_hook
+#define COMPAT_RELATION_HOOK(name, previous, change) \
+static void \
+name(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte) \
+{ \
+	if (previous) \
+		previous(root, rel, rte); \
+	if (rte->rtekind == RTE_RELATION) \
+		change(rel, rte->relid); \
+}
+#else
+#define compat_relation_hook_type get_relation_info_hook_type
+#define compat_relation_hook get_relation_info_hook
+#define COMPAT_RELATION_HOOK(name, previous, change) \
+static void \
+name(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel) \
+{ \
+	if (previous) \
+		previous(root, relid, inhparent, rel); \
+	change(rel, relid); \
+}
 #endif
 
 /* Before the declaration, as from PostgreSQL 18 on. */

@@ -20,13 +20,15 @@
 #include "compare.h"
 #include "directory.h"
 #include "function.h"
+#include "linkwalk.h"
 #include "own.h"
 #include "policy.h"
 #include "quota.h"
 #include "ratelimit.h"
 #include "session.h"
+#include "textarg.h"
 
-#define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY)
+#define OWN_WORK (COMMAND_EXEMPT | COMMAND_FRESH)
 
 static Command delete_entities =
 COMMAND("DELETE FROM %1$s.entity WHERE diagram_id" EQ "$1",
@@ -57,13 +59,13 @@ COMMAND("SELECT FROM %1$s.entity WHERE diagram_id" EQ "$1 LIMIT 1",
 		1, TEXTOID);
 
 static Command compare_links_in_full =
-COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
+COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 		" WHERE public_copy_id" EQ "$1",
 		1, TEXTOID);
 
 static Command update_merge_policy =
 COMMAND("UPDATE diagsync.directory SET merge_policy = $2,"
-		" seen = NULL, seen_own = NULL, seen_on = NULL WHERE id" EQ "$1",
+		" seen = NULL, seen_own = NULL WHERE id" EQ "$1",
 		2, TEXTOID, JSONBOID);
 
 /*
@@ -115,18 +117,23 @@ parse_storage_type(const char *name, const char *diagram)
  */
 DIAGSYNC_FUNCTION(diagsync_create_diagram)
 {
-	char	   *name = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
-										  "name");
+	char	   *name;
 	char	   *storage;
 	char	   *id = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	char	   *description = PG_ARGISNULL(3) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(3));
+	char	   *description;
 	text	   *result;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext spi;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "name")));
+	name = textarg_get(PG_GETARG_DATUM(0), "name", NULL, MAX_NAME);
 	directory_refuse_null(PG_ARGISNULL(1), "storage_type", name);
-	storage = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	storage = textarg_get(PG_GETARG_DATUM(1), "storage_type", name, MAX_WORD);
+	description = PG_ARGISNULL(3) ? NULL :
+		textarg_get(PG_GETARG_DATUM(3), "description", name, MAX_DESCRIPTION);
 	(void) parse_storage_type(storage, name);
 	SPI_connect();
 	quota_check_diagrams();
@@ -139,21 +146,30 @@ DIAGSYNC_FUNCTION(diagsync_create_diagram)
 	PG_RETURN_TEXT_P(result);
 }
 
+static bool
+unlink_local(const Diagram *link, void *arg)
+{
+	const char *public = arg;
+	Diagram    *local = directory_lock(link->id, LockTupleExclusive, LOCK_LATEST);
+
+	if (local != NULL && local->public_copy_id != NULL &&
+		strcmp(local->public_copy_id, public) == 0)
+		directory_unlink(local);
+	return true;
+}
+
 /* Lock and unlink the local diagrams that link to a shared one. */
 static void
-unlink_all(const char *public)
+unlink_all(char *public)
 {
-	ListCell   *lc;
+	linkwalk(public, NULL, unlink_local, public);
+}
 
-	foreach(lc, directory_links_of(public, NULL))
-	{
-		Diagram    *local = directory_lock(lfirst(lc), LockTupleExclusive,
-										   LOCK_LATEST);
-
-		if (local != NULL && local->public_copy_id != NULL &&
-			strcmp(local->public_copy_id, public) == 0)
-			directory_unlink(local);
-	}
+static bool
+lock_local(const Diagram *link, void *arg)
+{
+	(void) directory_lock(link->id, LockTupleExclusive, LOCK_LATEST);
+	return true;
 }
 
 /*
@@ -163,11 +179,8 @@ unlink_all(const char *public)
 static Diagram *
 lock_with_links(const char *id)
 {
-	ListCell   *lc;
-
 	(void) directory_see(id, ACCESS_ADMIN, GetLatestSnapshot());
-	foreach(lc, directory_links_of(id, NULL))
-		(void) directory_lock(lfirst(lc), LockTupleExclusive, LOCK_LATEST);
+	linkwalk(id, NULL, lock_local, NULL);
 	return directory_lock_seen(id, ACCESS_ADMIN, LockTupleExclusive, LOCK_LATEST);
 }
 
@@ -280,7 +293,7 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	Datum		values[2];
 
 	directory_refuse_null(PG_ARGISNULL(1), "storage_type", id);
-	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	name = textarg_get(PG_GETARG_DATUM(1), "storage_type", id, MAX_WORD);
 	storage = parse_storage_type(name, id);
 	session_check_may_write("set_storage_type", id, NULL);
 	SPI_connect();
@@ -313,6 +326,19 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	PG_RETURN_VOID();
 }
 
+static void
+check_policy_size(const Jsonb *policy, const char *diagram)
+{
+	int			size = VARSIZE_ANY_EXHDR(policy);
+
+	if (size > MAX_POLICY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the merge policy for diagram \"%s\" is too large", diagram),
+				 errdetail("It has %d bytes.", size),
+				 errhint("It may have %d.", MAX_POLICY_BYTES)));
+}
+
 /*
  * diagsync.set_merge_policy(diagram, policy)
  *
@@ -331,6 +357,7 @@ DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 
 	if (!PG_ARGISNULL(1))
 	{
+		check_policy_size(PG_GETARG_JSONB_P(1), id);
 		policy = policy_expand(PG_GETARG_JSONB_P(1), id);
 		(void) policy_parse(policy, id);
 	}
@@ -342,7 +369,7 @@ DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 	values[1] = PointerGetDatum(policy);
 	nulls[1] = policy != NULL ? ' ' : 'n';
 	(void) command_run(&update_merge_policy, STORAGE_LOCAL, values, nulls,
-					   COMMAND_EXEMPT | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT);
 	SPI_finish();
 	if (policy == NULL)
 		PG_RETURN_NULL();
@@ -366,9 +393,8 @@ is_changed(TriggerData *trigger, int attno)
  * diagsync.guard_directory(): BEFORE INSERT, UPDATE or DELETE, ROW; BEFORE
  * TRUNCATE, STATEMENT
  *
- * What was seen on another cluster, or lies in this one's future, would come to
- * mean something once this cluster's transaction ids get there: a restored
- * entry forgets it.
+ * An entry that is inserted comes from elsewhere, or from an earlier moment, and
+ * what its link has seen there means nothing here: it loses seen_on.
  */
 DIAGSYNC_FUNCTION(diagsync_guard_directory)
 {
@@ -379,8 +405,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		strcmp(RelationGetRelationName(trigger->tg_relation), "directory") != 0 ||
-		RelationGetDescr(trigger->tg_relation)->natts != Natts_directory)
+		!storage_is(trigger->tg_relation, TABLE_DIRECTORY))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"diagsync.%s\" was not called by its trigger",
@@ -397,31 +422,19 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	own = own_find(RelationGetRelid(trigger->tg_relation), trigger->tg_event) != NULL;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		int			columns[3] = {Anum_directory_seen, Anum_directory_seen_own,
-		Anum_directory_seen_on};
-		Datum		values[3] = {0, 0, 0};
-		bool		nulls[3] = {true, true, true};
-		bool		isnull;
-		bool		no_seen_on;
+		int			column = Anum_directory_seen_on;
+		Datum		value = (Datum) 0;
+		bool		null = true;
 		bool		no_policy;
 		Datum		policy = heap_getattr(trigger->tg_trigtuple,
 										  Anum_directory_merge_policy, tupdesc,
 										  &no_policy);
-		Datum		seen = heap_getattr(trigger->tg_trigtuple,
-										Anum_directory_seen, tupdesc, &isnull);
-		Datum		seen_on = heap_getattr(trigger->tg_trigtuple,
-										   Anum_directory_seen_on, tupdesc,
-										   &no_seen_on);
 
 		if (!no_policy)
 			(void) policy_parse(DatumGetJsonbP(policy), id);
-		if (isnull ||
-			(!no_seen_on &&
-			 seen_is_valid((Seen *) PG_DETOAST_DATUM(seen), DatumGetInt64(seen_on))))
-			return PointerGetDatum(trigger->tg_trigtuple);
 		return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple,
-														 tupdesc, 3, columns,
-														 values, nulls));
+														 tupdesc, 1, &column,
+														 &value, &null));
 	}
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))

@@ -8,9 +8,12 @@
  *	  settings.c   settings
  *	  shared.c     what sessions share in memory
  *	  request.c    the PostgREST request that a call is part of
+ *	  textarg.c    texts that users give, and how long they may be
+ *	  claims.c     what its JWT claims, and whether that is believed
  *	  function.c   what every SQL-callable function begins with
  *	  httperror.c  what a PostgREST request tells of errors
  *	  progress.c   how far a long operation is: progress
+ *	  deadlock.c   a sync is the one that gives way in a deadlock
  *	  own.c        which rows diagsync's own commands write
  *	  session.c    what a session remembers between triggers and statements
  *	  storage.c    the tables: names, rows found and locked by key
@@ -18,6 +21,7 @@
  *	  noted.c      were the books written?
  *	  rowwriter.c  rows updated and deleted without SQL
  *	  attempt.c    work done whole or not at all
+ *	  rolecheck.c  whether a role is the one that its name meant
  *	  principal.c  who is asking
  *	  access.c     who may do what with a diagram
  *	  jsonvalue.c  values inside binary jsonb, and objects made of them
@@ -30,8 +34,11 @@
  *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
  *	  command.c    SQL commands of diagsync's own, their plans kept
+ *	  rolenote.c   which role a name means: confirm_role
  *	  directory.c  entries of the directory and links
+ *	  linkwalk.c   the links of a shared diagram, one after the other
  *	  quota.c      how large entities and diagrams may be, and how many
+ *	  content.c    what may be in a document that is written
  *	  ratelimit.c  how many syncs and new diagrams a principal may have in a minute
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full
@@ -52,6 +59,7 @@
  *	  trigger.c    the small triggers of the storage tables
  *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
+ *	  edittime.c   the time of an edit
  *	  bulkbase.c   base rows of many inserted entities
  *	  guard.c      the event trigger that keeps the tables out of inheritance trees
  *	  books.c      the trigger that keeps the books
@@ -70,12 +78,14 @@
  *	  limits.c     limits, set_limits
  *	  rowaccess.c  what the row-level policies ask; access
  *	  usage.c      grant_usage, revoke_usage
+ *	  privileges.c what the install script leaves to whom
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 
 #include "httperror.h"
+#include "planning.h"
 #include "session.h"
 #include "settings.h"
 #include "shared.h"
@@ -88,6 +98,7 @@ void
 _PG_init(void)
 {
 	settings_init();
+	planning_init();
 	session_init();
 	shared_init();
 	httperror_init();

@@ -12,7 +12,7 @@
  * directory_lock_seen(), which answer what he may not see as not existing;
  * directory_read() and directory_lock() are for diagsync's own business.
  *
- * May call storage.c, access.c, seen.c, session.c and command.c.
+ * May call storage.c, access.c, seen.c, session.c, command.c and rolenote.c.
  */
 #include "postgres.h"
 
@@ -32,11 +32,14 @@
 #include "command.h"
 #include "compat.h"
 #include "directory.h"
+#include "principal.h"
+#include "rolenote.h"
 #include "session.h"
+#include "textarg.h"
 
 static Command insert_entry =
 COMMAND("INSERT INTO diagsync.directory (id, name, description, storage_type, merge_policy)"
-	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
 		5, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
 
 static Command set_link =
@@ -55,10 +58,10 @@ COMMAND("UPDATE diagsync.directory SET"
 	" last_pulled_at = CASE WHEN $2" EQ "'pull' THEN pg_catalog.now() ELSE last_pulled_at END,"
 	" seen = CASE WHEN $3 IS NULL THEN seen ELSE $3 END,"
 	" seen_own = CASE WHEN $3 IS NULL THEN seen_own ELSE $4 END,"
-	" seen_on = CASE WHEN $3 IS NULL THEN seen_on ELSE $5 END,"
+	" seen_on = CASE WHEN $3 IS NULL THEN COALESCE(seen_on, '-') ELSE $5 END,"
 	" public_version = $6"
 	" WHERE id" EQ "$1",
-		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, INT8OID, INT8OID);
+		6, TEXTOID, TEXTOID, PG_SNAPSHOTOID, INT8OID, TEXTOID, INT8OID);
 
 static Command weigh_own =
 COMMAND("UPDATE diagsync.directory SET seen_own = NULL WHERE id" EQ "$1",
@@ -73,13 +76,9 @@ static Command touch =
 COMMAND("UPDATE diagsync.directory SET name = name WHERE id" EQ "$1",
 		1, TEXTOID);
 
-static Command links_of =
-COMMAND("SELECT id FROM diagsync.directory WHERE public_copy_id" EQ "$1 ORDER BY id",
-		1, TEXTOID);
-
 /*
  * The name of a diagram that a function was given as an argument; an error if
- * it is null.  palloc'd.
+ * it is null or longer than a diagram's id may be.  palloc'd.
  */
 char *
 directory_name_arg(Datum value, bool isnull, const char *arg)
@@ -88,7 +87,7 @@ directory_name_arg(Datum value, bool isnull, const char *arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", arg)));
-	return TextDatumGetCString(value);
+	return textarg_get(value, arg, NULL, MAX_DIAGRAM_ID);
 }
 
 /*
@@ -161,7 +160,7 @@ directory_read_row(TupleTableSlot *slot)
 		diagram->seen = (Seen *) PG_DETOAST_DATUM_COPY(value);
 	diagram->seen_own = (uint64) attr_int64(slot, Anum_directory_seen_own,
 											SEEN_OWN_NONE);
-	diagram->seen_on = attr_int64(slot, Anum_directory_seen_on, 0);
+	diagram->seen_on = attr_string(slot, Anum_directory_seen_on);
 	value = slot_getattr(slot, Anum_directory_max_entities, &isnull);
 	diagram->max_entities = isnull ? 0 : DatumGetInt32(value);
 	diagram->max_size = attr_int64(slot, Anum_directory_max_size, 0);
@@ -232,11 +231,15 @@ directory_lock(const char *id, LockTupleMode mode, LockReading reading)
 Diagram *
 directory_need(Diagram *diagram, const char *id)
 {
-	if (diagram == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("diagram \"%s\" does not exist", id)));
-	return diagram;
+	if (diagram != NULL)
+		return diagram;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 textarg_fits(id, MAX_DIAGRAM_ID) ?
+			 errmsg("diagram \"%s\" does not exist", id) :
+			 errmsg("a diagram with an id of %d characters does not exist",
+					pg_mbstrlen(id))));
+	return NULL;				/* keep compiler quiet */
 }
 
 /*
@@ -439,37 +442,14 @@ directory_lock_link(const char *local, const char *public, AccessLevel far)
 }
 
 /*
- * Ids of the local diagrams that link to a shared one, ascending, as a list of
- * palloc'd strings.  The snapshot may be NULL: the latest.
- */
-List *
-directory_links_of(const char *public, Snapshot snapshot)
-{
-	Datum		values[1] = {CStringGetTextDatum(public)};
-
-	return command_list(&links_of, STORAGE_LOCAL, values,
-						snapshot ? snapshot : GetLatestSnapshot());
-}
-
-/*
- * Has some link seen anything of a shared diagram, as far as is committed?
+ * Does the link of a local diagram live here?  It does once it was made here or
+ * has synced here, which every sync notes in seen_on; an entry that was inserted,
+ * as by a restore, has no seen_on yet.
  */
 bool
-directory_is_seen(const char *public)
+directory_lives_here(const Diagram *local)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		is_seen = false;
-	ListCell   *lc;
-
-	foreach(lc, directory_links_of(public, snapshot))
-	{
-		Diagram    *local = directory_read(lfirst(lc), snapshot);
-
-		if (local != NULL && seen_is_valid(local->seen, local->seen_on))
-			is_seen = true;
-	}
-	UnregisterSnapshot(snapshot);
-	return is_seen;
+	return local->public_copy_id != NULL && local->seen_on != NULL;
 }
 
 /*
@@ -489,7 +469,7 @@ directory_touch(const char *id)
 		TransactionIdIsCurrentTransactionId(touched_by))
 		return;
 	(void) command_run(&touch, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 	if (touched != NULL)
 		pfree(touched);
 	touched = NULL;
@@ -498,14 +478,21 @@ directory_touch(const char *id)
 }
 
 /*
- * "." and ".." as parts of a path mean something to everything on the way to
- * /db/local/ID, encoded or not, so they are no parts of an id.
+ * Check the id of a new diagram: 22023 where it cannot be one.  "." and ".." as
+ * parts of a path mean something to everything on the way to /db/local/ID,
+ * encoded or not, so they are no parts of an id.
  */
 static void
-check_path_segments(const char *id)
+check_new_id(const char *id)
 {
 	const char *segment = id;
 
+	if (id[0] == '\0' || !textarg_fits(id, MAX_DIAGRAM_ID))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a diagram's id must have 1 to %d characters",
+						MAX_DIAGRAM_ID),
+				 errdetail("It has %d.", pg_mbstrlen(id))));
 	while (segment != NULL)
 	{
 		const char *end = strchr(segment, '/');
@@ -517,7 +504,8 @@ check_path_segments(const char *id)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a diagram's id cannot have \"%.*s\" as a part of a path",
 							(int) length, segment),
-					 errdetail("It would be \"%s\".", id)));
+					 errdetail("In the path of a URL that means another place."),
+					 errhint("Choose another id, or leave it out to have one generated.")));
 		segment = end != NULL ? end + 1 : NULL;
 	}
 }
@@ -532,26 +520,13 @@ directory_insert(const char *id, const char *name, const char *description,
 {
 	Datum		values[5];
 	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
-	int			length;
 
 	if (id == NULL)
 		id = DatumGetCString(DirectFunctionCall1(uuid_out,
 												 DirectFunctionCall1(gen_random_uuid,
 																	 (Datum) 0)));
-	length = pg_mbstrlen(id);
-	if (length < 1 || length > 255)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a diagram's id must have 1 to 255 characters"),
-				 errdetail("\"%s\" has %d.", id, length)));
-	check_path_segments(id);
-	if (pg_mbstrlen(name) > 1000 ||
-		(description != NULL && pg_mbstrlen(description) > 10000))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("name or description of diagram \"%s\" is too long", id),
-				 errdetail("A name may have 1000 characters, a description 10000.")));
-
+	check_new_id(id);
+	rolenote_principal(principal_current(), id);
 	values[0] = CStringGetTextDatum(id);
 	values[1] = CStringGetTextDatum(name);
 	values[2] = description ? CStringGetTextDatum(description) : (Datum) 0;
@@ -578,7 +553,7 @@ directory_clear_bases(const char *local)
 	Datum		values[1] = {CStringGetTextDatum(local)};
 
 	(void) command_run(&clear_bases, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*
@@ -593,7 +568,7 @@ directory_link(const char *local, const char *public)
 
 	directory_clear_bases(local);
 	(void) command_run(&set_link, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*
@@ -607,14 +582,16 @@ directory_unlink(const Diagram *local)
 
 	/* In this order, so that what triggers edit meanwhile gets no base row. */
 	(void) command_run(&set_link, STORAGE_LOCAL, values, " n",
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 	directory_clear_bases(local->id);
 }
 
 /*
  * Note that a link has synced: when, and what it has seen ("seen" NULL: as
- * before), with its own revision (SEEN_OWN_NONE: weigh that again).  The caller
- * holds the local row FOR NO KEY UPDATE at least and is connected to SPI.
+ * before), with its own revision (SEEN_OWN_NONE: weigh that again).  In any case
+ * it lives here now: where what it has seen means nothing here, seen_on becomes
+ * "-".  The caller holds the local row FOR NO KEY UPDATE at least and is connected
+ * to SPI.
  */
 void
 directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
@@ -631,13 +608,13 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	nulls[2] = seen ? ' ' : 'n';
 	values[3] = Int64GetDatum((int64) own);
 	nulls[3] = own != SEEN_OWN_NONE ? ' ' : 'n';
-	values[4] = Int64GetDatum(seen_here());
+	values[4] = CStringGetTextDatum(seen_here());
 	values[5] = Int64GetDatum(public_version);
 	nulls[5] = public_version != 0 ? ' ' : 'n';
 	if (seen != NULL)
 		session_note_sync();	/* before triggers on the directory fire */
 	if (command_run(&record_sync, STORAGE_LOCAL, values, nulls,
-					COMMAND_EXEMPT | COMMAND_BY_KEY) != 1)
+					COMMAND_EXEMPT) != 1)
 		elog(ERROR, "diagram \"%s\" is gone though it is locked", local);
 
 	/*
@@ -646,7 +623,7 @@ directory_record_sync(const char *local, SyncKind kind, const Seen *seen,
 	 */
 	if (own != SEEN_OWN_NONE && session_shared_edits() != edits)
 		(void) command_run(&weigh_own, STORAGE_LOCAL, values, NULL,
-						   COMMAND_EXEMPT | COMMAND_BY_KEY);
+						   COMMAND_EXEMPT);
 }
 
 /*
@@ -666,7 +643,7 @@ directory_forget_own(const char *public, const char *except)
 	values[1] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	values[2] = CStringGetTextDatum(except ? except : "");
 	(void) command_run(&forget_own, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
 /*

@@ -15,25 +15,6 @@
 #include "seen.h"
 #include "storage.h"
 
-/* Columns of diagsync.directory */
-#define Anum_directory_id 1
-#define Anum_directory_name 2
-#define Anum_directory_description 3
-#define Anum_directory_storage_type 4
-#define Anum_directory_owner 5
-#define Anum_directory_created_at 6
-#define Anum_directory_public_copy_id 7
-#define Anum_directory_last_pushed_at 8
-#define Anum_directory_last_pulled_at 9
-#define Anum_directory_public_version 10
-#define Anum_directory_merge_policy 11
-#define Anum_directory_seen 12
-#define Anum_directory_seen_own 13
-#define Anum_directory_seen_on 14
-#define Anum_directory_max_entities 15
-#define Anum_directory_max_size 16
-#define Natts_directory 16
-
 /* An entry as it was read; palloc'd with all that it points to. */
 typedef struct Diagram
 {
@@ -51,7 +32,7 @@ typedef struct Diagram
 	Jsonb	   *merge_policy;	/* or NULL */
 	Seen	   *seen;			/* or NULL; see seen_is_valid() */
 	uint64		seen_own;
-	int64		seen_on;
+	char	   *seen_on;		/* or NULL; see directory_lives_here() */
 	int			max_entities;	/* that its owner allows; 0: no limit */
 	int64		max_size;		/* bytes, the same */
 } Diagram;
@@ -100,9 +81,8 @@ extern Link *directory_read_link(const char *local, const char *public,
 								 AccessLevel far, Snapshot snapshot);
 extern Link *directory_lock_link(const char *local, const char *public,
 								 AccessLevel far);
-extern bool directory_is_seen(const char *public);
+extern bool directory_lives_here(const Diagram *local);
 extern void directory_touch(const char *id);
-extern List *directory_links_of(const char *public, Snapshot snapshot);
 extern char *directory_insert(const char *id, const char *name,
 							  const char *description, const char *storage,
 							  const Jsonb *merge_policy);

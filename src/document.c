@@ -6,33 +6,146 @@
  * By value means: key order, white space and the way a number is written (1,
  * 1.0, 10e-1) make no difference.
  *
+ * The id of an entity is that of its row.  Its document may repeat it, as many
+ * formats do: as a string in "id" or "_id" (content.c refuses another string
+ * there; what is no string is a property like any other).  Whether it does is no
+ * difference between versions of an entity.
+ *
  * May call jsonvalue.c.
  */
 #include "postgres.h"
 
 #include "common/sha2.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
 #include "document.h"
 #include "jsonvalue.h"
+#include "settings.h"
+
+const char *const document_ids[DOCUMENT_IDS] = {"id", "_id"};
+
+/* What comparing and merging take of the stack for a level, at most */
+#define LEVEL_KB 2
+
+/*
+ * Is a document nested too deep to be gone into?  None is that is written within
+ * diagsync.max_depth; others may be older, or the stack smaller.
+ */
+bool
+document_is_too_deep(const Jsonb *doc)
+{
+	return json_nests_deeper(json_root(doc),
+							 Min(SETTINGS_MAX_DEPTH, max_stack_depth / LEVEL_KB));
+}
+
+/*
+ * Are two documents the same to the byte?  NULL is a document that does not
+ * exist.
+ */
+bool
+document_identical(const Jsonb *a, const Jsonb *b)
+{
+	return json_identical(json_root(a), json_root(b));
+}
 
 /*
  * Are two documents equal by value?  NULL is a document that does not exist,
- * and equals only another such.
+ * and equals only another such.  One that is too deep equals what is the same to
+ * the byte.
  */
 bool
 document_equal(const Jsonb *a, const Jsonb *b)
 {
-	return json_equal(json_root(a), json_root(b));
+	return document_identical(a, b) ||
+		(!document_is_too_deep(a) && !document_is_too_deep(b) &&
+		 json_equal(json_root(a), json_root(b)));
 }
 
 static bool
 is_id(JsonKey key)
 {
-	return (key.len == 2 && memcmp(key.name, "id", 2) == 0) ||
-		(key.len == 3 && memcmp(key.name, "_id", 3) == 0);
+	for (int i = 0; i < DOCUMENT_IDS; i++)
+	{
+		if (json_compare_keys(key, json_key(document_ids[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* How a document stands to a property that may repeat an id */
+typedef enum Repeats
+{
+	REPEATS_NOT,				/* there is none */
+	REPEATS_ID,
+	REPEATS_OTHER,				/* a value that is not the id */
+} Repeats;
+
+static Repeats
+repeats(const Jsonb *doc, JsonKey key, JsonValue id)
+{
+	JsonValue	value = json_member(json_root(doc), key);
+
+	return !json_exists(value) ? REPEATS_NOT :
+		json_identical(value, id) ? REPEATS_ID : REPEATS_OTHER;
+}
+
+/* A copy of a document with or without a property.  palloc'd. */
+static Jsonb *
+with_member(const Jsonb *doc, JsonKey key, JsonValue value)
+{
+	JsonBuild	build = {0};
+	JsonMembers members;
+	JsonKey		next;
+	JsonValue	inside;
+	bool		done = !json_exists(value);
+
+	json_members(&members, json_root(doc));
+	while (json_next_member(&members, &next, &inside))
+	{
+		int			order = json_compare_keys(next, key);
+
+		if (!done && order > 0)
+		{
+			json_build_value(&build, key, value);
+			done = true;
+		}
+		if (order != 0)
+			json_build_value(&build, next, inside);
+	}
+	if (!done)
+		json_build_value(&build, key, value);
+	return json_build_end(&build);
+}
+
+/*
+ * A version of an entity that repeats the entity's id where another one does, and
+ * not where that has no such property.  The document itself where it does
+ * already, else palloc'd.
+ */
+Jsonb *
+document_with_ids_as(Jsonb *doc, const Jsonb *other, const text *id)
+{
+	JsonValue	own = {JENTRY_ISSTRING, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)};
+	JsonValue	none = {JENTRY_ISNULL, NULL, 0};
+
+	if (doc == NULL || other == NULL)
+		return doc;
+	for (int i = 0; i < DOCUMENT_IDS; i++)
+	{
+		JsonKey		key = json_key(document_ids[i]);
+		Repeats		here = repeats(doc, key, own);
+		Repeats		there = repeats(other, key, own);
+
+		if (here == REPEATS_NOT && there == REPEATS_ID)
+			doc = with_member(doc, key, own);
+		else if (here == REPEATS_ID && there == REPEATS_NOT)
+			doc = with_member(doc, key, none);
+	}
+	return doc;
 }
 
 /*

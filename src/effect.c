@@ -234,6 +234,17 @@ unedited(const Entity *entity)
 	return version;
 }
 
+/* A new version of an entity, not earlier than the two that it takes the place of */
+static const Version *
+edited_last(const Entity *entity, const Version *given)
+{
+	Version    *version = palloc(sizeof(Version));
+
+	*version = *given;
+	version->at = Max(given->at, Max(entity->local.at, entity->public.at));
+	return version;
+}
+
 static void
 decide_conflict(Effect *effect, Entity *entity, Direction direction,
 				Resolution resolution, const Version *given)
@@ -289,6 +300,7 @@ decide_conflict(Effect *effect, Entity *entity, Direction direction,
 			effect->copies = true;
 			break;
 		case RESOLUTION_MERGED:
+			given = edited_last(entity, given);
 			keep_locally(effect, entity, given);
 			effect->local = given;	/* by whom and when is new at least */
 			break;

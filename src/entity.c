@@ -22,13 +22,18 @@
 #include "directory.h"
 #include "function.h"
 #include "quota.h"
+#include "textarg.h"
 
-/* Entities with the same content are not touched. */
+/*
+ * Entities with the same content are not touched; that the document repeats the
+ * id is none.
+ */
 static Command put_entities =
 COMMAND("INSERT INTO %1$s.entity AS e (diagram_id, id, doc)"
 	" SELECT $1, c.id, c.doc FROM unnest($2, $3) AS c(id, doc)"
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc"
-	" WHERE e.doc" NE "excluded.doc",
+	" WHERE e.doc" NE "excluded.doc"
+	"  AND e.doc" NE "(excluded.doc OPERATOR(pg_catalog.-) 'id'::pg_catalog.text)",
 		3, TEXTOID, TEXTARRAYOID, JSONBARRAYOID);
 
 static Command remove_entities =
@@ -44,6 +49,7 @@ typedef struct PutEntity
 static int
 compare_ids(const void *a, const void *b)
 {
+	CHECK_FOR_INTERRUPTS();		/* nothing is held while they are sorted */
 	return strcmp(((const PutEntity *) a)->id, ((const PutEntity *) b)->id);
 }
 
@@ -82,6 +88,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 		JsonbValue	id;
 		int			length;
 
+		CHECK_FOR_INTERRUPTS();
 		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 			bad_entity(diagram, n + 1, "is not an object");
 		if (getKeyJsonValueFromContainer(value.val.binary.data, "id", 2, &id) == NULL)
@@ -91,7 +98,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 		length = pg_mbstrlen_with_len(id.val.string.val, id.val.string.len);
 		if (length < 1)
 			bad_entity(diagram, n + 1, "has an empty \"id\"");
-		if (length > 400)
+		if (length > MAX_ENTITY_ID)
 			bad_entity(diagram, n + 1, "has an \"id\" of more than 400 characters");
 		entities[n].id = pnstrdup(id.val.string.val, id.val.string.len);
 		entities[n].doc = JsonbValueToJsonb(&value);
@@ -100,6 +107,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 	qsort(entities, n, sizeof(PutEntity), compare_ids);
 	for (int i = 1; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (strcmp(entities[i - 1].id, entities[i].id) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -149,6 +157,7 @@ DIAGSYNC_FUNCTION(diagsync_put)
 	docs = palloc(Max(count, 1) * sizeof(Datum));
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		ids[i] = CStringGetTextDatum(entities[i].id);
 		docs[i] = JsonbPGetDatum(entities[i].doc);
 	}
@@ -189,7 +198,7 @@ DIAGSYNC_FUNCTION(diagsync_remove)
 	values[0] = diagram->key;
 	values[1] = PG_GETARG_DATUM(1);
 	removed = command_run(&remove_entities, diagram->storage, values, NULL,
-						  COMMAND_BY_KEY);
+						  0);
 	SPI_finish();
 	PG_RETURN_INT32((int32) removed);
 }

@@ -1,17 +1,19 @@
 /*
  * function.c
- *	  What every function that SQL can call begins with: inside a PostgREST
- *	  request its errors carry their HTTP status.
+ *	  What every function that SQL can call begins with: claims that are not
+ *	  believed are an error, and inside a PostgREST request errors carry their
+ *	  HTTP status.
  *
  * PostgREST makes SQLSTATE PTnnn the status nnn, and the message the reason in
  * the status line, unfiltered in some versions.  So the message is a constant
  * there, and what it said goes into DETAIL.  Which SQLSTATE becomes which status
  * is in one table here.
  *
- * May call request.c.
+ * May call request.c and claims.c.
  */
 #include "postgres.h"
 
+#include "claims.h"
 #include "function.h"
 #include "request.h"
 
@@ -79,6 +81,7 @@ function_call(FunctionCallInfo fcinfo, PGFunction body)
 
 	PG_TRY();
 	{
+		(void) claims_sub();
 		result = body(fcinfo);
 	}
 	PG_CATCH();

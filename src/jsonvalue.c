@@ -174,6 +174,35 @@ json_member(JsonValue object, JsonKey key)
 }
 
 /*
+ * Are objects and arrays nested in a value, itself among them, on more levels
+ * than that?  What is too small for it is not gone into.
+ */
+bool
+json_nests_deeper(JsonValue value, int levels)
+{
+	JsonMembers members;
+	JsonKey		key;
+	JsonValue	inside;
+	bool		is_object = json_is_object(value);
+
+	/* Each level takes at least a header and an entry, the last one a header. */
+	if (!json_is_container(value) ||
+		value.len < levels * (sizeof(uint32) + sizeof(JEntry)) + sizeof(uint32))
+		return false;
+	if (levels == 0)
+		return true;
+	CHECK_FOR_INTERRUPTS();
+	json_members(&members, value);
+	while (is_object ? json_next_member(&members, &key, &inside) :
+		   json_next_element(&members, &inside))
+	{
+		if (json_nests_deeper(inside, levels - 1))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Are two numbers equal?
  */
 bool

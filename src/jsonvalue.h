@@ -89,6 +89,15 @@ json_string(const char *string)
 	return value;
 }
 
+/* A string that ends with a zero byte as a key */
+static inline JsonKey
+json_key(const char *name)
+{
+	JsonKey		key = {name, (int) strlen(name)};
+
+	return key;
+}
+
 static inline bool
 json_is_string(JsonValue value)
 {
@@ -118,6 +127,7 @@ extern bool json_next_member(JsonMembers *members, JsonKey *key,
 extern void json_take_element(JsonMembers *members, JsonValue *value);
 extern bool json_next_element(JsonMembers *members, JsonValue *value);
 extern JsonValue json_member(JsonValue object, JsonKey key);
+extern bool json_nests_deeper(JsonValue value, int levels);
 extern int	json_compare_keys(JsonKey a, JsonKey b);
 extern bool json_equal(JsonValue a, JsonValue b);
 extern bool json_identical_within(JsonValue a, JsonValue b, uint32 outer);

@@ -109,7 +109,7 @@ DIAGSYNC_FUNCTION(diagsync_set_limits)
 	nulls[1] = PG_ARGISNULL(1) ? 'n' : ' ';
 	nulls[2] = PG_ARGISNULL(2) ? 'n' : ' ';
 	(void) command_run(&update_limits, STORAGE_LOCAL, values, nulls,
-					   COMMAND_EXEMPT | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

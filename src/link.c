@@ -24,6 +24,7 @@
 #include "rowwriter.h"
 #include "session.h"
 #include "synclog.h"
+#include "textarg.h"
 
 static Command copy_to_shared =
 COMMAND_INSERTING(2, 0,
@@ -207,7 +208,8 @@ DIAGSYNC_FUNCTION(diagsync_share)
 	session_check_may_write("share", local_id, NULL);
 	check_isolation("share", local_id);
 	directory_refuse_null(PG_ARGISNULL(2), "storage_type", local_id);
-	storage_type = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	storage_type = textarg_get(PG_GETARG_DATUM(2), "storage_type", local_id,
+							   MAX_WORD);
 	if (!storage_parse(storage_type, &storage) || storage == STORAGE_LOCAL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -269,7 +271,7 @@ DIAGSYNC_FUNCTION(diagsync_clone)
 	char	   *local_id = PG_ARGISNULL(1) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *name = PG_ARGISNULL(2) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(2));
+		textarg_get(PG_GETARG_DATUM(2), "name", public_id, MAX_NAME);
 	Diagram    *public;
 	Link	   *link;
 	Seen	   *seen;
@@ -340,7 +342,8 @@ DIAGSYNC_FUNCTION(diagsync_link)
 	SyncLogEntry entry;
 
 	directory_refuse_null(PG_ARGISNULL(1), "public", local_id);
-	public_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	public_id = textarg_get(PG_GETARG_DATUM(1), "public", local_id,
+							MAX_DIAGRAM_ID);
 	session_check_may_write("link", local_id, NULL);
 	check_isolation("link", local_id);
 	ratelimit_charge("link");

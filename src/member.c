@@ -24,6 +24,8 @@
 #include "directory.h"
 #include "function.h"
 #include "principal.h"
+#include "rolenote.h"
+#include "textarg.h"
 
 /* A token: an id of so many random bytes in hex, a dot, a secret in base64url */
 #define TOKEN_ID_BYTES 8
@@ -59,12 +61,13 @@ static Command delete_token =
 COMMAND("DELETE FROM diagsync.access_token WHERE id" EQ "$1",
 		1, TEXTOID);
 
-/* An argument about a diagram, as a string; an error if it is null. */
+/* An argument about a diagram, as a string; an error if it is null or longer. */
 static char *
-text_arg(FunctionCallInfo fcinfo, int n, const char *arg, const char *diagram)
+text_arg(FunctionCallInfo fcinfo, int n, const char *arg, const char *diagram,
+		 int max)
 {
 	directory_refuse_null(PG_ARGISNULL(n), arg, diagram);
-	return TextDatumGetCString(PG_GETARG_DATUM(n));
+	return textarg_get(PG_GETARG_DATUM(n), arg, diagram, max);
 }
 
 static void
@@ -109,14 +112,15 @@ DIAGSYNC_FUNCTION(diagsync_add_member)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");
-	char	   *principal = text_arg(fcinfo, 1, "principal", id);
-	char	   *role = text_arg(fcinfo, 2, "role", id);
+	char	   *principal = text_arg(fcinfo, 1, "principal", id, MAX_PRINCIPAL);
+	char	   *role = text_arg(fcinfo, 2, "role", id, MAX_WORD);
 	Datum		values[4];
 
 	principal_check(principal, id);
 	check_role(role, id);
 	SPI_connect();
 	values[0] = lock_shared("add_member", id, ACCESS_ADMIN)->key;
+	rolenote_principal(principal, id);
 	values[1] = CStringGetTextDatum(principal);
 	values[2] = CStringGetTextDatum(role);
 	values[3] = CStringGetTextDatum(principal_current());
@@ -135,7 +139,7 @@ DIAGSYNC_FUNCTION(diagsync_remove_member)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");
-	char	   *principal = text_arg(fcinfo, 1, "principal", id);
+	char	   *principal = text_arg(fcinfo, 1, "principal", id, MAX_PRINCIPAL);
 	bool		leaves = strcmp(principal, principal_current()) == 0;
 	Datum		values[2];
 
@@ -161,7 +165,7 @@ DIAGSYNC_FUNCTION(diagsync_set_owner)
 {
 	char	   *id = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										"diagram");
-	char	   *principal = text_arg(fcinfo, 1, "principal", id);
+	char	   *principal = text_arg(fcinfo, 1, "principal", id, MAX_PRINCIPAL);
 	Datum		values[2];
 
 	principal_check(principal, id);
@@ -169,9 +173,10 @@ DIAGSYNC_FUNCTION(diagsync_set_owner)
 	SPI_connect();
 	values[0] = directory_lock_seen(id, ACCESS_OWNER, LockTupleNoKeyExclusive,
 									LOCK_LATEST)->key;
+	rolenote_principal(principal, id);
 	values[1] = CStringGetTextDatum(principal);
 	(void) command_run(&set_owner, STORAGE_LOCAL, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH | COMMAND_BY_KEY);
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -232,7 +237,9 @@ DIAGSYNC_FUNCTION(diagsync_create_token)
 {
 	char	   *diagram = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 											 "diagram");
-	char	   *role = text_arg(fcinfo, 1, "role", diagram);
+	char	   *role = text_arg(fcinfo, 1, "role", diagram, MAX_WORD);
+	char	   *label = PG_ARGISNULL(3) ? NULL :
+		textarg_get(PG_GETARG_DATUM(3), "label", diagram, MAX_LABEL);
 	TimestampTz now = GetCurrentTimestamp();
 	Datum		expires_at = (Datum) 0;
 	char	   *id;
@@ -266,8 +273,8 @@ DIAGSYNC_FUNCTION(diagsync_create_token)
 	values[1] = lock_shared("create_token", diagram, ACCESS_ADMIN)->key;
 	values[2] = PointerGetDatum(hash);
 	values[3] = CStringGetTextDatum(role);
-	values[4] = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
-	nulls[4] = PG_ARGISNULL(3) ? 'n' : ' ';
+	values[4] = label ? CStringGetTextDatum(label) : (Datum) 0;
+	nulls[4] = label ? ' ' : 'n';
 	values[5] = CStringGetTextDatum(principal_current());
 	values[6] = expires_at;
 	nulls[6] = PG_ARGISNULL(2) ? 'n' : ' ';

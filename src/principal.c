@@ -3,16 +3,14 @@
  *	  Who is asking: the name that is noted in owner, modified_by and
  *	  deleted_by, and that access rules go by.
  *
- * It is "role:NAME" of the role in force; in sessions of a login role that is
- * listed in diagsync.trusted_authenticators (PostgREST's) it is "sub:VALUE",
- * where request.jwt.claims has a claim "sub".  Everybody can set that
- * parameter, so from other sessions it is ignored; and whatever a claim says,
- * it is never equal to a role.
+ * It is "role:NAME" of the role in force; in sessions whose claims are believed
+ * (claims.c) it is "sub:VALUE", where there is a claim "sub".  Whatever a claim
+ * says, it is never equal to a role.
  *
  * While diagsync works as the owner of its tables, the role in force is not
  * the caller's; command.c notes the caller for that time.
  *
- * May call request.c and settings.c.
+ * May call claims.c, rolecheck.c and textarg.c.
  */
 #include "postgres.h"
 
@@ -20,14 +18,12 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/varlena.h"
 
+#include "claims.h"
 #include "function.h"
 #include "principal.h"
-#include "request.h"
-#include "settings.h"
+#include "rolecheck.h"
+#include "textarg.h"
 
 /* The caller on whose behalf the tables' owner works, or NULL; and his role */
 static char *noted_principal = NULL;
@@ -51,86 +47,25 @@ DIAGSYNC_FUNCTION(diagsync_revision)
 }
 
 /*
- * Is the session's login role one whose claims are believed?  A superuser who
- * has stepped down with SET SESSION AUTHORIZATION is who he has become.
- */
-static bool
-is_trusted_session(void)
-{
-	char	   *names;
-	char	   *session_role;
-	List	   *list;
-	ListCell   *lc;
-	bool		trusted = false;
-
-	if (settings_trusted_authenticators == NULL ||
-		settings_trusted_authenticators[0] == '\0')
-		return false;
-	session_role = GetUserNameFromId(GetSessionUserId(), true);
-	names = pstrdup(settings_trusted_authenticators);
-	if (session_role == NULL || !SplitIdentifierString(names, ',', &list))
-		return false;
-	foreach(lc, list)
-		trusted = trusted || strcmp(lfirst(lc), session_role) == 0;
-	list_free(list);
-	pfree(names);
-	return trusted;
-}
-
-/*
- * The claim "sub" of the request, or NULL; not to be freed or changed.  The
- * claims that were read last are remembered: an INSERT asks for each row.
- */
-static const char *
-claimed_sub(void)
-{
-	static char *last_claims = NULL;
-	static char *last_sub = NULL;
-	const char *claims = GetConfigOption("request.jwt.claims", true, false);
-	Jsonb	   *json;
-	char	   *sub = NULL;
-	bool		is_other = false;
-
-	if (claims == NULL || claims[0] == '\0')
-		return NULL;
-	if (last_claims != NULL && strcmp(last_claims, claims) == 0)
-		return last_sub;
-
-	json = request_json("request.jwt.claims");
-	if (json != NULL)
-		sub = request_string(json, "sub", &is_other);
-
-	/* Whoever it is meant to be, he must not pass for the role. */
-	if (is_other || (sub != NULL && sub[0] == '\0'))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("claim \"sub\" of the request is not a string or empty"),
-				 errhint("The issuer of tokens must name each user with a string of its own.")));
-
-	if (last_claims != NULL)
-		pfree(last_claims);
-	if (last_sub != NULL)
-		pfree(last_sub);
-	last_claims = NULL;
-	last_sub = sub ? MemoryContextStrdup(TopMemoryContext, sub) : NULL;
-	last_claims = MemoryContextStrdup(TopMemoryContext, claims);
-	return last_sub;
-}
-
-/*
- * The principal.  palloc'd.
+ * The principal.  palloc'd.  42501 where the role is another than the one that
+ * has diagrams under its name, or the session's claims are not believed.
  */
 char *
 principal_current(void)
 {
 	const char *sub;
+	char	   *principal;
+	Oid			role;
 
 	if (noted_principal != NULL)
 		return pstrdup(noted_principal);
-	sub = is_trusted_session() ? claimed_sub() : NULL;
+	sub = claims_sub();
 	if (sub != NULL)
 		return psprintf("sub:%s", sub);
-	return psprintf("role:%s", GetUserNameFromId(GetUserId(), false));
+	role = GetUserId();
+	principal = psprintf("role:%s", GetUserNameFromId(role, false));
+	rolecheck_admit(principal, role);
+	return principal;
 }
 
 /*
@@ -172,7 +107,8 @@ void
 principal_check(const char *principal, const char *diagram)
 {
 	if ((strncmp(principal, "role:", 5) == 0 && principal[5] != '\0') ||
-		(strncmp(principal, "sub:", 4) == 0 && principal[4] != '\0'))
+		(strncmp(principal, "sub:", 4) == 0 && principal[4] != '\0' &&
+		 textarg_fits(principal + 4, MAX_SUBJECT)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -8,7 +8,9 @@
  * compares in full needs none) and no transaction is left whose snapshot is
  * older: such a one could still clone the diagram as it was before.
  *
- * May call storage.c, seen.c, command.c and directory.c.
+ * Only one diagram is in memory at a time, with what its links have seen.
+ *
+ * May call linkwalk.c and what is below it.
  */
 #include "postgres.h"
 
@@ -25,18 +27,22 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "command.h"
 #include "directory.h"
 #include "function.h"
+#include "linkwalk.h"
+#include "rolenote.h"
 #include "session.h"
 #include "synclog.h"
 
 static Command diagrams_with_tombstones =
-COMMAND("SELECT DISTINCT diagram_id FROM %1$s.tombstone ORDER BY diagram_id",
-		0, InvalidOid);
+COMMAND("SELECT DISTINCT diagram_id FROM %1$s.tombstone WHERE diagram_id" GT "$1"
+		" ORDER BY diagram_id LIMIT " LISTED_DIAGRAMS,
+		1, TEXTOID);
 
 /*
  * Tombstones that may go; $2: the horizon, $3 and $4: what the links have seen
@@ -67,7 +73,7 @@ COMMAND("SELECT s.id FROM unnest($5, $6, $7) AS s(id, seen, own)"
 		TEXTARRAYOID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
 static Command clear_seen =
-COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = NULL"
+COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL"
 	" WHERE id" EQ "ANY ($1)",
 		1, TEXTARRAYOID);
 
@@ -75,10 +81,20 @@ COMMAND("UPDATE diagsync.directory SET seen = NULL, seen_own = NULL, seen_on = N
 typedef struct Links
 {
 	int			n;
+	int			max;
 	Datum	   *ids;
 	Datum	   *seen;
 	Datum	   *own;
 } Links;
+
+/* Where the links of a shared diagram go that are being read */
+typedef struct Reading
+{
+	Links	   *links;
+	Links	   *idle;			/* those that have not synced since then */
+	TimestampTz since;
+	MemoryContext context;
+} Reading;
 
 /*
  * The least revision that a snapshot still in use may not see.
@@ -135,19 +151,48 @@ run_droppable(Command *command, const Diagram *public, const Links *links,
 static void
 links_add(Links *links, const Diagram *local)
 {
-	links->ids[links->n] = local->key;
-	links->seen[links->n] = PointerGetDatum(local->seen);
+	Size		seen_size = VARSIZE(local->seen);
+	Seen	   *seen = palloc(seen_size);
+
+	if (links->n == links->max)
+	{
+		links->max *= 2;
+		links->ids = repalloc(links->ids, links->max * sizeof(Datum));
+		links->seen = repalloc(links->seen, links->max * sizeof(Datum));
+		links->own = repalloc(links->own, links->max * sizeof(Datum));
+	}
+	memcpy(seen, local->seen, seen_size);
+	links->ids[links->n] = CStringGetTextDatum(local->id);
+	links->seen[links->n] = PointerGetDatum(seen);
 	links->own[links->n] = Int64GetDatum((int64) local->seen_own);
 	links->n++;
 }
 
 static void
-links_init(Links *links, int max)
+links_init(Links *links)
 {
 	links->n = 0;
-	links->ids = palloc(Max(max, 1) * sizeof(Datum));
-	links->seen = palloc(Max(max, 1) * sizeof(Datum));
-	links->own = palloc(Max(max, 1) * sizeof(Datum));
+	links->max = 8;
+	links->ids = palloc(links->max * sizeof(Datum));
+	links->seen = palloc(links->max * sizeof(Datum));
+	links->own = palloc(links->max * sizeof(Datum));
+}
+
+static bool
+read_link(const Diagram *local, void *arg)
+{
+	Reading    *reading = arg;
+	TimestampTz synced = Max(local->last_pushed_at, local->last_pulled_at);
+
+	if (seen_is_valid(local->seen, local->seen_on))
+	{
+		MemoryContext visited = MemoryContextSwitchTo(reading->context);
+
+		links_add(synced != DT_NOBEGIN && synced < reading->since ?
+				  reading->idle : reading->links, local);
+		MemoryContextSwitchTo(visited);
+	}
+	return true;
 }
 
 /*
@@ -158,23 +203,25 @@ links_init(Links *links, int max)
 static void
 read_links(const Diagram *public, TimestampTz since, Links *links, Links *idle)
 {
-	List	   *ids = directory_links_of(public->id, NULL);
+	Reading		reading = {links, idle, since, CurrentMemoryContext};
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ListCell   *lc;
 
-	links_init(links, list_length(ids));
-	links_init(idle, list_length(ids));
-	foreach(lc, ids)
-	{
-		Diagram    *local = directory_read(lfirst(lc), snapshot);
-		TimestampTz synced;
-
-		if (local == NULL || !seen_is_valid(local->seen, local->seen_on))
-			continue;
-		synced = Max(local->last_pushed_at, local->last_pulled_at);
-		links_add(synced != DT_NOBEGIN && synced < since ? idle : links, local);
-	}
+	links_init(links);
+	links_init(idle);
+	linkwalk(public->id, snapshot, read_link, &reading);
 	UnregisterSnapshot(snapshot);
+}
+
+static bool
+is_among(const Links *links, Datum id)
+{
+	for (int i = 0; i < links->n; i++)
+	{
+		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, id,
+												 links->ids[i])))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -187,20 +234,23 @@ keep_locked(Links *links, Links *idle, const Links *locked)
 
 	for (int i = 0; i < idle->n; i++)
 	{
-		Links	   *to = links;
-		int			n;
-
-		for (int j = 0; j < locked->n; j++)
+		CHECK_FOR_INTERRUPTS();
+		if (is_among(locked, idle->ids[i]))
 		{
-			if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
-													 idle->ids[i],
-													 locked->ids[j])))
-				to = idle;
+			idle->ids[kept] = idle->ids[i];
+			idle->seen[kept] = idle->seen[i];
+			idle->own[kept] = idle->own[i];
+			kept++;
 		}
-		n = to == idle ? kept++ : to->n++;
-		to->ids[n] = idle->ids[i];
-		to->seen[n] = idle->seen[i];
-		to->own[n] = idle->own[i];
+		else
+		{
+			Diagram		local = {0};
+
+			local.id = TextDatumGetCString(idle->ids[i]);
+			local.seen = (Seen *) DatumGetPointer(idle->seen[i]);
+			local.seen_own = (uint64) DatumGetInt64(idle->own[i]);
+			links_add(links, &local);
+		}
 	}
 	idle->n = kept;
 }
@@ -232,6 +282,25 @@ drop_held_back(const Diagram *public, const Links *links, const Links *idle)
 						 COMMAND_EXEMPT | COMMAND_FRESH);
 }
 
+static void
+lock_links(const Links *links)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "diagsync locked link",
+												  ALLOCSET_SMALL_SIZES);
+
+	MemoryContextSwitchTo(context);
+	for (int i = 0; i < links->n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) directory_lock(TextDatumGetCString(links->ids[i]),
+							  LockTupleNoKeyExclusive, LOCK_LATEST);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
 /*
  * Drop what nobody needs of one diagram.  Returns how many.
  */
@@ -260,9 +329,7 @@ prune_diagram(const char *id, TimestampTz since)
 
 	/* The links that may be cleared must not sync meanwhile. */
 	idle_before = idle;
-	for (int i = 0; i < idle.n; i++)
-		(void) directory_lock(TextDatumGetCString(idle.ids[i]),
-							  LockTupleNoKeyExclusive, LOCK_LATEST);
+	lock_links(&idle);
 	public = directory_lock(id, LockTupleExclusive, LOCK_LATEST);
 	if (public == NULL || public->storage == STORAGE_LOCAL)
 		return 0;
@@ -277,6 +344,44 @@ prune_diagram(const char *id, TimestampTz since)
 		keep_locked(&links, &idle, &idle_before);
 		dropped += drop_held_back(public, &links, &idle);
 	}
+	return dropped;
+}
+
+/*
+ * Drop what nobody needs of the shared diagrams of a storage type.  Returns how
+ * many.
+ */
+static uint64
+prune_storage(StorageType storage, TimestampTz since)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext batch = AllocSetContextCreate(caller, "diagsync prune",
+												ALLOCSET_DEFAULT_SIZES);
+	const char *after = "";
+	uint64		dropped = 0;
+	List	   *ids;
+
+	do
+	{
+		Datum		values[1] = {CStringGetTextDatum(after)};
+		ListCell   *lc;
+
+		MemoryContextReset(batch);
+		MemoryContextSwitchTo(batch);
+		ids = command_list(&diagrams_with_tombstones, storage, values,
+						   GetLatestSnapshot());
+		foreach(lc, ids)
+		{
+			CHECK_FOR_INTERRUPTS();
+			SPI_connect();		/* forgets what it leaves */
+			dropped += prune_diagram(lfirst(lc), since);
+			SPI_finish();
+		}
+		MemoryContextSwitchTo(caller);
+		if (ids != NIL)
+			after = pstrdup(llast(ids));
+	} while (ids != NIL);
+	MemoryContextDelete(batch);
 	return dropped;
 }
 
@@ -306,18 +411,9 @@ DIAGSYNC_FUNCTION(diagsync_prune)
 	session_check_may_write("prune", NULL, NULL);
 	SPI_connect();
 	for (int storage = STORAGE_PUBLIC; storage <= STORAGE_PRIVATE; storage++)
-	{
-		ListCell   *lc;
-
-		foreach(lc, command_list(&diagrams_with_tombstones,
-								 (StorageType) storage, NULL,
-								 GetLatestSnapshot()))
-		{
-			CHECK_FOR_INTERRUPTS();
-			dropped += prune_diagram(lfirst(lc), since);
-		}
-	}
+		dropped += prune_storage((StorageType) storage, since);
 	synclog_prune();
+	rolenote_all();
 	SPI_finish();
 	PG_RETURN_INT32((int32) Min(dropped, PG_INT32_MAX));
 }

@@ -98,25 +98,21 @@ quota_applies(void)
 }
 
 /*
- * Check the size of a document (a jsonb datum, compressed or not) of a caller to
- * whom limits apply; the bytes that its row is charged.
+ * Check the size of a document, as text, of a caller to whom limits apply.
  */
-int64
-quota_check_size(const char *diagram, const char *entity, Datum doc)
+void
+quota_check_size(const char *diagram, const char *entity, Size size)
 {
-	Size		size = toast_raw_datum_size(doc) - VARHDRSZ;
-
 	if (settings_max_entity_size == 0 ||
 		size <= (Size) settings_max_entity_size * 1024)
-		return (int64) size + ROW_OVERHEAD;
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("entity \"%s\" of diagram \"%s\" is too large",
 					entity, diagram),
-			 errdetail("It has %zu bytes; %d kB are allowed.", size,
+			 errdetail("It has %zu bytes as text; %d kB are allowed.", size,
 					   settings_max_entity_size),
 			 errhint("An administrator can raise diagsync.max_entity_size.")));
-	return 0;					/* keep compiler quiet */
 }
 
 /*
@@ -141,6 +137,7 @@ quota_check_put(const char *diagram, int n)
 static bool
 take_room(const char *diagram, int limit, int64 added)
 {
+	int64		second = shared_second();
 	SharedNote *note = shared_lock(SHARED_ROOM, diagram);
 	bool		taken;
 
@@ -149,7 +146,7 @@ take_room(const char *diagram, int limit, int64 added)
 	taken = note->u.room.limit == limit && added <= note->u.room.left;
 	if (taken)
 		note->u.room.left -= added;
-	note->second = shared_second();
+	note->second = second;
 	shared_unlock(SHARED_ROOM, note);
 	return taken;
 }
@@ -187,6 +184,7 @@ quota_check_entities(const Diagram *diagram, int64 added)
 	PopActiveSnapshot();
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
 	if (count > limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -225,6 +223,16 @@ int64
 quota_max_size(const Diagram *diagram)
 {
 	return lower_limit((int64) settings_max_diagram_size * 1024, diagram->max_size);
+}
+
+/*
+ * The bytes that the row of a document (a jsonb datum, compressed or not) is
+ * charged.
+ */
+int64
+quota_row_bytes(Datum doc)
+{
+	return (int64) toast_raw_datum_size(doc) + ROW_OVERHEAD;
 }
 
 /*
@@ -275,6 +283,7 @@ own_room(SharedKind kind, const char *name)
 static bool
 take_bytes(SharedKind kind, const char *name, int64 limit, int64 added)
 {
+	int64		second = shared_second();
 	SharedNote *note = shared_lock(kind, name);
 	OwnRoom    *own;
 	bool		taken;
@@ -284,7 +293,7 @@ take_bytes(SharedKind kind, const char *name, int64 limit, int64 added)
 		taken = note->u.room.limit == limit && added <= note->u.room.left;
 		if (taken)
 			note->u.room.left -= added;
-		note->second = shared_second();
+		note->second = second;
 		shared_unlock(kind, note);
 		return taken;
 	}

@@ -8,8 +8,9 @@
 #include "directory.h"
 
 extern bool quota_applies(void);
-extern int64 quota_check_size(const char *diagram, const char *entity,
-							  Datum doc);
+extern void quota_check_size(const char *diagram, const char *entity,
+							 Size size);
+extern int64 quota_row_bytes(Datum doc);
 extern void quota_check_put(const char *diagram, int n);
 extern void quota_check_entities(const Diagram *diagram, int64 added);
 extern int	quota_max_entities(const Diagram *diagram);

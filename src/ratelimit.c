@@ -145,15 +145,17 @@ charge_caller(SharedKind kind, Command *nth_last, int limit, const char *message
 {
 	char	   *principal;
 	SharedNote *count;
+	int64		second;
 	int			wait;
 
 	if (limit == 0 || access_is_unrestricted(GetUserId()))
 		return;
 	principal = principal_current();
+	second = shared_second();
 	count = shared_lock(kind, principal);
 	if (count != NULL)
 	{
-		wait = count_call(count, shared_second(), limit);
+		wait = count_call(count, second, limit);
 		shared_unlock(kind, count);
 	}
 	else

@@ -23,6 +23,7 @@
 #include "attempt.h"
 #include "candidate.h"
 #include "changes.h"
+#include "content.h"
 #include "directory.h"
 #include "function.h"
 #include "quota.h"
@@ -31,6 +32,7 @@
 #include "ratelimit.h"
 #include "session.h"
 #include "synclog.h"
+#include "textarg.h"
 #include "ties.h"
 
 /* A call and what comes of it */
@@ -56,13 +58,15 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 	resolving->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 										  "local");
 	directory_refuse_null(PG_ARGISNULL(1), "entity_id", resolving->local);
-	resolving->entity_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	resolving->entity_id = textarg_get(PG_GETARG_DATUM(1), "entity_id",
+									   resolving->local, MAX_ENTITY_ID);
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" for entity \"%s\" of diagram \"%s\" must not be null",
 						"resolution", resolving->entity_id, resolving->local)));
-	resolution = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	resolution = textarg_get(PG_GETARG_DATUM(2), "resolution", resolving->local,
+							 MAX_WORD);
 	if (!resolution_parse(resolution, &resolving->resolution) ||
 		resolving->resolution == RESOLUTION_ABORT ||
 		resolving->resolution == RESOLUTION_SKIP)
@@ -86,10 +90,9 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 					 errmsg("the merged document for entity \"%s\" of diagram \"%s\" is not an object",
 							resolving->entity_id, resolving->local),
 					 errhint("An entity is a JSON object.")));
-		if (quota_applies())
-			quota_check_size(resolving->local, resolving->entity_id,
-							  PG_GETARG_DATUM(3));
-		resolving->given.at = GetCurrentTransactionStartTimestamp();
+		content_check(resolving->local, resolving->entity_id, PG_GETARG_DATUM(3),
+					  quota_applies());
+		resolving->given.at = GetCurrentTimestamp();
 		resolving->given.by = principal_current();
 	}
 	else if (!PG_ARGISNULL(3))
@@ -99,7 +102,7 @@ parse_arguments(FunctionCallInfo fcinfo, Resolving *resolving)
 						resolution, resolving->entity_id, resolving->local),
 				 errhint("Only \"merged\" does.")));
 	resolving->expected = PG_ARGISNULL(4) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(4));
+		textarg_get(PG_GETARG_DATUM(4), "expected", resolving->local, MAX_WORD);
 }
 
 /* Keep the row to return, where it survives the subtransaction. */

@@ -17,7 +17,7 @@
  * passes it over), so it is only for where nothing else writes in between.  The
  * function of an application's index could.
  *
- * May call storage.c, session.c and asmade.c.
+ * May call storage.c, session.c, asmade.c and deadlock.c.
  */
 #include "postgres.h"
 
@@ -31,11 +31,13 @@
 #include "nodes/parsenodes.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "asmade.h"
 #include "compat.h"
+#include "deadlock.h"
 #include "rowwriter.h"
 #include "session.h"
 
@@ -47,7 +49,8 @@
 
 /*
  * Has a table nothing that only the executor would attend to?  Takes
- * RowExclusiveLock on it and keeps it, so that nothing is added.
+ * RowExclusiveLock on it and keeps it, so that nothing is added.  55000 if it is
+ * the child or the parent of another.
  */
 bool
 rowwriter_suits(StorageType storage, StorageTable table)
@@ -55,6 +58,7 @@ rowwriter_suits(StorageType storage, StorageTable table)
 	Relation	rel = storage_open(storage, table, RowExclusiveLock);
 	bool		suits = asmade_is(rel, storage, table);
 
+	storage_check_alone(rel);
 	table_close(rel, NoLock);
 	return suits;
 }
@@ -111,6 +115,9 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table,
 	writer->buffered = 0;
 	writer->bytes = 0;
 	writer->bulk = NULL;
+	writer->home = CurrentMemoryContext;
+	writer->scratch = AllocSetContextCreate(writer->home, "diagsync rows",
+											ALLOCSET_DEFAULT_SIZES);
 }
 
 /*
@@ -120,6 +127,7 @@ rowwriter_open(RowWriter *writer, StorageType storage, StorageTable table,
 static bool
 is_written(RowWriter *writer, TM_Result result)
 {
+	deadlock_keep_watch();
 	switch (result)
 	{
 		case TM_Ok:
@@ -192,19 +200,25 @@ rowwriter_delete(RowWriter *writer, ItemPointer tid)
 }
 
 /*
- * Insert the rows that are buffered.
+ * Insert the rows that are buffered.  heap_multi_insert() leaves what it makes of
+ * large values in the context that it runs in, and some index methods do so.
  */
 static void
 flush(RowWriter *writer)
 {
+	MemoryContext caller;
+
 	if (writer->buffered == 0)
 		return;
+	caller = MemoryContextSwitchTo(writer->home);
 	if (writer->bulk == NULL)
 		writer->bulk = GetBulkInsertState();
+	MemoryContextSwitchTo(writer->scratch);
 	table_multi_insert(writer->rel, writer->rows, writer->buffered, writer->cid,
 					   0, writer->bulk);
 	for (int i = 0; i < writer->buffered; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		compat_insert_index_tuples_of_new(writer->result, writer->rows[i],
 										  writer->estate);
 		ResetPerTupleExprContext(writer->estate);
@@ -212,6 +226,8 @@ flush(RowWriter *writer)
 	}
 	writer->buffered = 0;
 	writer->bytes = 0;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(writer->scratch);
 }
 
 /*
@@ -225,8 +241,11 @@ rowwriter_insert(RowWriter *writer, const Datum *values, const bool *nulls)
 
 	if (writer->buffered >= writer->made)
 	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->home);
+
 		writer->rows[writer->made++] = table_slot_create(writer->rel, NULL);
 		Assert(writer->made <= ROWWRITER_BUFFERED);
+		MemoryContextSwitchTo(caller);
 	}
 	row = writer->rows[writer->buffered++];
 	memcpy(row->tts_values, values, NATTS * sizeof(Datum));
@@ -253,6 +272,7 @@ rowwriter_close(RowWriter *writer)
 	ExecDropSingleTupleTableSlot(writer->slot);
 	ExecCloseIndices(writer->result);
 	FreeExecutorState(writer->estate);
+	MemoryContextDelete(writer->scratch);
 	table_close(writer->rel, NoLock);
 	AtEOXact_GUC(true, writer->nestlevel);
 	SetUserIdAndSecContext(writer->caller, writer->sec_context);

@@ -30,6 +30,8 @@ typedef struct RowWriter
 	int			buffered;		/* slots in use */
 	Size		bytes;
 	struct BulkInsertStateData *bulk;
+	MemoryContext home;			/* of all that lasts until it is closed */
+	MemoryContext scratch;		/* reset whenever rows are inserted */
 } RowWriter;
 
 extern bool rowwriter_suits(StorageType storage, StorageTable table);

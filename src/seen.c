@@ -9,6 +9,7 @@
 
 #include "access/transam.h"
 #include "access/xlog.h"
+#include "access/xlogrecovery.h"
 #include "fmgr.h"
 #include "utils/fmgrprotos.h"
 
@@ -54,22 +55,38 @@ seen_now(uint64 own)
 }
 
 /*
- * This cluster's system identifier, as it is kept in seen_on.
+ * This cluster's system identifier and timeline, as they are kept in seen_on;
+ * palloc'd.  A standby is where its primary was when it wrote what the standby
+ * has replayed.
  */
-int64
+char *
 seen_here(void)
 {
-	return (int64) GetSystemIdentifier();
+	TimeLineID	timeline;
+
+	if (RecoveryInProgress())
+		(void) GetXLogReplayRecPtr(&timeline);
+	else
+		timeline = GetWALInsertionTimeLine();
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), timeline);
 }
 
 /*
- * Does a recorded snapshot say something here?  Only on the cluster that
- * recorded it, and only while it lies in that cluster's past: a copy restored
- * to an earlier moment has the same identifier.
+ * Does a recorded snapshot say something here?  Only on the cluster and timeline
+ * that recorded it: a cluster that was put back to an earlier moment gives out
+ * again the transaction ids that came after.  And only while it lies in the past:
+ * a copy of the files that is started as it is has the same timeline.
  */
 bool
-seen_is_valid(const Seen *seen, int64 seen_on)
+seen_is_valid(const Seen *seen, const char *seen_on)
 {
-	return seen != NULL && seen_on == seen_here() &&
-		REV(seen->xmax) <= REV(ReadNextFullTransactionId());
+	char	   *here;
+	bool		is_here;
+
+	if (seen == NULL || seen_on == NULL)
+		return false;
+	here = seen_here();
+	is_here = strcmp(seen_on, here) == 0;
+	pfree(here);
+	return is_here && REV(seen->xmax) <= REV(ReadNextFullTransactionId());
 }

@@ -29,7 +29,7 @@ typedef struct Seen
 #define SEEN_OWN_NONE 0
 
 extern Seen *seen_now(uint64 own);
-extern bool seen_is_valid(const Seen *seen, int64 seen_on);
-extern int64 seen_here(void);
+extern bool seen_is_valid(const Seen *seen, const char *seen_on);
+extern char *seen_here(void);
 
 #endif							/* DIAGSYNC_SEEN_H */

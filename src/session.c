@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "session.h"
 
@@ -147,6 +148,7 @@ push_statement(Oid relid, TriggerEvent event)
 	open->relid = relid;
 	open->event = event & TRIGGER_EVENT_OPMASK;
 	open->subid = GetCurrentSubTransactionId();
+	open->statement.at = GetCurrentTimestamp();
 	return open;
 }
 
@@ -166,6 +168,22 @@ session_open_statement(Oid relid, TriggerEvent event)
 	 */
 	open->statement.cid = ActiveSnapshotSet() ?
 		GetActiveSnapshot()->curcid : GetCurrentCommandId(false);
+
+	/* INSERT ... ON CONFLICT and MERGE open one for each of their actions. */
+	if (open_count > 1 && open[-1].relid == relid &&
+		open[-1].statement.cid == open->statement.cid)
+		open->statement.at = open[-1].statement.at;
+}
+
+/*
+ * The time of what is edited now: when the statement that was opened last (and
+ * is open still) was opened, by the clock; now, where none is open.
+ */
+TimestampTz
+session_edit_time(void)
+{
+	return open_count > 0 ? open_statements[open_count - 1].statement.at :
+		GetCurrentTimestamp();
 }
 
 /*

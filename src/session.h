@@ -7,6 +7,7 @@
 #define DIAGSYNC_SESSION_H
 
 #include "commands/trigger.h"
+#include "datatype/timestamp.h"
 
 #include "own.h"
 
@@ -38,6 +39,7 @@ typedef struct Statement
 	int			max_own_runs;
 	int64		own_rows;		/* how many these are */
 	bool		repeats;		/* a row may be among them more than once */
+	TimestampTz at;				/* when it was opened: the time of its edits */
 	Keys		left;			/* rows whose books a statement around it keeps */
 	Keys		made;			/* base rows without a document that were made
 								 * since it began, unless it inserts */
@@ -53,6 +55,7 @@ extern bool session_note_row(Oid relid, TriggerEvent event, HeapTuple old,
 							 bool *own);
 extern bool session_close_statement(Oid relid, TriggerEvent event,
 									Statement *statement);
+extern TimestampTz session_edit_time(void);
 extern void session_free_statement(Statement *statement);
 extern bool session_is_written_within(Oid relid, TriggerEvent event,
 									  CommandId cid);

@@ -17,12 +17,14 @@
 #include "utils/varlena.h"
 
 #include "settings.h"
+#include "textarg.h"
 
 int			settings_batch_size = 1000;
 char	   *settings_trusted_authenticators = NULL;
 char	   *settings_token = NULL;
 int			settings_sync_rate_limit = 120;
 int			settings_sync_log_days = 90;
+int			settings_max_depth = 200;
 int			settings_max_entity_size = 0;
 int			settings_max_entities = 0;
 int			settings_max_put_entities = 0;
@@ -35,15 +37,32 @@ int			settings_anonymous_timeout = 0;
 static bool
 check_role_names(char **newval, void **extra, GucSource source)
 {
-	char	   *names = pstrdup(*newval);
+	char	   *names;
 	List	   *list;
-	bool		valid = SplitIdentifierString(names, ',', &list);
+	bool		valid;
 
+	if (strlen(*newval) > MAX_ROLE_LIST_BYTES)
+	{
+		GUC_check_errdetail("The list has more than %d bytes.",
+							MAX_ROLE_LIST_BYTES);
+		return false;
+	}
+	names = pstrdup(*newval);
+	valid = SplitIdentifierString(names, ',', &list);
 	if (!valid)
 		GUC_check_errdetail("List syntax is invalid.");
 	list_free(list);
 	pfree(names);
 	return valid;
+}
+
+static bool
+check_token(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || strlen(*newval) <= MAX_TOKEN_BYTES)
+		return true;
+	GUC_check_errdetail("It has more than %d bytes.", MAX_TOKEN_BYTES);
+	return false;
 }
 
 /*
@@ -60,7 +79,7 @@ settings_init(void)
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("diagsync.trusted_authenticators",
 							   "Login roles whose sessions are believed what request.jwt.claims says.",
-							   "A list of role names. In their sessions the claim \"sub\" is the principal; in all others it is ignored.",
+							   "A list of role names. In their sessions the claim \"sub\" is the principal; in all others it is an error.",
 							   &settings_trusted_authenticators,
 							   "",
 							   PGC_SUSET, GUC_LIST_INPUT, check_role_names,
@@ -72,7 +91,7 @@ settings_init(void)
 							   "",
 							   PGC_USERSET,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   NULL, NULL, NULL);
+							   check_token, NULL, NULL);
 	DefineCustomIntVariable("diagsync.sync_rate_limit",
 							"Syncs that a principal may call in a minute.",
 							"Push, pull, share, clone, link, resolve and refresh count. 0 is no limit; there is none for superusers and the tables' owner.",
@@ -85,8 +104,14 @@ settings_init(void)
 							&settings_sync_log_days,
 							90, -1, 36500,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.max_depth",
+							"On how many levels objects and arrays may be nested in an entity's document.",
+							"It applies to everybody, when a document is written.",
+							&settings_max_depth,
+							200, 10, SETTINGS_MAX_DEPTH,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("diagsync.max_entity_size",
-							"How large an entity's document may be, as jsonb before compression.",
+							"How large an entity's document may be, as text.",
 							"0 is no limit; there is none for superusers and the tables' owner.",
 							&settings_max_entity_size,
 							0, 0, MaxAllocSize / 1024,

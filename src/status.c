@@ -25,22 +25,27 @@
 #include "compare.h"
 #include "directory.h"
 #include "function.h"
+#include "linkwalk.h"
 #include "ratelimit.h"
 #include "session.h"
 #include "synclog.h"
 #include "ties.h"
+#include "textarg.h"
 #include "weigh.h"
 
 #define STATUS_COLUMNS 11
 
 static Command all_linked_diagrams =
-COMMAND("SELECT id FROM diagsync.directory WHERE public_copy_id IS NOT NULL ORDER BY id",
-		0, InvalidOid);
+COMMAND("SELECT id FROM diagsync.directory"
+		" WHERE public_copy_id IS NOT NULL AND id" GT "$1"
+		" ORDER BY id LIMIT " LISTED_DIAGRAMS,
+		1, TEXTOID);
 
 static Command linked_diagrams_of =
 COMMAND("SELECT id FROM diagsync.directory"
-		" WHERE owner" EQ "$1 AND public_copy_id IS NOT NULL ORDER BY id",
-		1, TEXTOID);
+		" WHERE owner" EQ "$2 AND public_copy_id IS NOT NULL AND id" GT "$1"
+		" ORDER BY id LIMIT " LISTED_DIAGRAMS,
+		2, TEXTOID, TEXTOID);
 
 typedef struct Figures
 {
@@ -184,11 +189,56 @@ DIAGSYNC_FUNCTION(diagsync_status)
 
 	directory_need_local(local);
 	if (!PG_ARGISNULL(1))
-		(void) directory_read_link(local_id, text_to_cstring(PG_GETARG_TEXT_PP(1)),
+		(void) directory_read_link(local_id,
+								   textarg_get(PG_GETARG_DATUM(1), "public",
+											   local_id, MAX_DIAGRAM_ID),
 								   ACCESS_READER, snapshot);
 	row = form_status(local, snapshot, status_tupdesc(fcinfo));
 	UnregisterSnapshot(snapshot);
 	return HeapTupleGetDatum(row);
+}
+
+/*
+ * Put the status of a batch of links into a result, those after that id which the
+ * caller owns, or all.  Returns the last one's id in the caller's context, NULL
+ * where there are no more.
+ */
+static char *
+put_statuses(ReturnSetInfo *result, const Caller *owner, const char *after,
+			 Snapshot snapshot)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext batch = AllocSetContextCreate(caller, "diagsync status batch",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext row_context = AllocSetContextCreate(batch,
+													  "diagsync status of a diagram",
+													  ALLOCSET_DEFAULT_SIZES);
+	Datum		values[2];
+	List	   *linked;
+	char	   *last = NULL;
+	ListCell   *lc;
+
+	MemoryContextSwitchTo(batch);
+	values[0] = CStringGetTextDatum(after);
+	if (!owner->unrestricted)
+		values[1] = CStringGetTextDatum(owner->principal);
+	linked = command_list(owner->unrestricted ? &all_linked_diagrams :
+						  &linked_diagrams_of, STORAGE_LOCAL, values, snapshot);
+	MemoryContextSwitchTo(row_context);
+	foreach(lc, linked)
+	{
+		Diagram    *local = directory_read(lfirst(lc), snapshot);
+
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_puttuple(result->setResult,
+							form_status(local, snapshot, result->setDesc));
+		MemoryContextReset(row_context);
+	}
+	if (linked != NIL)
+		last = MemoryContextStrdup(caller, llast(linked));
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch);
+	return last;
 }
 
 /*
@@ -198,38 +248,18 @@ DIAGSYNC_FUNCTION(diagsync_status_all)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
-	MemoryContext row_context;
 	Caller		caller;
-	List	   *linked;
-	ListCell   *lc;
+	char	   *after = pstrdup("");
 
 	InitMaterializedSRF(fcinfo, 0);
 	access_identify(&caller);
-	if (caller.unrestricted)
-		linked = command_list(&all_linked_diagrams, STORAGE_LOCAL, NULL,
-							  snapshot);
-	else
+	while (after != NULL)
 	{
-		Datum		values[1] = {CStringGetTextDatum(caller.principal)};
+		char	   *last = put_statuses(result, &caller, after, snapshot);
 
-		linked = command_list(&linked_diagrams_of, STORAGE_LOCAL, values,
-							  snapshot);
+		pfree(after);
+		after = last;
 	}
-	row_context = AllocSetContextCreate(CurrentMemoryContext,
-										"diagsync status of a diagram",
-										ALLOCSET_DEFAULT_SIZES);
-	foreach(lc, linked)
-	{
-		MemoryContext outside = MemoryContextSwitchTo(row_context);
-		Diagram    *local = directory_read(lfirst(lc), snapshot);
-
-		CHECK_FOR_INTERRUPTS();
-		tuplestore_puttuple(result->setResult,
-							form_status(local, snapshot, result->setDesc));
-		MemoryContextSwitchTo(outside);
-		MemoryContextReset(row_context);
-	}
-	MemoryContextDelete(row_context);
 	UnregisterSnapshot(snapshot);
 	return (Datum) 0;
 }

@@ -8,7 +8,7 @@
  * Tables are found by name at each call (two cache look-ups), so nothing here
  * outlives a call or a DROP EXTENSION.
  *
- * Calls nothing else of diagsync.
+ * May call deadlock.c.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "deadlock.h"
 #include "storage.h"
 
 static const char *const storage_names[STORAGE_TYPES] = {
@@ -45,6 +46,8 @@ static const char *const table_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone",
 	[TABLE_MEMBER] = "member",
 	[TABLE_ACCESS_TOKEN] = "access_token",
+	[TABLE_KNOWN_ROLE] = "known_role",
+	[TABLE_SYNC_LOG] = "sync_log",
 };
 
 static const char *const key_names[] = {
@@ -54,6 +57,7 @@ static const char *const key_names[] = {
 	[TABLE_TOMBSTONE] = "tombstone_pkey",
 	[TABLE_MEMBER] = "member_pkey",
 	[TABLE_ACCESS_TOKEN] = "access_token_pkey",
+	[TABLE_KNOWN_ROLE] = "known_role_pkey",
 };
 
 /*
@@ -113,8 +117,8 @@ storage_relid(const char *schema, const char *name)
 static const char *
 table_schema(StorageType storage, StorageTable table)
 {
-	return table == TABLE_DIRECTORY || table == TABLE_MEMBER ||
-		table == TABLE_ACCESS_TOKEN ? "diagsync" : storage_schemas[storage];
+	return table >= TABLE_ENTITY && table <= TABLE_TOMBSTONE ?
+		storage_schemas[storage] : "diagsync";
 }
 
 /*
@@ -226,6 +230,46 @@ storage_check_all_alone(void)
 }
 
 /*
+ * Is this a table of the extension's?  "key" is set to the index of its key, where
+ * it is one of those that entities, their bases or tombstones are in.
+ */
+bool
+storage_is_own(Oid relid, Oid *key)
+{
+	Oid			namespace = get_rel_namespace(relid);
+	char	   *schema = get_namespace_name(namespace);
+	char	   *name = get_rel_name(relid);
+
+	*key = InvalidOid;
+	if (schema == NULL || name == NULL)
+		return false;
+	for (int s = 0; s < STORAGE_TYPES; s++)
+	{
+		if (strcmp(schema, storage_schemas[s]) != 0)
+			continue;
+		for (int t = TABLE_ENTITY; t <= TABLE_TOMBSTONE; t++)
+		{
+			if (strcmp(name, table_names[t]) == 0)
+				*key = get_relname_relid(key_names[t], namespace);
+		}
+		return true;
+	}
+	return strcmp(schema, "diagsync") == 0;
+}
+
+/*
+ * Is this that table of schema diagsync?
+ */
+bool
+storage_is(Relation rel, StorageTable table)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+
+	return schema != NULL && strcmp(schema, "diagsync") == 0 &&
+		strcmp(RelationGetRelationName(rel), table_names[table]) == 0;
+}
+
+/*
  * The role that owns the tables, as which the extension's own work is done.
  */
 Oid
@@ -251,7 +295,8 @@ probe_open(Probe *probe, StorageType storage, StorageTable table,
 	probe->index = index_open(storage_relid(table_schema(storage, table),
 											key_names[table]),
 							  AccessShareLock);
-	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ? 1 : 2;
+	probe->nkeys = table == TABLE_DIRECTORY || table == TABLE_ACCESS_TOKEN ||
+		table == TABLE_KNOWN_ROLE ? 1 : 2;
 	probe->scan = NULL;
 	probe->slot = table_slot_create(probe->heap, NULL);
 	probe->walked_from = NULL;
@@ -494,6 +539,7 @@ probe_lock(Probe *probe, ItemPointer tid, Snapshot snapshot,
 							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
 							  (follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0),
 							  &tmfd);
+	deadlock_keep_watch();
 	switch (result)
 	{
 		case TM_Ok:

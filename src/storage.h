@@ -30,7 +30,27 @@ typedef enum StorageTable
 	TABLE_TOMBSTONE,			/* shared only */
 	TABLE_MEMBER,				/* one for all storage types */
 	TABLE_ACCESS_TOKEN,			/* one for all storage types */
+	TABLE_KNOWN_ROLE,			/* one for all storage types */
+	TABLE_SYNC_LOG,				/* one for all storage types; has no key */
 } StorageTable;
+
+/* Columns of diagsync.directory */
+#define Anum_directory_id 1
+#define Anum_directory_name 2
+#define Anum_directory_description 3
+#define Anum_directory_storage_type 4
+#define Anum_directory_owner 5
+#define Anum_directory_created_at 6
+#define Anum_directory_public_copy_id 7
+#define Anum_directory_last_pushed_at 8
+#define Anum_directory_last_pulled_at 9
+#define Anum_directory_public_version 10
+#define Anum_directory_merge_policy 11
+#define Anum_directory_seen 12
+#define Anum_directory_seen_own 13
+#define Anum_directory_seen_on 14
+#define Anum_directory_max_entities 15
+#define Anum_directory_max_size 16
 
 /* Columns of the entity tables */
 #define Anum_entity_diagram_id 1
@@ -54,6 +74,7 @@ typedef enum StorageTable
 #define Anum_tombstone_deleted_by 5
 
 /* Columns of diagsync.member */
+#define Anum_member_principal 2
 #define Anum_member_role 3
 
 /* Columns of diagsync.access_token */
@@ -62,12 +83,17 @@ typedef enum StorageTable
 #define Anum_access_token_role 4
 #define Anum_access_token_expires_at 8
 
+/* Columns of diagsync.known_role */
+#define Anum_known_role_role_oid 2
+#define Anum_known_role_cluster 3
+
 /* Rows of one table, to be found by key one after the other. */
 typedef struct Probe
 {
 	Relation	heap;
 	Relation	index;			/* its primary key */
-	int			nkeys;			/* 2, or 1 for directory and access_token */
+	int			nkeys;			/* 2, or 1 for directory, access_token and
+								 * known_role */
 	IndexScanDesc scan;
 	MemoryContext context;		/* of the scan */
 	TupleTableSlot *slot;		/* the row found or locked last */
@@ -86,8 +112,10 @@ extern Relation storage_open(StorageType storage, StorageTable table,
 extern Relation storage_open_index(StorageType storage, const char *name);
 extern bool storage_identify(Relation rel, StorageType *storage,
 							 StorageTable *table);
+extern bool storage_is_own(Oid relid, Oid *key);
 extern void storage_check_alone(Relation rel);
 extern void storage_check_all_alone(void);
+extern bool storage_is(Relation rel, StorageTable table);
 extern Oid	storage_owner(void);
 
 extern void probe_open(Probe *probe, StorageType storage, StorageTable table,

@@ -1,9 +1,9 @@
 /*
  * survey.c
  *	  What a statement did to a table of diagsync, as far as its rows tell: which
- *	  diagrams it touched, and for inserted rows whether they are edits or replicas.
+ *	  diagrams it touched, and for inserted rows whose revision they have.
  *
- * May call quota.c and storage.c.
+ * May call content.c, directory.c, linkwalk.c and storage.c.
  */
 #include "postgres.h"
 
@@ -15,11 +15,14 @@
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "content.h"
 #include "quota.h"
+#include "linkwalk.h"
 #include "survey.h"
 
 static uint32
@@ -42,15 +45,17 @@ compare_touched(const void *a, const void *b)
 	return strcmp((*(Touched *const *) a)->id, (*(Touched *const *) b)->id);
 }
 
-/* Check that an inserted entity is not too large; its bytes. */
-static int64
-check_size(TupleTableSlot *slot, const char *diagram)
+/* May that be in an inserted entity? */
+static void
+check_content(TupleTableSlot *slot, const char *diagram, bool limited)
 {
 	bool		isnull;
-	Datum		id = slot_getattr(slot, Anum_entity_id, &isnull);
+	char	   *id = TextDatumGetCString(slot_getattr(slot, Anum_entity_id,
+													 &isnull));
 
-	return quota_check_size(diagram, TextDatumGetCString(id),
-							slot_getattr(slot, Anum_entity_doc, &isnull));
+	content_check(diagram, id, slot_getattr(slot, Anum_entity_doc, &isnull),
+				  limited);
+	pfree(id);
 }
 
 /* More diagrams than this are looked up by a hash table */
@@ -131,7 +136,7 @@ find_touched(List **all, HTAB **table, text *id)
 
 /*
  * Look through the rows of a statement: which diagrams they belong to, and for
- * inserted ones whether they are edits or replicas.
+ * inserted ones whether they have this transaction's revision.
  */
 void
 survey_rows(Deed *deed, TriggerData *trigger)
@@ -140,7 +145,6 @@ survey_rows(Deed *deed, TriggerData *trigger)
 	Tuplestorestate *rows = insert ? trigger->tg_newtable : trigger->tg_oldtable;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
 													&TTSOpsMinimalTuple);
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	int64		next = (int64) U64FromFullTransactionId(ReadNextFullTransactionId());
 	List	   *all = NIL;
 	HTAB	   *table = NULL;
@@ -161,26 +165,24 @@ survey_rows(Deed *deed, TriggerData *trigger)
 		last->rows++;
 		deed->rows++;
 		if (insert && deed->limited && deed->table == TABLE_ENTITY)
-			last->bytes += check_size(slot, last->id);
+			last->bytes += quota_row_bytes(slot_getattr(slot, Anum_entity_doc, &isnull));
 		if (insert)
 		{
 			int			attno = deed->table == TABLE_ENTITY ?
 				Anum_entity_rev : Anum_tombstone_rev;
 			int64		rev = DatumGetInt64(slot_getattr(slot, attno, &isnull));
-			bool		own = deed->table == TABLE_ENTITY && rev == deed->own &&
-				(!deed->timed ||
-				 DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
-												  &isnull)) == now);
 
-			if (own)
-				last->own_rows = true;
+			if (deed->table == TABLE_TOMBSTONE || rev != deed->own)
+				deed->restores = true;
 			else
-				last->replicas = true;
+				check_content(slot, last->id, deed->limited);
 			if (rev >= next)
 				deed->from_future = true;
 		}
-		else
-			last->own_rows = true;
+		else if (TRIGGER_FIRED_BY_DELETE(deed->event) &&
+				 DatumGetTimestampTz(slot_getattr(slot, Anum_entity_modified_at,
+												  &isnull)) > deed->statement.at)
+			deed->backdated = true;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 
@@ -188,4 +190,95 @@ survey_rows(Deed *deed, TriggerData *trigger)
 	foreach(lc, all)
 		deed->touched[deed->ntouched++] = lfirst(lc);
 	qsort(deed->touched, deed->ntouched, sizeof(Touched *), compare_touched);
+}
+
+/*
+ * Check what is in entities that came with another revision and are edits
+ * nevertheless; what a dump brings was checked when it was written.
+ */
+void
+survey_check_edits(const Deed *deed, TriggerData *trigger)
+{
+	TupleTableSlot *slot;
+
+	if (!deed->restores || deed->table != TABLE_ENTITY)
+		return;
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+									&TTSOpsMinimalTuple);
+	tuplestore_rescan(trigger->tg_newtable);
+	while (tuplestore_gettupleslot(trigger->tg_newtable, true, false, slot))
+	{
+		bool		isnull;
+		Touched		key;
+		Touched    *sought = &key;
+		Touched   **found;
+
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetInt64(slot_getattr(slot, Anum_entity_rev, &isnull)) == deed->own)
+			continue;
+		key.id = TextDatumGetCString(slot_getattr(slot, Anum_entity_diagram_id,
+												  &isnull));
+		found = bsearch(&sought, deed->touched, deed->ntouched,
+						sizeof(Touched *), compare_touched);
+		if (found != NULL && (*found)->edits)
+			check_content(slot, key.id, deed->limited);
+		pfree(key.id);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* Are rows that come with another revision edits of this diagram? */
+static bool
+takes_edits(const Deed *deed, const Diagram *diagram)
+{
+	return deed->storage == STORAGE_LOCAL ? directory_lives_here(diagram) :
+		linkwalk_lives_here(diagram->id);
+}
+
+/* Could a link miss a row of this diagram that keeps another revision? */
+static bool
+is_synced(const Deed *deed, const Diagram *diagram)
+{
+	return deed->storage != STORAGE_LOCAL || diagram->public_copy_id != NULL;
+}
+
+/*
+ * Lock a diagram that a statement touched, as writers do; NULL if there is none.
+ * Where a row keeps another's revision, no link may come to have seen that until
+ * it is committed, nor afterwards one with an older snapshot: then the lock is
+ * FOR UPDATE and the entry is touched.
+ */
+Diagram *
+survey_lock(const Deed *deed, Touched *touched)
+{
+	Diagram    *diagram = NULL;
+	bool		alone = false;
+	Snapshot	snapshot;
+
+	if (!deed->restores)
+		return directory_lock(touched->id, LockTupleKeyShare, LOCK_LATEST);
+
+	/* Look first: an edit is to lock no more than edits do. */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	diagram = directory_read(touched->id, snapshot);
+	UnregisterSnapshot(snapshot);
+	while (diagram != NULL)
+	{
+		touched->edits = takes_edits(deed, diagram);
+		alone = !touched->edits && is_synced(deed, diagram);
+		diagram = directory_lock(touched->id, alone ? LockTupleExclusive :
+								 LockTupleKeyShare, LOCK_LATEST);
+		if (diagram == NULL)
+			break;
+
+		/* A shared row that is an edit does no harm where none is asked for. */
+		if (deed->storage != STORAGE_LOCAL && touched->edits)
+			break;
+		touched->edits = takes_edits(deed, diagram);
+		if (touched->edits || alone || !is_synced(deed, diagram))
+			break;
+	}
+	if (diagram != NULL && alone && !touched->edits)
+		directory_touch(touched->id);
+	return diagram;
 }

@@ -7,6 +7,7 @@
 
 #include "commands/trigger.h"
 
+#include "directory.h"
 #include "session.h"
 #include "storage.h"
 
@@ -14,8 +15,7 @@
 typedef struct Touched
 {
 	char	   *id;
-	bool		own_rows;		/* some rows are edits of this transaction */
-	bool		replicas;		/* some rows came with another's revision */
+	bool		edits;			/* rows of another's are edits, too */
 	int64		rows;			/* how many there are */
 	int64		bytes;			/* of those that were inserted, where limits
 								 * apply */
@@ -28,12 +28,12 @@ typedef struct Deed
 	StorageTable table;
 	TriggerEvent event;
 	Statement	statement;		/* what was noted since it began */
-	bool		timed;			/* an inserted row's time is what its default
-								 * gave it */
 	bool		limited;		/* limits apply to the caller */
 	int64		own;			/* this transaction's revision */
 	int			ntouched;
 	Touched   **touched;		/* ascending ids */
+	bool		restores;		/* some rows came with another's revision: all
+								 * of them are from a dump where no link lives */
 	bool		from_future;	/* a revision that this cluster has not given
 								 * out yet */
 	int64		rows;			/* how many there are */
@@ -41,11 +41,17 @@ typedef struct Deed
 	Datum		linked;			/* text[]: its linked local diagrams */
 	int			nlinked;
 	char	  **linked_ids;		/* the same */
-	Datum		seen;			/* text[]: shared diagrams with replicas, of
-								 * which some link has seen something */
-	int			nseen;
+	bool	   *linked_here;	/* in step: does the link live here? */
+	Datum		here;			/* text[]: those whose link does */
+	Datum		stamped;		/* text[]: diagrams in which rows of another
+								 * revision are edits */
+	int			nstamped;
+	bool		all_new;		/* what it inserts was not deleted before */
+	bool		backdated;		/* it deletes a version that is later than it */
 } Deed;
 
 extern void survey_rows(Deed *deed, TriggerData *trigger);
+extern void survey_check_edits(const Deed *deed, TriggerData *trigger);
+extern Diagram *survey_lock(const Deed *deed, Touched *touched);
 
 #endif							/* DIAGSYNC_SURVEY_H */

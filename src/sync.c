@@ -36,6 +36,7 @@
 #include "session.h"
 #include "settings.h"
 #include "synclog.h"
+#include "textarg.h"
 
 /* A batch ends with so many bytes of documents, if not before */
 #define BATCH_BYTES (8 * 1024 * 1024)
@@ -61,7 +62,7 @@ typedef struct Sync
 	int64		resolved;
 	int64		conflicts;
 	int64		public_version;
-	char	   *plan;			/* or NULL */
+	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	bool		unpulled;		/* a push leaves public changes for a pull */
 	int			tries;
@@ -76,10 +77,12 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 
 	sync->local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
 									 "local");
-	sync->public = PG_ARGISNULL(1) ? NULL : TextDatumGetCString(PG_GETARG_DATUM(1));
+	sync->public = PG_ARGISNULL(1) ? NULL :
+		textarg_get(PG_GETARG_DATUM(1), "public", sync->local, MAX_DIAGRAM_ID);
 	directory_refuse_null(PG_ARGISNULL(2), "on_conflict", sync->local);
 	directory_refuse_null(PG_ARGISNULL(3), "dry_run", sync->local);
-	on_conflict = TextDatumGetCString(PG_GETARG_DATUM(2));
+	on_conflict = textarg_get(PG_GETARG_DATUM(2), "on_conflict", sync->local,
+							  MAX_WORD);
 	if (!resolution_parse(on_conflict, &sync->on_conflict) ||
 		sync->on_conflict == RESOLUTION_MERGED)
 		ereport(ERROR,
@@ -89,7 +92,7 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 				 errhint("It is abort, skip, local, public, both or newest.")));
 	sync->dry_run = PG_GETARG_BOOL(3);
 	sync->expected_plan = PG_ARGISNULL(4) ? NULL :
-		TextDatumGetCString(PG_GETARG_DATUM(4));
+		textarg_get(PG_GETARG_DATUM(4), "expected_plan", sync->local, MAX_WORD);
 }
 
 /*
@@ -322,7 +325,8 @@ go_through(Sync *sync, Work *work, Candidates *candidates, bool write)
 	MemoryContextDelete(batch);
 	if (sync->digest != NULL)
 	{
-		sync->plan = digest_end(sync->digest);
+		sync->plan = MemoryContextStrdup(sync->context,
+										 digest_end(sync->digest));
 		sync->digest = NULL;
 	}
 	if (work->moved)
@@ -542,8 +546,6 @@ run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 		attempt_run(process, sync, &sync->inserter, sync->local);
 	if (!sync->dry_run)
 		log_sync(sync, end, &entry);
-	if (sync->plan != NULL)
-		sync->plan = MemoryContextStrdup(caller, sync->plan);
 	SPI_finish();
 
 	return result_of(fcinfo, sync, end);

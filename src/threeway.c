@@ -546,6 +546,36 @@ threeway_weigh(Threeway *threeway)
 	}
 }
 
+/*
+ * Weigh three versions of which some are nested too deep to be gone into: each is
+ * one value, and the same as another to the byte, or not.  What is palloc'd is
+ * for threeway_merged().
+ */
+void
+threeway_weigh_whole(Threeway *threeway)
+{
+	Weighing	weighing = {.threeway = threeway};
+	Three		values = {json_root(threeway->base),
+		json_root(threeway->local), json_root(threeway->public)};
+	int			state = 0;
+
+	if (!json_identical(values.base, values.local))
+		state |= LOCAL_CHANGED;
+	if (!json_identical(values.base, values.public))
+		state |= PUBLIC_CHANGED;
+	if (!json_identical(values.local, values.public))
+		state |= DIFFER;
+	threeway->clashes = NIL;
+	if (state == CONFLICT)
+		note_clash(&weighing, &values, NULL);
+	threeway->part = palloc0(sizeof(Part));
+	set_value(threeway->part,
+			  (state & LOCAL_CHANGED) ? values.local : values.public);
+	threeway->local_changed = (state & LOCAL_CHANGED) != 0;
+	threeway->public_changed = (state & PUBLIC_CHANGED) != 0;
+	threeway->differ = (state & DIFFER) != 0;
+}
+
 /* ---- What comes of it ---------------------------------------------------- */
 
 /*

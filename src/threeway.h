@@ -46,6 +46,7 @@ typedef struct Threeway
 	Part	   *part;			/* what is to be merged from what */
 } Threeway;
 
+extern void threeway_weigh_whole(Threeway *threeway);
 extern void threeway_weigh(Threeway *threeway);
 extern Jsonb *threeway_merged(const Threeway *threeway);
 extern ArrayType *threeway_paths(List *clashes);

@@ -27,6 +27,7 @@
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "tieset.h"
 
 /* Columns of a row */
@@ -184,6 +185,7 @@ make_tupdesc(void)
 	TupleDescInitEntry(tupdesc, TIE_DELETED_LOCALLY, "deleted_locally", BOOLOID, -1, 0);
 	TupleDescInitEntry(tupdesc, TIE_DELETED_AT, "deleted_at", TIMESTAMPTZOID, -1, 0);
 	TupleDescInitEntry(tupdesc, TIE_STAYS_DELETED, "stays_deleted", BOOLOID, -1, 0);
+	compat_finish_tupdesc(tupdesc);
 	return tupdesc;
 }
 

@@ -11,7 +11,7 @@
  *
  * and the check that all of them begin with.
  *
- * May call storage.c, session.c, principal.c and quota.c.
+ * May call storage.c, session.c, principal.c, quota.c and content.c.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "content.h"
 #include "function.h"
 #include "quota.h"
 #include "route.h"
@@ -36,6 +37,41 @@
 /* The trigger of stamp_entity() */
 #define STAMP_TRIGGER "~diagsync_stamp_entity"
 
+/* The trigger as which a function was called; an error if it was not. */
+static TriggerData *
+check_called(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" was not called by trigger manager",
+						function)));
+	return (TriggerData *) fcinfo->context;
+}
+
+static void
+refuse_table(TriggerData *trigger, const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"diagsync.%s\" is for the tables of diagsync only",
+					function),
+			 errdetail("It was called for table \"%s\".",
+					   RelationGetRelationName(trigger->tg_relation))));
+}
+
+static void
+check_timing(TriggerData *trigger, const char *function, bool row, bool before)
+{
+	if ((TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != row ||
+		(TRIGGER_FIRED_BEFORE(trigger->tg_event) != 0) != before)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"diagsync.%s\" must be fired %s, for each %s",
+						function, before ? "BEFORE" : "AFTER",
+						row ? "ROW" : "STATEMENT")));
+}
+
 /*
  * Check that a function was called as the trigger that it is, on a table of
  * ours; returns which.
@@ -44,27 +80,11 @@ TriggerData *
 trigger_check(FunctionCallInfo fcinfo, const char *function, bool row,
 			  bool before, StorageType *storage, StorageTable *table)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = check_called(fcinfo, function);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" was not called by trigger manager",
-						function)));
 	if (!storage_identify(trigger->tg_relation, storage, table))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" is for the tables of diagsync only",
-						function),
-				 errdetail("It was called for table \"%s\".",
-						   RelationGetRelationName(trigger->tg_relation))));
-	if ((TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != row ||
-		(TRIGGER_FIRED_BEFORE(trigger->tg_event) != 0) != before)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"diagsync.%s\" must be fired %s, for each %s",
-						function, before ? "BEFORE" : "AFTER",
-						row ? "ROW" : "STATEMENT")));
+		refuse_table(trigger, function);
+	check_timing(trigger, function, row, before);
 	return trigger;
 }
 
@@ -184,9 +204,9 @@ is_own_row(TriggerData *trigger)
 	return own;
 }
 
-/* Is the new version of an entity too large? */
+/* May that be in the new version of an entity? */
 static void
-check_size(TriggerData *trigger)
+check_content(TriggerData *trigger)
 {
 	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
 	bool		isnull;
@@ -195,12 +215,24 @@ check_size(TriggerData *trigger)
 
 	/* Not null any more than the column is: constraints come after triggers. */
 	if (!isnull)
-		quota_note_written(quota_check_size(SPI_getvalue(trigger->tg_newtuple,
-														 tupdesc,
-														 Anum_entity_diagram_id),
-											SPI_getvalue(trigger->tg_newtuple,
-														 tupdesc,
-														 Anum_entity_id), doc));
+	{
+		content_check(SPI_getvalue(trigger->tg_newtuple, tupdesc,
+								   Anum_entity_diagram_id),
+					  SPI_getvalue(trigger->tg_newtuple, tupdesc,
+								   Anum_entity_id), doc, quota_applies());
+		quota_note_written(quota_row_bytes(doc));
+	}
+}
+
+/* The time of this edit: not before that of the version that it replaces */
+static TimestampTz
+later_than_old(TriggerData *trigger, TupleDesc tupdesc)
+{
+	bool		isnull;
+	Datum		old = heap_getattr(trigger->tg_trigtuple,
+								   Anum_entity_modified_at, tupdesc, &isnull);
+
+	return Max(session_edit_time(), DatumGetTimestampTz(old));
 }
 
 /*
@@ -247,14 +279,16 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 									 Anum_entity_diagram_id)),
 				 errhint("Insert the entity under its new key and delete the old one.")));
 
-	/* diagsync's own commands carry time and principal along. */
+	/*
+	 * diagsync's own commands carry time and principal along. An edit is never
+	 * earlier than the version that it replaces, whatever became of the clock.
+	 */
 	values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	if (!own)
 	{
-		if (quota_applies())
-			check_size(trigger);
+		check_content(trigger);
 		leave_row(trigger, storage);
-		values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[1] = TimestampTzGetDatum(later_than_old(trigger, tupdesc));
 		values[2] = CStringGetTextDatum(principal_current());
 		ncolumns = 3;
 	}
@@ -263,22 +297,43 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 													 values, nulls));
 }
 
+/* How the rows of a table are removed instead */
+static const char *
+instead_of_truncate(Relation rel)
+{
+	if (storage_is(rel, TABLE_MEMBER))
+		return "End memberships with diagsync.remove_member().";
+	if (storage_is(rel, TABLE_ACCESS_TOKEN))
+		return "End tokens with diagsync.revoke_token().";
+	if (storage_is(rel, TABLE_KNOWN_ROLE))
+		return "diagsync.prune() drops what nobody needs.";
+	if (storage_is(rel, TABLE_SYNC_LOG))
+		return "diagsync.prune() drops what is older than diagsync.sync_log_days.";
+	return NULL;
+}
+
 /*
  * diagsync.refuse_truncate(): BEFORE TRUNCATE, STATEMENT
  */
 DIAGSYNC_FUNCTION(diagsync_refuse_truncate)
 {
+	TriggerData *trigger = check_called(fcinfo, "refuse_truncate");
+	Relation	rel = trigger->tg_relation;
+	const char *instead = instead_of_truncate(rel);
 	StorageType storage;
 	StorageTable table;
-	TriggerData *trigger = trigger_check(fcinfo, "refuse_truncate", false, true,
-										 &storage, &table);
 
+	if (instead == NULL && !storage_identify(rel, &storage, &table))
+		refuse_table(trigger, "refuse_truncate");
+	check_timing(trigger, "refuse_truncate", false, true);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("table \"%s.%s\" cannot be truncated",
-					storage_schema(storage),
-					RelationGetRelationName(trigger->tg_relation)),
+					get_namespace_name(RelationGetNamespace(rel)),
+					RelationGetRelationName(rel)),
+			 instead ? 0 :
 			 errdetail("Deletions of many diagrams at once could not be noted."),
-			 errhint("Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
+			 errhint("%s", instead ? instead :
+					 "Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }

@@ -18,6 +18,7 @@
 
 #include "directory.h"
 #include "function.h"
+#include "rolenote.h"
 
 /* A kind of role: what it may do that those before it may not */
 typedef enum Usage
@@ -40,7 +41,7 @@ static const Grant grants[] = {
 	{USAGE_ANONYMOUS, "SELECT, INSERT (diagram_id, id, doc), UPDATE (diagram_id, id, doc), DELETE"
 	" ON diagsync_local.entity, diagsync_public.entity, diagsync_private.entity"},
 	{USAGE_ANONYMOUS, "SELECT ON diagsync_local.base, diagsync_public.tombstone, diagsync_private.tombstone"},
-	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.principal(), diagsync.revision(), diagsync.access(text),"
+	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.principal(), diagsync.revision(), diagsync.edit_time(), diagsync.access(text),"
 		" diagsync.may_see(text, text, text), diagsync.may_read(text), diagsync.may_write(text),"
 		" diagsync.may_administer(text), diagsync.check_may_write(text, text),"
 		" diagsync.requested_diagram(), diagsync.check_request(), diagsync.limits(text),"
@@ -146,7 +147,12 @@ DIAGSYNC_FUNCTION(diagsync_grant_usage)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", "anonymous")));
 	if (role != NULL)
+	{
+		SPI_connect();
+		rolenote_grant(role, get_role_oid(role, false));
+		SPI_finish();
 		set_usage(role, true, PG_GETARG_BOOL(1) ? USAGE_ANONYMOUS : USAGE_FULL);
+	}
 	PG_RETURN_VOID();
 }
 

@@ -188,6 +188,16 @@ reader_read(Reader *reader, Entity *entity)
 	return size;
 }
 
+/* Are two versions of an entity the same, as a policy sees it? */
+static bool
+is_same(const Policy *policy, Jsonb *a, const Jsonb *b, const text *id)
+{
+	a = document_with_ids_as(a, b, id);
+	if (document_is_too_deep(a) || document_is_too_deep(b))
+		return document_identical(a, b);
+	return same_documents(policy, a, b);
+}
+
 /*
  * Is an entity deleted at one end, while the other has it?
  */
@@ -226,10 +236,10 @@ reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
 		if (isnull)
 			return false;
 		deletion->accepted = get_accepted(reader->base.slot);
-		if (!same_documents(reader->policy, DatumGetJsonbP(base),
-						   DatumGetJsonbP(slot_getattr(left->slot,
-													   Anum_entity_doc,
-													   &isnull))))
+		if (!is_same(reader->policy, DatumGetJsonbP(base),
+					 DatumGetJsonbP(slot_getattr(left->slot, Anum_entity_doc,
+												 &isnull)),
+					 DatumGetTextPP(key)))
 			deletion->left_at =
 				DatumGetTimestampTz(slot_getattr(left->slot,
 												 Anum_entity_modified_at,
@@ -391,14 +401,20 @@ weigh_ties(Entity *entity)
 }
 
 /*
- * Weigh the three versions of an entity: sets its verdict.
+ * Weigh the three versions of an entity: sets its verdict.  Whether they repeat
+ * its id is no difference: they are weighed as if all did as the shared one does,
+ * or without that the local one.
  */
 static void
 weigh_entity(Entity *entity, const Policy *policy)
 {
 	Threeway   *threeway = &entity->threeway;
+	const text *id = DatumGetTextPP(entity->key);
+	Jsonb	   *public = entity->public.doc;
+	Jsonb	   *like = public != NULL ? public : entity->local.doc;
+	Jsonb	   *local = document_with_ids_as(entity->local.doc, like, id);
 
-	entity->equal = document_equal(entity->local.doc, entity->public.doc);
+	entity->equal = document_equal(local, public);
 	entity->conflict = CONFLICT_NONE;
 	entity->local_change = CHANGE_NONE;
 	entity->public_change = CHANGE_NONE;
@@ -411,10 +427,15 @@ weigh_entity(Entity *entity, const Policy *policy)
 
 	threeway->policy = policy;
 	threeway->local_is_newer = entity->local.at > entity->public.at;
-	threeway->base = entity->base.doc;
-	threeway->local = entity->local.doc;
-	threeway->public = entity->public.doc;
-	threeway_weigh(threeway);
+	threeway->base = document_with_ids_as(entity->base.doc, like, id);
+	threeway->local = local;
+	threeway->public = public;
+	if (document_is_too_deep(threeway->base) ||
+		document_is_too_deep(threeway->local) ||
+		document_is_too_deep(threeway->public))
+		threeway_weigh_whole(threeway);
+	else
+		threeway_weigh(threeway);
 	if (threeway->local_changed && threeway->public_changed)
 	{
 		entity->agreed = !threeway->differ;

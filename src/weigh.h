@@ -84,7 +84,8 @@ typedef struct Entity
 	ChangeKind	local_change;	/* NONE for both where they agree */
 	ChangeKind	public_change;
 	ConflictKind conflict;
-	bool		equal;			/* both ends, by plain value */
+	bool		equal;			/* both ends, by plain value, but for whether
+								 * they repeat the id */
 	bool		agreed;			/* both changed it to the same as the policy
 								 * sees it, but they are not equal */
 	bool		merges;			/* both changed it, and it can be merged */

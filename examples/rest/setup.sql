@@ -67,9 +67,10 @@ ALTER ROLE :"authenticator" PASSWORD :'password';
 SELECT diagsync.grant_usage(:'web_user');
 SELECT diagsync.grant_usage(:'anonymous', anonymous => true);
 
--- What applies to PostgREST's sessions in this database, and to no others.
-SELECT format('ALTER ROLE %I IN DATABASE %I SET %s = %L', :'authenticator', current_database(), name, value)
-  FROM (VALUES
+-- What applies to PostgREST's sessions, and to no others: set for the role, which pg_dumpall carries (--globals-only, too), and for the role in
+-- this database, which pg_dump --create carries. So it survives either way of restoring a cluster.
+SELECT format('ALTER ROLE %I%s SET %s = %L', :'authenticator', place, name, value)
+  FROM (VALUES (''), (format(' IN DATABASE %I', current_database()))) AS at(place), (VALUES
 		-- Claims of JWTs count in sessions of this login role alone.
 		('diagsync.trusted_authenticators', quote_ident(:'authenticator')),
 		('diagsync.sync_rate_limit', :'sync_rate_limit'),

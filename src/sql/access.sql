@@ -13,8 +13,12 @@ CREATE TABLE diagsync.member (
 	added_by text,
 	CONSTRAINT member_pkey PRIMARY KEY (diagram_id, principal),
 	CONSTRAINT member_principal CHECK (principal ~ '^(role|sub):.'),
+	CONSTRAINT member_principal_length CHECK (length(principal) <= 260),
 	CONSTRAINT member_role CHECK (role IN ('reader', 'writer', 'admin'))
 );
+CREATE TRIGGER diagsync_refuse_truncate
+	BEFORE TRUNCATE ON diagsync.member FOR EACH STATEMENT
+	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.member IS
 'who may use a shared diagram besides its owner; written by diagsync.add_member() and diagsync.remove_member()';
 COMMENT ON COLUMN diagsync.member.diagram_id IS
@@ -39,9 +43,13 @@ CREATE TABLE diagsync.access_token (
 	expires_at timestamptz,
 	CONSTRAINT access_token_pkey PRIMARY KEY (id),
 	CONSTRAINT access_token_secret_hash CHECK (length(secret_hash) = 32),
+	CONSTRAINT access_token_label_length CHECK (length(label) <= 255),
 	CONSTRAINT access_token_role CHECK (role IN ('reader', 'writer', 'admin'))
 );
 CREATE INDEX access_token_diagram_id ON diagsync.access_token (diagram_id);
+CREATE TRIGGER diagsync_refuse_truncate
+	BEFORE TRUNCATE ON diagsync.access_token FOR EACH STATEMENT
+	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.access_token IS
 'tokens whose bearers may use a shared diagram; written by diagsync.create_token() and diagsync.revoke_token()';
 COMMENT ON COLUMN diagsync.access_token.id IS
@@ -60,6 +68,50 @@ COMMENT ON COLUMN diagsync.access_token.created_by IS
 'the principal who made it';
 COMMENT ON COLUMN diagsync.access_token.expires_at IS
 'from when on it is good for nothing; null for never';
+
+-- Principals are names, and a name can come to mean another role.
+CREATE TABLE diagsync.known_role (
+	principal text COLLATE "C" NOT NULL,
+	role_oid bigint NOT NULL,
+	cluster bigint NOT NULL,
+	CONSTRAINT known_role_pkey PRIMARY KEY (principal)
+);
+CREATE TRIGGER diagsync_refuse_truncate
+	BEFORE TRUNCATE ON diagsync.known_role FOR EACH STATEMENT
+	EXECUTE FUNCTION diagsync.refuse_truncate();
+COMMENT ON TABLE diagsync.known_role IS
+'which role each principal means that was let in, or has diagrams or memberships; another role of that name gets nothing of it before diagsync.confirm_role()';
+COMMENT ON COLUMN diagsync.known_role.principal IS
+'role:NAME';
+COMMENT ON COLUMN diagsync.known_role.role_oid IS
+'the role that had this name when it was noted, as in pg_roles.oid';
+COMMENT ON COLUMN diagsync.known_role.cluster IS
+'system identifier of the cluster where that oid means something';
+
+CREATE VIEW diagsync.orphan WITH (security_invoker = true) AS
+	SELECT o.principal, r.oid IS NOT NULL AS name_is_taken,
+		   count(*) FILTER (WHERE o.owns) AS diagrams,
+		   count(*) FILTER (WHERE NOT o.owns) AS memberships
+	  FROM (SELECT d.owner COLLATE "C" AS principal, true AS owns FROM diagsync.directory AS d
+			UNION ALL
+			SELECT m.principal, false FROM diagsync.member AS m) AS o
+	  LEFT JOIN pg_catalog.pg_roles AS r ON o.principal = concat('role:', r.rolname)
+	 WHERE starts_with(o.principal, 'role:')
+	   AND (r.oid IS NULL OR
+			EXISTS (SELECT FROM diagsync.known_role AS k
+					 WHERE k.principal = o.principal AND k.role_oid <> r.oid::bigint
+					   AND k.cluster = (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c)))
+	 GROUP BY o.principal, r.oid;
+COMMENT ON VIEW diagsync.orphan IS
+'owners and members that are no roles any more; for the extension''s owner and superusers';
+COMMENT ON COLUMN diagsync.orphan.principal IS
+'role:NAME';
+COMMENT ON COLUMN diagsync.orphan.name_is_taken IS
+'whether there is another role of that name now, which diagsync.confirm_role() would give all of it';
+COMMENT ON COLUMN diagsync.orphan.diagrams IS
+'how many diagrams the principal owns';
+COMMENT ON COLUMN diagsync.orphan.memberships IS
+'of how many shared diagrams it is a member';
 
 -- ---- What the policies ask ------------------------------------------------------
 -- Their cost lets conditions on the diagram's id, which leak nothing, go first.
@@ -126,6 +178,10 @@ CREATE POLICY readable ON diagsync.member FOR SELECT
 ALTER TABLE diagsync.access_token ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync.access_token FOR SELECT
 	USING (diagsync.may_administer(diagram_id));
+
+ALTER TABLE diagsync.known_role ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON diagsync.known_role FOR SELECT
+	USING (principal = (SELECT diagsync.principal()));
 
 ALTER TABLE diagsync.sync_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync.sync_log FOR SELECT
@@ -240,6 +296,12 @@ CREATE FUNCTION diagsync.revoke_usage(role text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.revoke_usage(text) IS
 'revoke from a database role all that diagsync.grant_usage() grants';
+
+CREATE FUNCTION diagsync.confirm_role(role text) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_confirm_role'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.confirm_role(text) IS
+'say that a role which was dropped and made again, or got its name from another, is to have the diagrams and memberships of that name';
 
 -- ---- What HTTP routes ask -----------------------------------------------------------
 

@@ -23,7 +23,7 @@ CREATE FUNCTION diagsync.refuse_truncate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_refuse_truncate'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.refuse_truncate() IS
-'trigger of the storage tables: refuses TRUNCATE, which would go past the books';
+'trigger of all tables but the directory, which has its own: refuses TRUNCATE, which would go past the books and row-level security';
 
 CREATE TRIGGER "!diagsync_open_statement"
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_local.entity FOR EACH STATEMENT

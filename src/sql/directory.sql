@@ -13,6 +13,12 @@ CREATE FUNCTION diagsync.revision() RETURNS bigint
 COMMENT ON FUNCTION diagsync.revision() IS
 'the revision that this transaction gives what it writes: its 64-bit transaction id, which is assigned if need be';
 
+CREATE FUNCTION diagsync.edit_time() RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'diagsync_edit_time'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.edit_time() IS
+'the time of an edit: when the statement that edits was opened, by the clock; the default of modified_at';
+
 CREATE TABLE diagsync.directory (
 	id text COLLATE "C" NOT NULL,
 	name text NOT NULL,
@@ -27,7 +33,7 @@ CREATE TABLE diagsync.directory (
 	merge_policy jsonb,
 	seen pg_snapshot,
 	seen_own bigint,
-	seen_on bigint,
+	seen_on text,
 	max_entities integer,
 	max_size bigint,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
@@ -35,6 +41,7 @@ CREATE TABLE diagsync.directory (
 	CONSTRAINT directory_id_path CHECK (id !~ '(^|/)[.]{1,2}(/|$)'),
 	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
 	CONSTRAINT directory_description_length CHECK (length(description) <= 10000),
+	CONSTRAINT directory_owner_length CHECK (length(owner) <= 260),
 	CONSTRAINT directory_storage_type CHECK (storage_type IN ('local', 'public', 'private')),
 	CONSTRAINT directory_link_of_local
 		CHECK (public_copy_id IS NULL OR storage_type IS NOT DISTINCT FROM 'local'),
@@ -42,7 +49,7 @@ CREATE TABLE diagsync.directory (
 	CONSTRAINT directory_link_to_other CHECK (public_copy_id <> id)
 );
 CREATE INDEX directory_owner ON diagsync.directory (owner, created_at);
-CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id)
+CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id, id)
 	WHERE public_copy_id IS NOT NULL;
 CREATE INDEX directory_owner_linked ON diagsync.directory (owner, id)
 	WHERE public_copy_id IS NOT NULL;
@@ -76,7 +83,7 @@ COMMENT ON COLUMN diagsync.directory.seen IS
 COMMENT ON COLUMN diagsync.directory.seen_own IS
 'bookkeeping of the link: the revision that its own last sync wrote, which is no change to it';
 COMMENT ON COLUMN diagsync.directory.seen_on IS
-'bookkeeping of the link: system identifier of the cluster on which "seen" means something';
+'bookkeeping of the link: system identifier and timeline of the cluster on which "seen" means something, or - where it means nothing here; null until a restored link has synced';
 COMMENT ON COLUMN diagsync.directory.max_entities IS
 'how many entities its owner allows it, or null; diagsync.set_limits() sets it, diagsync.max_entities may be less';
 COMMENT ON COLUMN diagsync.directory.max_size IS
@@ -108,7 +115,7 @@ CREATE FUNCTION diagsync.guard_directory() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_guard_directory'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.guard_directory() IS
-'trigger of diagsync.directory: refuses what only the functions may change and forgets a "seen" that means nothing here';
+'trigger of diagsync.directory: refuses what only the functions may change and clears "seen_on" of an entry that is inserted';
 
 CREATE TRIGGER diagsync_guard_row
 	BEFORE INSERT OR DELETE OR UPDATE OF id, storage_type, public_copy_id, merge_policy

@@ -15,7 +15,12 @@ CREATE TABLE diagsync.sync_log (
 	resolved bigint,
 	conflicts bigint
 );
+-- It has no key, and a publication of all tables takes deletions with one only.
+ALTER TABLE diagsync.sync_log REPLICA IDENTITY FULL;
 CREATE INDEX sync_log_principal_called_at ON diagsync.sync_log (principal, called_at);
+CREATE TRIGGER diagsync_refuse_truncate
+	BEFORE TRUNCATE ON diagsync.sync_log FOR EACH STATEMENT
+	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.sync_log IS
 'every push, pull, resolve, share, clone, link and refresh that came to an end; diagsync.prune() drops entries older than diagsync.sync_log_days';
 COMMENT ON COLUMN diagsync.sync_log.principal IS

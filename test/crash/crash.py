@@ -94,7 +94,7 @@ BOOKS = {
         SELECT id, seen, seen_own, seen_on FROM diagsync.directory
          WHERE seen IS NOT NULL
            AND (public_copy_id IS NULL
-                OR seen_on <> (SELECT system_identifier FROM pg_control_system())
+                OR seen_on IS DISTINCT FROM (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint())
                 OR pg_snapshot_xmax(seen) > pg_snapshot_xmax(pg_current_snapshot())
                 OR seen_own >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
                 OR pg_visible_in_snapshot(seen_own::text::xid8, seen))""",

@@ -26,6 +26,11 @@ SELECT jsonb_build_object(
                     FROM diagsync.directory WHERE id = ANY ($1)),
     'entities', (SELECT jsonb_agg(jsonb_build_array(diagram_id, id, doc, (extract(epoch FROM modified_at) * 1e6)::bigint))
                    FROM diagsync.entity WHERE diagram_id = ANY ($1)),
+    'deletions', (SELECT jsonb_agg(jsonb_build_array(diagram_id, id, (extract(epoch FROM at) * 1e6)::bigint))
+                    FROM (SELECT diagram_id, id, changed_at FROM diagsync_local.base WHERE changed_at IS NOT NULL
+                          UNION ALL SELECT diagram_id, id, deleted_at FROM diagsync_public.tombstone
+                          UNION ALL SELECT diagram_id, id, deleted_at FROM diagsync_private.tombstone) AS d (diagram_id, id, at)
+                   WHERE diagram_id = ANY ($1)),
     'bases', (SELECT jsonb_agg(jsonb_build_array(diagram_id, id, doc)) FROM diagsync_local.base WHERE diagram_id = ANY ($1)),
     'status', (SELECT jsonb_object_agg(d.id, jsonb_strip_nulls(jsonb_build_object('state', s.state)) || jsonb_build_object(
                           'diverged', s.diverged, 'local_changes', s.local_changes, 'public_changes', s.public_changes,
@@ -46,6 +51,7 @@ STATE += CHANGE + """))
                    WHERE d.id = ANY ($1) AND d.storage_type = 'local' AND d.public_copy_id IS NOT NULL))
 """
 NOW = "(extract(epoch FROM now()) * 1e6)::bigint"
+CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint"
 UNLINKED = {"state": "unlinked", "diverged": None, "local_changes": None, "public_changes": None, "conflicts": None}
 
 
@@ -85,12 +91,14 @@ class Database:
     def state(self):
         found = self.one("EXECUTE state (%s)", ([self.name(copy) for copy in COPIES],))[0]
         copy_of = {self.name(copy): copy for copy in COPIES}
-        state = {key: {copy: {} for copy in COPIES} for key in ("entities", "bases", "changes", "versions")}
+        state = {key: {copy: {} for copy in COPIES} for key in ("entities", "deletions", "bases", "changes", "versions")}
         state["directory"] = {copy_of[id]: (storage, copy_of.get(far), policy)
                               for id, (storage, far, policy) in (found["directory"] or {}).items()}
         state["status"] = {copy_of[id]: status for id, status in (found["status"] or {}).items()}
         for copy, id, doc, time in found["entities"] or ():
             state["entities"][copy_of[copy]][id] = (doc, time)
+        for copy, id, time in found["deletions"] or ():
+            state["deletions"][copy_of[copy]][id] = time
         for copy, id, doc in found["bases"] or ():
             state["bases"][copy_of[copy]][id] = doc
         for copy, row in found["changes"] or ():
@@ -109,6 +117,7 @@ class Run:
         self.state = None
         self.savepoints = []  # of the open transaction: its beginning, then its savepoints
         self.isolation = None  # its level
+        self.clock = 0, 0  # before the step and after it
         self.plans = []  # of dry runs: how to call them again, the database's plan, the model's
         self.shown = {}  # what conflicts() showed: {(local, id): [(the three documents, version)]}
         self.done = 0
@@ -138,7 +147,9 @@ class Run:
             self.seen[name + " refused"] += 1
             self.refusal(query, parameters, refused.sqlstate)
             return None
+        before = self.database.one(CLOCK)[0]
         answer, now = self.database.one(query, parameters) or (None, None)
+        self.clock = before, self.database.one(CLOCK)[0]
         self.state = self.database.state()
         expected = change(now, self.new_id)
         if expected is not None:
@@ -304,10 +315,32 @@ class Run:
         return min((other for of in self.model.entities.values() for other in of if other.startswith(id[0] + "-")),
                    default=id[0])
 
+    def write(self, copy, documents, now):
+        """Edits in the model, of one statement.  Its time is the database's to say: that
+        of the clock when the statement began, which is later than all there was before."""
+        times = {self.edit_time(copy, id, doc, now) for id, doc in documents.items()
+                 if doc is not None or id in self.model.entities[copy]}
+        if len(times) > 1:
+            raise Mismatch(f"one statement made edits at {times}")
+        for id, doc in documents.items():
+            self.model.write(copy, id, doc, max(times, default=now))
+
+    def edit_time(self, copy, id, doc, now):
+        if now == 0:  # only to see whether it is refused
+            return 0
+        if doc is not None:
+            time = self.state["entities"][copy].get(id, (None, None))[1]
+        elif copy == "P" or copy in self.model.links:
+            time = self.state["deletions"][copy].get(id)
+        else:
+            time = self.clock[1]  # noted nowhere
+        if time is None or not self.clock[0] <= time <= self.clock[1]:
+            raise Mismatch(f"{id} of {copy} was edited at {time}, not between {self.clock}")
+        return time
+
     def edit(self, copy, query, parameters, documents):
         def change(now, new_id):
-            for id, doc in documents.items():
-                self.model.write(copy, id, doc, now)
+            self.write(copy, documents, now)
         self.call(f"{query} RETURNING 1, {NOW}", parameters, change)
 
     def upsert(self, copy, id, doc):
@@ -335,9 +368,7 @@ class Run:
             documents = {id: {**doc, "id": id} for id, doc in documents.items()}
 
             def change(now, new_id):
-                for id, doc in documents.items():
-                    if self.model.doc(copy, id) != doc:
-                        self.model.write(copy, id, doc, now)
+                self.write(copy, {id: doc for id, doc in documents.items() if self.model.doc(copy, id) != doc}, now)
             self.function("put", copy, ", %s", (json.dumps(list(documents.values())),), change)
 
     def set(self, copy, id, key, value):
@@ -431,7 +462,8 @@ class Run:
             if triple is not None and triple != self.model.triple(local, id):
                 self.seen["resolve of what moved on"] += 1
                 return self.model.change_row(local, id)
-            returned = self.model.resolve(local, id, resolution, doc, now, new_id)
+            time = self.edit_time(local, id, doc, now) if doc is not None else now
+            returned = self.model.resolve(local, id, resolution, doc, time, new_id)
             self.seen["resolve with " + resolution] += 1
             return self.model.change_row(local, returned)
         self.call(f"SELECT {CHANGE}, {NOW} FROM diagsync.resolve(%s, %s, %s, %s, %s) AS c",

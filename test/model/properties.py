@@ -200,7 +200,8 @@ class Checker:
         copy = operation["copy"]
         linked = copy in self.linked
         edits = dict(map(tuple, operation["edits"]))
-        before = {entity: (self.current(copy, entity), self.bases.get((copy, entity), NO_ROW)) for entity in edits}
+        before = {entity: (self.current(copy, entity), self.bases.get((copy, entity), NO_ROW),
+                           self.replaced_at(copy, entity)) for entity in edits}
         found = {}
         for table, where, entity, row in changes:
             if where != copy or entity not in edits or (table == "base" and not linked):
@@ -214,7 +215,7 @@ class Checker:
         if {entity: row and row["doc"] for entity, row in found.items()} != edits:
             self.violation("no acknowledged edit lost", f"it says {edits}")
         for entity, row in found.items():
-            was, base = before[entity]
+            was, base, replaced_at = before[entity]
             now = self.bases.get((copy, entity), NO_ROW)
             if linked:
                 wanted = was.doc if base == NO_ROW else base.doc
@@ -225,10 +226,20 @@ class Checker:
             at = row["at"] if row else now.at if linked and now != NO_ROW else self.tombstones.get((copy, entity))
             if row is None and copy in self.links.values() and at is None:
                 self.violation("no acknowledged edit lost", f"{entity} was deleted without a tombstone")
+            if at is not None and replaced_at is not None and at < replaced_at:
+                self.violation("an edit is later than what it replaces", f"{entity} at {at}, after {replaced_at}")
             version = Version(row and row["doc"], at, xid)
             self.put(copy, entity, version, "edited")
             self.edits.append((operation["number"], copy, entity, version))
             self.counts["edits"] += 1
+
+    def replaced_at(self, copy, entity):
+        """The time of the version, or of the deletion, that an edit replaces, where it is noted."""
+        was = self.current(copy, entity)
+        if was.doc is not None:
+            return was.at
+        base = self.bases.get((copy, entity), NO_ROW)
+        return self.tombstones.get((copy, entity)) if base == NO_ROW else base.at
 
     def keep_base(self, local, entity, row):
         if row is None:

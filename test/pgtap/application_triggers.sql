@@ -2,7 +2,7 @@
 -- like any edit, whatever else is going on.
 
 BEGIN;
-SELECT plan(42);
+SELECT plan(43);
 
 -- What differs between a local diagram and its shared copy, in a line each.
 CREATE FUNCTION differs(diagram text) RETURNS SETOF text LANGUAGE sql AS $$
@@ -204,6 +204,11 @@ CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM di
 CREATE TRIGGER app AFTER INSERT ON diagsync_public.entity FOR EACH STATEMENT EXECUTE FUNCTION drop_it();
 SELECT throws_ok($$SELECT diagsync.push('L')$$, '55006', NULL, 'a diagram cannot be dropped in the middle of a sync');
 DROP TRIGGER app ON diagsync_public.entity;
+
+CREATE FUNCTION sync_it() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM diagsync.pull('M'); RETURN NULL; END$$;
+CREATE TRIGGER app AFTER UPDATE ON diagsync.directory FOR EACH STATEMENT EXECUTE FUNCTION sync_it();
+SELECT throws_ok($$SELECT diagsync.push('L')$$, '55006', NULL, 'nor does another sync begin there, though no entity is being written');
+DROP TRIGGER app ON diagsync.directory;
 
 CREATE FUNCTION edit_public() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
 	IF pg_trigger_depth() > 1 THEN RETURN NULL; END IF;

@@ -21,6 +21,8 @@ SELECT current_user AS super, current_database() AS db \gset
 
 -- What a session is: its principal and what it sees of P.
 \set look 'INSERT INTO public.answer (what, have, want) SELECT :''what'', diagsync.principal() || '' '' || (SELECT count(*) FROM diagsync.directory WHERE id = ''P''), :''want'';'
+-- ... and that it is refused: claims of a login that is not trusted are an error.
+\set refused 'INSERT INTO public.answer (what, have, want) VALUES (:''what'', :''LAST_ERROR_SQLSTATE'' || '' '' || :''LAST_ERROR_MESSAGE'', ''42501 the claims of a JWT are not believed in this session'');'
 \set ON_ERROR_STOP off
 
 -- A trusted login, and others.
@@ -37,9 +39,10 @@ SET ROLE regress_login_web;
 \c - regress_login_auth2
 SET request.jwt.claims = '{"sub": "olga"}';
 SET ROLE regress_login_web;
-\set what 'another login''s does not, though its role is the same'
-\set want 'role:regress_login_web 0'
+\set what 'another login''s is refused, though its role is the same'
+\set want 'not to be answered'
 :look
+:refused
 SET SESSION AUTHORIZATION regress_login_auth;
 \set what 'SET SESSION AUTHORIZATION to the trusted login'
 INSERT INTO public.answer (what, have, want) VALUES (:'what', :'LAST_ERROR_SQLSTATE', '42501');
@@ -48,6 +51,7 @@ SET ROLE regress_login_auth;
 INSERT INTO public.answer (what, have, want) VALUES (:'what', :'LAST_ERROR_SQLSTATE', '42501');
 \set what '... and is what he was'
 :look
+:refused
 
 -- Settings of the session, before the library is loaded and after.
 \c - regress_login_eve
@@ -55,8 +59,8 @@ SET diagsync.trusted_authenticators = 'regress_login_eve';
 SET diagsync.sync_rate_limit = 0;
 SET request.jwt.claims = '{"sub": "olga"}';
 \set what 'trusted_authenticators set before the library is loaded'
-\set want 'role:regress_login_eve 0'
 :look
+:refused
 INSERT INTO public.answer (what, have, want) VALUES ('... is not what it was set to', current_setting('diagsync.trusted_authenticators'), 'regress_login_auth');
 INSERT INTO public.answer (what, have, want) VALUES ('... nor is the rate limit', current_setting('diagsync.sync_rate_limit'), '120');
 SET diagsync.trusted_authenticators = 'regress_login_eve';
@@ -66,6 +70,7 @@ SELECT set_config('diagsync.trusted_authenticators', 'regress_login_eve', false)
 INSERT INTO public.answer (what, have, want) VALUES ('set by set_config', :'LAST_ERROR_SQLSTATE', '42501');
 \set what 'after all of that'
 :look
+:refused
 SET diagsync.nonsense = 1;
 INSERT INTO public.answer (what, have, want) VALUES ('a setting that there is not', :'LAST_ERROR_SQLSTATE', '42602');
 \set what 'in a transaction'
@@ -73,11 +78,13 @@ BEGIN;
 SET LOCAL diagsync.trusted_authenticators = 'regress_login_eve';
 ROLLBACK;
 :look
+:refused
 -- By the connection string.
 \c "dbname=":db" user=regress_login_eve options='-c diagsync.trusted_authenticators=regress_login_eve -c diagsync.max_entities=0'"
 SET request.jwt.claims = '{"sub": "olga"}';
 \set what 'trusted_authenticators by the connection string'
 :look
+:refused
 INSERT INTO public.answer (what, have, want) VALUES ('... is not what it was set to', (current_setting('diagsync.trusted_authenticators') = 'regress_login_eve')::text, 'false');
 INSERT INTO public.answer (what, have, want) VALUES ('a limit of the database, set by the connection string', current_setting('diagsync.max_entities'), '3');
 \c "dbname=":db" user=regress_login_eve options=''"
@@ -106,6 +113,14 @@ INSERT INTO public.answer (what, have, want) VALUES ('by a function made before 
 \c - regress_login_eve
 SET request.jwt.claims = '{"sub": "olga"}';
 \set what 'in a session after all of that'
+:look
+:refused
+SET request.jwt.claims = '';
+\set what 'an empty setting is no claim'
+\set want 'role:regress_login_eve 0'
+:look
+RESET request.jwt.claims;
+\set what '... nor is one that was reset'
 :look
 -- The same by an administrator counts, for the role alone.
 \c - :super
@@ -148,7 +163,7 @@ SELECT is(have, want, what) FROM public.answer WHERE what !~ 'limit of the datab
 -- where the connection string has one, too; preloaded, it knows it.
 SELECT * FROM todo('only with shared_preload_libraries', 1);
 SELECT is(have, want, what) FROM public.answer WHERE what ~ 'limit of the database';
-SELECT is(count(*), 25::bigint, 'nothing was left out') FROM public.answer;
+SELECT is(count(*), 27::bigint, 'nothing was left out') FROM public.answer;
 SELECT * FROM finish();
 
 SELECT diagsync.revoke_usage(r) FROM unnest('{regress_login_ann,regress_login_eve,regress_login_web}'::text[]) AS r;

@@ -157,7 +157,7 @@ INSERT INTO t.bad (command, errcode, says) VALUES
 	($$ INSERT INTO diagsync_local.entity (diagram_id, id, doc) VALUES ('l', 'a', '{}') $$, '23505', 'entity_pkey');
 -- TRUNCATE of every table.
 INSERT INTO t.bad (command, errcode, says)
-SELECT format('TRUNCATE %s', t), '0A000', '"' || t || '"' FROM unnest('{diagsync.directory,diagsync_local.entity,diagsync_local.base,
+SELECT format('TRUNCATE %s', t), '0A000', '"' || t || '"' FROM unnest('{diagsync.directory,diagsync.member,diagsync.access_token,diagsync.known_role,diagsync.sync_log,diagsync_local.entity,diagsync_local.base,
 	diagsync_public.entity,diagsync_public.tombstone,diagsync_private.entity,diagsync_private.tombstone}'::text[]) AS t;
 INSERT INTO t.bad (command, errcode, says) VALUES
 	('TRUNCATE diagsync_local.entity, diagsync_local.base CASCADE', '0A000', '"diagsync_local.entity"');

@@ -53,7 +53,7 @@ SELECT is((SELECT count(*) FROM diagsync_local.entity WHERE diagram_id = 'l'), 5
 
 SELECT t.pair('l2', 'p2', '{"a": {}, "b": {}, "c": {}, "d": {}, "5": {}}');
 SELECT t.clash('l2', 'p2', 'a', '{"id": "a", "m": 1}', '{"id": "a", "v": 1}');
-SELECT t.clash('l2', 'p2', 'b', '{"_id": "b", "m": 2, "id": "other"}', '{"_id": "b", "v": 1}');
+SELECT t.clash('l2', 'p2', 'b', '{"_id": "b", "m": 2, "id": 17}', '{"_id": "b", "v": 1}');
 SELECT t.clash('l2', 'p2', 'c', '{"id": "c", "_id": "c", "m": 3, "in": {"id": "c"}, "to": "c", "list": ["c"]}', '{"v": 1}');
 SELECT t.clash('l2', 'p2', 'd', '{"id": ["d"], "_id": {"id": "d"}, "m": 4}', '{"v": 1}');
 SELECT t.clash('l2', 'p2', '5', '{"id": 5, "m": 5}', '{"v": 1}');
@@ -61,7 +61,7 @@ SELECT is(t.show(diagsync.pull('l2', on_conflict => 'both')), 'yes +5 ~5 -0 5/0'
 SELECT t.copy_of('l2', '{"m": 1}') AS a, t.copy_of('l2', '{"m": 2}') AS b, t.copy_of('l2', '{"m": 3}') AS c,
 	t.copy_of('l2', '{"m": 4}') AS d, t.copy_of('l2', '{"m": 5}') AS e \gset
 SELECT is(t.docs('l2') -> :'a'::text, jsonb_build_object('id', :'a'::text, 'm', 1), 'id becomes the new id');
-SELECT is(t.docs('l2') -> :'b'::text, jsonb_build_object('_id', :'b'::text, 'm', 2, 'id', 'other'), '_id too, but not an id that was another');
+SELECT is(t.docs('l2') -> :'b'::text, jsonb_build_object('_id', :'b'::text, 'm', 2, 'id', 17), '_id too, but not an id that is no string');
 SELECT is(t.docs('l2') -> :'c'::text, jsonb_build_object('id', :'c'::text, '_id', :'c'::text, 'm', 3, 'in', '{"id": "c"}'::jsonb, 'to', 'c', 'list', '["c"]'::jsonb),
 	'both, and nothing deeper or elsewhere');
 SELECT is(t.docs('l2') -> :'d'::text, '{"id": ["d"], "_id": {"id": "d"}, "m": 4}', 'what is no string stays');

@@ -3,7 +3,7 @@
 -- is all or nothing.
 BEGIN;
 \ir include/helpers.sql
-SELECT plan(19);
+SELECT plan(21);
 
 SELECT t.pair('l', 'p', (SELECT jsonb_object_agg('old' || g, jsonb_build_object('n', g)) FROM generate_series(1, 300) AS g));
 SELECT t.make('unlinked');
@@ -46,10 +46,18 @@ INSERT INTO diagsync_local.entity (diagram_id, id, doc)
 	SELECT 'l' || d, 'many' || g, '{}' FROM generate_series(3, 15) AS d, generate_series(1, 20) AS g;
 SELECT is((SELECT count(*) FROM diagsync_local.base WHERE id LIKE 'many%'), 260::bigint, 'thirteen at once');
 
--- Rows of another revision are replicas: no edits.
+-- Rows of another revision are edits as well, where the link was made here ...
 INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev)
 	SELECT 'l3', 'mixed' || g, '{}', CASE WHEN g % 2 = 0 THEN 3 ELSE diagsync.revision() END FROM generate_series(1, 200) AS g;
-SELECT is((SELECT count(*) FROM diagsync_local.base WHERE id LIKE 'mixed%'), 100::bigint, 'replicas among them get none');
+SELECT is((SELECT count(*) FROM diagsync_local.base WHERE id LIKE 'mixed%'), 200::bigint, 'rows of another revision among them');
+-- ... and replicas in a link that was restored, whatever has this one's by chance.
+INSERT INTO diagsync.directory (id, name, storage_type, public_copy_id) VALUES ('restored', 'R', 'local', 'p3');
+INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev)
+	SELECT 'restored', 'replica' || g, '{}', CASE WHEN g % 2 = 0 THEN 3 ELSE diagsync.revision() END FROM generate_series(1, 200) AS g;
+SELECT is((SELECT count(*) FROM diagsync_local.base WHERE id LIKE 'replica%'), 0::bigint, 'replicas get none');
+INSERT INTO diagsync_local.entity (diagram_id, id, doc, modified_at)
+	SELECT 'restored', 'replica or edit' || g, '{}', '2020-01-01Z' FROM generate_series(1, 200) AS g;
+SELECT is((SELECT count(*) FROM diagsync_local.base WHERE id LIKE 'replica%'), 200::bigint, '... but edits do, whatever their time');
 
 -- Rolled back to a savepoint, and as part of a statement that fails.
 SAVEPOINT s;

@@ -7,7 +7,7 @@ CREATE ROLE direct_user;
 SELECT diagsync.grant_usage('direct_user');
 GRANT USAGE ON SCHEMA t TO direct_user;
 SET client_min_messages = error;
-SELECT plan(30);
+SELECT plan(38);
 
 CREATE FUNCTION t.far(wanted text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT doc FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = wanted $$;
@@ -109,7 +109,7 @@ SELECT lives_ok(format('SELECT bt_index_parent_check(%L, true)', indexrelid::reg
 SET LOCAL enable_seqscan = off;
 SELECT is((SELECT count(*) FROM diagsync_public.entity WHERE doc @> '{"v": 8}' AND diagram_id = 'far'), 300::bigint, 'so is a GIN index');
 SET LOCAL enable_indexscan = off;
-SELECT is((SELECT count(*) FROM diagsync_public.entity WHERE modified_at = now() AND diagram_id = 'far'), 300::bigint, 'and a BRIN index');
+SELECT is((SELECT count(*) FROM diagsync_public.entity WHERE modified_at BETWEEN now() AND clock_timestamp() AND diagram_id = 'far'), 300::bigint, 'and a BRIN index');
 
 RESET enable_seqscan;
 RESET enable_indexscan;
@@ -131,6 +131,52 @@ SELECT t.write('l', 'b', '{"x": 12}');
 SELECT diagsync.push('l');
 SELECT is((SELECT string_agg(id, ' ') FROM t.ruled), 'b', 'a rule acts on what a push updates');
 DROP RULE app ON diagsync_public.entity;
+
+---- Things that look like diagsync's own -------------------------------------
+
+-- Without anything added, rows are written without SQL, and no trigger fires.
+SET LOCAL track_functions = 'all';
+SELECT t.write('l', 'b', '{"x": 20}');
+SELECT count(*) FROM diagsync.status('l');
+SELECT coalesce(sum(calls), 0) AS calls FROM pg_stat_xact_user_functions WHERE funcname = 'stamp_entity' \gset
+SELECT diagsync.push('l');
+SELECT is((SELECT coalesce(sum(calls), 0) FROM pg_stat_xact_user_functions WHERE funcname = 'stamp_entity'), :calls::numeric, 'a push updates without triggers');
+SET LOCAL track_functions = 'none';
+
+CREATE TABLE t.fired (op text);
+CREATE FUNCTION diagsync.audit() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO t.fired VALUES (TG_OP); RETURN NEW; END$$;
+CREATE TRIGGER audit AFTER UPDATE ON diagsync_public.entity FOR EACH ROW EXECUTE FUNCTION diagsync.audit();
+SELECT t.write('l', 'b', '{"x": 21}');
+SELECT diagsync.push('l');
+SELECT is((SELECT string_agg(op, ' ') FROM t.fired), 'UPDATE', 'a trigger fires whose function was put into our schema');
+DROP TRIGGER audit ON diagsync_public.entity;
+DROP FUNCTION diagsync.audit;
+
+CREATE FUNCTION t.note_fired() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN INSERT INTO t.fired VALUES ('WHEN'); RETURN false; END$$;
+CREATE TRIGGER app BEFORE UPDATE ON diagsync_public.entity FOR EACH ROW WHEN (t.note_fired()) EXECUTE FUNCTION diagsync.stamp_entity();
+SELECT t.write('l', 'b', '{"x": 22}');
+SELECT diagsync.push('l');
+SELECT is((SELECT string_agg(op, ' ') FROM t.fired), 'UPDATE WHEN', 'so does the condition of a trigger with a function of ours');
+DROP TRIGGER app ON diagsync_public.entity;
+
+SAVEPOINT s;
+ALTER TABLE diagsync_local.entity DROP CONSTRAINT entity_id_length, ADD CONSTRAINT entity_id_length CHECK (length(id) BETWEEN 1 AND 390);
+SELECT t.write('p', repeat('x', 395), '{}');
+SELECT throws_ok($$ SELECT diagsync.pull('l') $$, '23514', NULL, 'a CHECK of ours that was made stricter is kept by a pull');
+SELECT throws_ok($$ SELECT diagsync.clone('p') $$, '23514', NULL, '... and by a clone');
+ROLLBACK TO s;
+ALTER TABLE diagsync_local.base ALTER COLUMN doc SET NOT NULL;
+SELECT diagsync.create_diagram('N', id => 'n'), diagsync.put('n', '[{"id": "a"}]'), diagsync.share('n', 'np');
+SELECT throws_ok($$ INSERT INTO diagsync_local.entity (diagram_id, id, doc) SELECT 'n', i::text, '{}' FROM generate_series(1, 300) AS i $$, '23502', NULL,
+	'a column made NOT NULL is kept by base rows in bulk');
+ROLLBACK TO s;
+CREATE DOMAIN t.short AS text COLLATE "C" CHECK (length(VALUE) < 390);
+ALTER TABLE diagsync_local.base ALTER COLUMN id TYPE t.short;
+SELECT diagsync.create_diagram('N', id => 'n'), diagsync.put('n', '[{"id": "a"}]'), diagsync.share('n', 'np');
+SELECT throws_ok($$ INSERT INTO diagsync_local.entity (diagram_id, id, doc) SELECT 'n', i || repeat('x', 390), '{}' FROM generate_series(1, 300) AS i $$, '23514', NULL,
+	'so is the constraint of a type that a column was given');
+ROLLBACK TO s;
+SELECT lives_ok($$ SELECT diagsync.clone('p', 'free') $$, 'without these all is well');
 
 ---- Constraints, and columns (after which SQL writes for good) -------------
 

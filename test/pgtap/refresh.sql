@@ -25,7 +25,7 @@ BEGIN
 	CASE what
 		WHEN 'all is known' THEN NULL;
 		WHEN 'nothing seen' THEN UPDATE diagsync.directory SET seen = NULL, seen_own = NULL WHERE id = 'l';
-		WHEN 'seen on another cluster' THEN UPDATE diagsync.directory SET seen_on = 1 WHERE id = 'l';
+		WHEN 'seen on another cluster' THEN UPDATE diagsync.directory SET seen_on = '1/1' WHERE id = 'l';
 		WHEN 'refreshed before' THEN PERFORM diagsync.refresh('l'), diagsync.refresh('l');
 	END CASE;
 END $$;

@@ -3,7 +3,7 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { diagram, entities, get, ok, post, request, rpc, sql } = require('./lib.js');
+const { diagram, entities, get, ok, post, refused, request, rpc, sql } = require('./lib.js');
 
 const as = 'contract-ann';
 const edit = (id, entity, doc) =>
@@ -186,6 +186,31 @@ test('put, remove and /entities', async () => {
 	assert.deepEqual(rows.map((row) => [row.id, row.doc, row.storageType, row.modifiedBy]),
 		[['a', { id: 'a', x: 1 }, 'public', 'sub:' + as], ['c', { id: 'c' }, 'public', 'sub:' + as]]);
 	assert.deepEqual(Object.keys(rows[0]), ['diagram', 'id', 'doc', 'storageType', 'modifiedAt', 'modifiedBy']);
+});
+
+test('an entity is the same with its id in the document or without', async () => {
+	const path = '/db/local/' + await diagram(as, 'shapes', 'local');
+	const changes = async () => ok(await get('/rpc/status?local=shapes', { as })).localChanges;
+	ok(await rpc('put', { diagram: 'shapes', entities: [{ id: 'a', x: 1 }] }, { as }));
+	ok(await rpc('share', { localDbName: 'shapes', publicDbName: 'shapes-public' }, { as }));
+	for (const doc of [{ x: 1 }, { _id: 'a', x: 1 }, { id: 'a', x: 1 }, { x: 1, _id: 'a', id: 'a' }, { x: 1 }]) {
+		ok(await request('PUT', path, { as, body: { id: 'a', doc } }));
+		assert.equal(await changes(), 0);
+		ok(await request('PATCH', path + '?id=eq.a', { as, body: { doc } }), 204);
+		assert.equal(await changes(), 0);
+	}
+	assert.equal((await rpc('put', { diagram: 'shapes', entities: [{ id: 'a', x: 1 }] }, { as })).text, '{"documentsUpdated": 0}');
+	// What was read is written back, and the other end has it in another shape.
+	ok(await request('PUT', '/db/public/shapes-public', { as, body: { id: 'a', doc: { x: 2 } } }));
+	ok(await rpc('pull', { localDbName: 'shapes' }, { as }));
+	const [{ id, doc }] = ok(await get(path + '?select=id,doc', { as }));
+	ok(await request('PUT', path, { as, body: { id, doc } }));
+	ok(await rpc('put', { diagram: 'shapes', entities: [{ ...doc, id }] }, { as }));
+	assert.equal(await changes(), 0);
+	for (const other of [{ id: 'b' }, { _id: 'b' }]) {
+		assert.equal(refused(await request('PUT', path, { as, body: { id: 'a', doc: other } }), 422).message, 'Unprocessable Entity');
+	}
+	ok(await request('PUT', path, { as, body: { id: 'panel', doc: { id: 7 } } }), 201);
 });
 
 test('the three entity views are written directly too', async () => {

@@ -105,6 +105,16 @@ test('413: too large, for nginx or for diagsync', async () => {
 	}
 	refused(await request('PATCH', '/db/local/errors-413?id=eq.e', { as, body: { doc: large.doc } }), 413);
 	refused(await rpc('put', { diagram: 'errors-413', entities: [{ id: 'large', ...large.doc }] }, { as }), 413);
+	// A number that is short until it is printed, and a document that is nested deep.
+	const bomb = { n: 'BOMB' }, deep = {};
+	for (let inside = deep, level = 1; level < 300; level++) inside = inside.a = {};
+	for (const doc of [bomb, deep]) {
+		for (const [method, path, body] of [['POST', '/db/local/errors-413', { id: 'large', doc }], ['PUT', '/db/local/errors-413', { id: 'large', doc }],
+			['PATCH', '/db/local/errors-413?id=eq.e', { doc }], ['POST', '/rpc/put', { diagram: 'errors-413', entities: [{ id: 'large', ...doc }] }]]) {
+			const text = JSON.stringify(body).replace('"BOMB"', '[' + Array(20).fill('1e131071').join() + ']');
+			assert.equal(refused(await request(method, path, { as, body: text, headers: { 'Content-Type': 'application/json' } }), 413).message, 'Payload Too Large');
+		}
+	}
 	const many = Array.from({ length: 10001 }, (_, n) => ({ id: `e${n}` }));
 	refused(await rpc('put', { diagram: 'errors-413', entities: many }, { as }), 413);
 	assert.deepEqual(await entities(as, 'local', 'errors-413'), { e: {} });

@@ -55,7 +55,8 @@ for (const names of [
 		assert.equal(sql(own), 'f|f|t|SCRAM-SHA-256$|2');
 		assert.throws(() => as(authenticator, authenticator, {}, 'SELECT * FROM diagsync_api.diagrams'), /permission denied/);
 		// It is trusted itself, and nobody else.
-		assert.equal(as('postgres', user, { sub: 'ann' }, 'SELECT diagsync.principal()'), 'role:' + user);
+		assert.throws(() => as('postgres', user, { sub: 'ann' }, 'SELECT diagsync.principal()'), /not believed in this session/);
+		assert.equal(as('postgres', user, {}, 'SELECT diagsync.principal()'), 'role:' + user);
 		assert.throws(() => as(authenticator, user, {}, 'SELECT diagsync.principal(); SET diagsync.trusted_authenticators = x'),
 			/permission denied/);
 	});

@@ -80,6 +80,10 @@ def versions():
                 for number, line in enumerate(read(path).splitlines(), 1)
                 if re.search(r"PG_VERSION_NUM|PG_MAJORVERSION|CATALOG_VERSION_NO", line)],
                "differences between versions of PostgreSQL are in src/compat.h alone")
+    _tap.check([f"{path}: {made} descriptions of rows, {told} finished" for path in SOURCES
+                for made, told in [(read(path).count("CreateTemplateTupleDesc("), read(path).count("compat_finish_tupdesc("))]
+                if made != told],
+               "each description of rows that is made is finished, which PostgreSQL 19 needs")
 
 
 # A function's head, as PostgreSQL's style has it: the type on a line of its own.

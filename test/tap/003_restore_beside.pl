@@ -71,18 +71,18 @@ is_sql($node, 'd', "SELECT local_id, local_changes, public_changes FROM diagsync
 is_sql($node, 'd', "SELECT documents_updated FROM diagsync.pull('a'); SELECT doc ->> 'v' FROM diagsync_local.entity WHERE diagram_id = 'a' AND id = 'e1'",
 	"1\nbase", '... that a pull takes');
 
-# ---- Local rows that come back into a linked diagram are replicas
+# ---- Local rows that come back into a linked diagram are edits
 
 $node->safe_psql('d', "SELECT diagsync.pull('b'); COPY (SELECT * FROM diagsync_local.entity WHERE diagram_id = 'a' AND id = 'e4') TO '$dir/local'");
 is_sql($node, 'd', 'SELECT count(*) FROM diagsync_local.base', '0', 'all is in sync');
-# Deleted here and there, and restored at both ends: no local change.
+# Deleted here and there, and put back at both ends: that is equal.
 $node->safe_psql('d',
 	"COPY (SELECT * FROM diagsync_public.entity WHERE id = 'e4') TO '$dir/public';"
 	  . del('a', 'e4') . "SELECT diagsync.push('a'); SELECT diagsync.pull('b');"
 	  . "COPY diagsync_local.entity FROM '$dir/local'; COPY diagsync_public.entity FROM '$dir/public';");
-is_sql($node, 'd', 'SELECT count(*) FROM diagsync_local.base', '0', 'a restored local row gets no base row');
+is_sql($node, 'd', 'SELECT id, doc FROM diagsync_local.base', 'e4|', 'a local row that comes back gets a base row');
 is_sql($node, 'd', "SELECT local_id, local_changes, public_changes FROM diagsync.status_all() ORDER BY 1",
-	"a|0|0\nb|0|1", '... and is no local change');
+	"a|0|0\nb|0|1", '... and is no change where both ends have it');
 is_sql($node, 'd', "SELECT documents_updated FROM diagsync.pull('b')", '1', 'the other link takes what was restored at the far end');
 
 # A revision that lies in the future is lowered, so that later edits are not

@@ -15,15 +15,16 @@ our @EXPORT = qw(
   burn is_sql entities background
 );
 
-# A running cluster. "streaming" for backups and standbys; "conf" are more
-# settings.
+# A running cluster. "streaming" for backups and standbys, "archiving" for recovery to
+# a point in time; "conf" are more settings.
 sub new_node
 {
 	my ($name, %how) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(
-		allows_streaming => $how{streaming} || 0,
+		allows_streaming => $how{streaming} || $how{archiving} || 0,
+		has_archiving    => $how{archiving} || 0,
 		extra            => [ '-E', 'UTF8', '--locale=C' ]);
 	# No transaction ids but those that the test takes.
 	$node->append_conf('postgresql.conf', "autovacuum = off\n");

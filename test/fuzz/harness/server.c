@@ -205,6 +205,9 @@ DEFINE_MESSAGE_PART(errdetail)
 DEFINE_MESSAGE_PART(errdetail_internal)
 DEFINE_MESSAGE_PART(errhint)
 
+/* kB, as PostgreSQL has it by default */
+int			max_stack_depth = 2048;
+
 void
 check_stack_depth(void)
 {
