@@ -27,6 +27,7 @@ typedef struct Status
 static const Status statuses[] = {
 	{ERRCODE_UNDEFINED_OBJECT, "PT404", "Not Found"},
 	{ERRCODE_INSUFFICIENT_PRIVILEGE, "PT403", "Forbidden"},
+	{ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "PT401", "Unauthorized"},
 	{ERRCODE_DUPLICATE_OBJECT, "PT409", "Conflict"},
 	{ERRCODE_PROGRAM_LIMIT_EXCEEDED, "PT413", "Payload Too Large"},
 	{ERRCODE_STATEMENT_TOO_COMPLEX, "PT413", "Payload Too Large"},
