@@ -38,7 +38,6 @@ CREATE TABLE diagsync.directory (
 	max_size bigint,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
-	CONSTRAINT directory_id_path CHECK (id !~ '(^|/)[.]{1,2}(/|$)'),
 	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
 	CONSTRAINT directory_description_length CHECK (length(description) <= 10000),
 	CONSTRAINT directory_owner_length CHECK (length(owner) <= 260),
