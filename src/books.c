@@ -266,7 +266,13 @@ look_up_diagrams(Deed *deed)
 							 storage_schema(diagram->storage))));
 		if (deed->limited && deed->table == TABLE_ENTITY &&
 			TRIGGER_FIRED_BY_INSERT(deed->event))
+		{
 			quota_check_entities(diagram, touched->rows);
+			quota_check_bytes(diagram, touched->bytes);
+		}
+		if (deed->limited && deed->table == TABLE_ENTITY &&
+			TRIGGER_FIRED_BY_UPDATE(deed->event))
+			quota_check_bytes(diagram, quota_written());
 		if (diagram->public_copy_id != NULL)
 		{
 			note_linked(deed, touched->id, diagram);

@@ -78,7 +78,8 @@ check_trust(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the claims of a JWT are not believed in this session"),
-				 errdetail("Login role \"%s\" is not in diagsync.trusted_authenticators, and request.jwt.claims has a claim \"sub\".",
+				 (request_is_http() ? errdetail_log : errdetail)
+				 ("Login role \"%s\" is not in diagsync.trusted_authenticators, and request.jwt.claims has a claim \"sub\".",
 						   role),
 				 errhint("Set diagsync.trusted_authenticators, as examples/rest/setup.sql does, if this is PostgREST; a restore may have lost it. Otherwise RESET request.jwt.claims.")));
 	pfree(role);
@@ -108,7 +109,8 @@ read_sub(const char *claims)
 
 	if (is_other || (sub != NULL && sub[0] == '\0'))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				(errcode(request_is_http() ? ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION :
+						 ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("claim \"sub\" of the request is not a string or empty"),
 				 errhint("The issuer of tokens must name each user with a string of its own.")));
 

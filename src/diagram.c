@@ -23,6 +23,8 @@
 #include "linkwalk.h"
 #include "own.h"
 #include "policy.h"
+#include "quota.h"
+#include "ratelimit.h"
 #include "session.h"
 #include "textarg.h"
 
@@ -135,6 +137,8 @@ DIAGSYNC_FUNCTION(diagsync_create_diagram)
 		textarg_get(PG_GETARG_DATUM(3), "description", name, MAX_DESCRIPTION);
 	(void) parse_storage_type(storage, name);
 	SPI_connect();
+	quota_check_diagrams();
+	ratelimit_charge_creation();
 	id = directory_insert(id, name, description, storage, NULL);
 	spi = MemoryContextSwitchTo(caller);
 	result = cstring_to_text(id);

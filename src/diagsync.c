@@ -11,6 +11,7 @@
  *	  textarg.c    texts that users give, and how long they may be
  *	  claims.c     what its JWT claims, and whether that is believed
  *	  function.c   what every SQL-callable function begins with
+ *	  httperror.c  what a PostgREST request tells of errors
  *	  progress.c   how far a long operation is: progress
  *	  deadlock.c   a sync is the one that gives way in a deadlock
  *	  own.c        which rows diagsync's own commands write
@@ -32,13 +33,14 @@
  *	  threeway.c   the three-way merge of a document
  *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
+ *	  planning.c   how commands of diagsync's own are planned
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  rolenote.c   which role a name means: confirm_role
  *	  directory.c  entries of the directory and links
  *	  linkwalk.c   the links of a shared diagram, one after the other
- *	  quota.c      how large entities and diagrams may be
+ *	  quota.c      how large entities and diagrams may be, and how many
  *	  content.c    what may be in a document that is written
- *	  ratelimit.c  how many syncs a principal may call in a minute
+ *	  ratelimit.c  how many syncs and new diagrams a principal may have in a minute
  *	  synclog.c    the log of syncs
  *	  compare.c    two copies compared in full
  *	  weigh.c      an entity in three versions: what is a change, a conflict
@@ -55,6 +57,8 @@
  *
  * and on top of them the functions that users call:
  *
+ *	  httpcall.c   functions called over HTTP, bodies of plain writes
+ *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  trigger.c    the small triggers of the storage tables
  *	  edits.c      which rows of a statement are edits
  *	  survey.c     what a statement did, as far as its rows tell
@@ -75,8 +79,8 @@
  *	  prune.c      prune
  *	  member.c     add_member, remove_member, set_owner, create_token,
  *				   revoke_token
+ *	  limits.c     limits, set_limits
  *	  rowaccess.c  what the row-level policies ask; access
- *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  usage.c      grant_usage, revoke_usage
  *	  privileges.c what the install script leaves to whom
  */
@@ -84,6 +88,7 @@
 
 #include "fmgr.h"
 
+#include "httperror.h"
 #include "planning.h"
 #include "session.h"
 #include "settings.h"
@@ -100,4 +105,5 @@ _PG_init(void)
 	planning_init();
 	session_init();
 	shared_init();
+	httperror_init();
 }

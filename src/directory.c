@@ -169,6 +169,9 @@ directory_read_row(TupleTableSlot *slot)
 	value = slot_getattr(slot, Anum_directory_seen_policy, &isnull);
 	if (!isnull)
 		diagram->seen_policy = DatumGetJsonbPCopy(value);
+	value = slot_getattr(slot, Anum_directory_max_entities, &isnull);
+	diagram->max_entities = isnull ? 0 : DatumGetInt32(value);
+	diagram->max_size = attr_int64(slot, Anum_directory_max_size, 0);
 	return diagram;
 }
 
@@ -484,25 +487,36 @@ directory_touch(const char *id)
 }
 
 /*
- * Check the id of a new diagram: 22023 where it cannot be one.  A client that
- * keeps to RFC 3986 takes the segments "." and ".." out of a path, so a diagram
- * of that name has no address.
+ * Check the id of a new diagram: 22023 where it cannot be one.  "." and ".." as
+ * parts of a path mean something to everything on the way to /db/local/ID,
+ * encoded or not, so they are no parts of an id.
  */
 static void
 check_new_id(const char *id)
 {
+	const char *segment = id;
+
 	if (id[0] == '\0' || !textarg_fits(id, MAX_DIAGRAM_ID))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a diagram's id must have 1 to %d characters",
 						MAX_DIAGRAM_ID),
 				 errdetail("It has %d.", pg_mbstrlen(id))));
-	if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a diagram's id cannot be \"%s\"", id),
-				 errdetail("In the path of a URL that means another place."),
-				 errhint("Choose another id, or leave it out to have one generated.")));
+	while (segment != NULL)
+	{
+		const char *end = strchr(segment, '/');
+		size_t		length = strcspn(segment, "/");
+
+		if ((length == 1 && segment[0] == '.') ||
+			(length == 2 && segment[0] == '.' && segment[1] == '.'))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a diagram's id cannot have \"%.*s\" as a part of a path",
+							(int) length, segment),
+					 errdetail("In the path of a URL that means another place."),
+					 errhint("Choose another id, or leave it out to have one generated.")));
+		segment = end != NULL ? end + 1 : NULL;
+	}
 }
 
 /*

@@ -36,6 +36,8 @@ typedef struct Diagram
 	bool		compare_in_full;	/* though seen is valid: the policy has changed */
 	Jsonb	   *seen_policy;	/* with it: the policy by which it was seen; or
 								 * NULL */
+	int			max_entities;	/* that its owner allows; 0: no limit */
+	int64		max_size;		/* bytes, the same */
 } Diagram;
 
 /* A local diagram and its far end. */

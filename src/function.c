@@ -27,6 +27,7 @@ typedef struct Status
 static const Status statuses[] = {
 	{ERRCODE_UNDEFINED_OBJECT, "PT404", "Not Found"},
 	{ERRCODE_INSUFFICIENT_PRIVILEGE, "PT403", "Forbidden"},
+	{ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "PT401", "Unauthorized"},
 	{ERRCODE_DUPLICATE_OBJECT, "PT409", "Conflict"},
 	{ERRCODE_PROGRAM_LIMIT_EXCEEDED, "PT413", "Payload Too Large"},
 	{ERRCODE_STATEMENT_TOO_COMPLEX, "PT413", "Payload Too Large"},
@@ -59,8 +60,13 @@ translate(ErrorData *error)
 							   status->code[2], status->code[3],
 							   status->code[4]);
 	error->sqlerrcode = sqlerrcode;
-	error->detail = error->detail ?
-		psprintf("%s: %s", error->message, error->detail) : error->message;
+	/* A constraint's own words repeat the row, with all that is of the inside. */
+	if (error->constraint_name != NULL)
+		error->detail = psprintf("constraint \"%s\" refuses it",
+								 error->constraint_name);
+	else
+		error->detail = error->detail ?
+			psprintf("%s: %s", error->message, error->detail) : error->message;
 	error->message = pstrdup(status->message);
 	return true;
 }

@@ -172,7 +172,11 @@ static void
 end_call(SyncLogEntry *entry, const char *public, const Diagram *copy)
 {
 	if (copy != NULL && quota_applies())
+	{
 		quota_check_entities(copy, entry->inserted);
+		/* How large it is, was known where it was copied from: it is counted. */
+		quota_check_bytes(copy, PG_INT64_MAX);
+	}
 	entry->public = public;
 	synclog_write(entry);
 }
@@ -217,6 +221,8 @@ DIAGSYNC_FUNCTION(diagsync_share)
 	synclog_begin(&entry, "share", local_id);
 	SPI_connect();
 	local = lock_unlinked(local_id);
+	quota_check_diagrams();
+	ratelimit_charge_creation();
 	public_id = directory_insert(public_id, local->name, local->description,
 								 storage_name(storage), local->merge_policy);
 	directory_link(local_id, public_id);
@@ -281,6 +287,8 @@ DIAGSYNC_FUNCTION(diagsync_clone)
 	public = directory_lock_seen(public_id, ACCESS_READER, LockTupleKeyShare,
 								 LOCK_AS_TRANSACTION);
 	directory_need_shared(public);
+	quota_check_diagrams();
+	ratelimit_charge_creation();
 	local_id = directory_insert(local_id, name ? name : public->name,
 								public->description,
 								storage_name(STORAGE_LOCAL),

@@ -1,12 +1,13 @@
 /*
  * ratelimit.c
- *	  How many syncs a principal may call in a minute:
- *	  diagsync.sync_rate_limit.
+ *	  How many syncs a principal may call in a minute, and how many diagrams
+ *	  create: diagsync.sync_rate_limit, create_rate_limit.
  *
  * A call that fails is charged, too, so the count is no row of a table: it would
  * roll back with the call.  It is in shared memory, where the server has some for
- * us (shared.c).  Else the calls are counted that sync_log has, which are those
- * that committed.
+ * us (shared.c).  Else the calls are counted that sync_log or the directory have,
+ * which are those that committed; who calls on many connections at once gets
+ * some more through then.
  *
  * For each principal there is a ring of seconds, so that the calls of any 60
  * seconds are counted and it is known when there is room for another.  Nobody
@@ -37,6 +38,13 @@ static Command nth_last_call =
 COMMAND("SELECT called_at FROM diagsync.sync_log"
 		" WHERE principal" EQ "$1 AND called_at" GT "$2"
 		" ORDER BY called_at DESC LIMIT 1 OFFSET $3 OPERATOR(pg_catalog.-) 1",
+		3, TEXTOID, TIMESTAMPTZOID, INT4OID);
+
+/* The same of the diagrams that he has created and still has */
+static Command nth_last_creation =
+COMMAND("SELECT created_at FROM diagsync.directory"
+		" WHERE owner" EQ "$1 AND created_at" GT "$2"
+		" ORDER BY created_at DESC LIMIT 1 OFFSET $3 OPERATOR(pg_catalog.-) 1",
 		3, TEXTOID, TIMESTAMPTZOID, INT4OID);
 
 /*
@@ -72,7 +80,7 @@ count_call(SharedNote *count, int64 now, int limit)
  * The same from what sync_log has; the call is charged when it is logged.
  */
 static int
-charge_logged(const char *principal, int limit)
+charge_logged(Command *nth_last, const char *principal, int limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz since = now - SHARED_WINDOW * USECS_PER_SEC;
@@ -82,7 +90,7 @@ charge_logged(const char *principal, int limit)
 
 	SPI_connect();
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (command_run(&nth_last_call, STORAGE_LOCAL, values, NULL,
+	if (command_run(nth_last, STORAGE_LOCAL, values, NULL,
 					COMMAND_READ) > 0)
 	{
 		bool		isnull;
@@ -102,34 +110,58 @@ charge_logged(const char *principal, int limit)
  * DETAIL of an error with SQLSTATE PGRST.
  */
 static void
-refuse(const char *function, int limit, int wait)
+refuse(const char *message, int limit, int wait)
 {
-	char	   *detail = psprintf("%d calls in a minute are allowed to \"%s\".",
+	char	   *detail = psprintf("%d in a minute are allowed to \"%s\".",
 								  limit, principal_current());
 	char	   *hint = psprintf("Try again in %d seconds.", wait);
 
 	if (request_is_http())
 	{
-		StringInfoData message;
+		StringInfoData text;
 
-		initStringInfo(&message);
-		appendStringInfoString(&message,
+		initStringInfo(&text);
+		appendStringInfoString(&text,
 							   "{\"code\": \"PT429\", \"message\": \"Too Many Requests\", \"details\": ");
-		escape_json(&message, detail);
-		appendStringInfoString(&message, ", \"hint\": ");
-		escape_json(&message, hint);
-		appendStringInfoChar(&message, '}');
+		escape_json(&text, detail);
+		appendStringInfoString(&text, ", \"hint\": ");
+		escape_json(&text, hint);
+		appendStringInfoChar(&text, '}');
 		ereport(ERROR,
 				(errcode(MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')),
-				 errmsg_internal("%s", message.data),
+				 errmsg_internal("%s", text.data),
 				 errdetail_internal("{\"status\": 429, \"headers\": {\"Retry-After\": \"%d\"}}",
 									wait)));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("too many calls of diagsync.%s() and other syncs", function),
+			 errmsg_internal("%s", message),
 			 errdetail_internal("%s", detail),
 			 errhint("%s", hint)));
+}
+
+static void
+charge_caller(SharedKind kind, Command *nth_last, int limit, const char *message)
+{
+	char	   *principal;
+	SharedNote *count;
+	int64		second;
+	int			wait;
+
+	if (limit == 0 || access_is_unrestricted(GetUserId()))
+		return;
+	principal = principal_current();
+	second = shared_second();
+	count = shared_lock(kind, principal);
+	if (count != NULL)
+	{
+		wait = count_call(count, second, limit);
+		shared_unlock(kind, count);
+	}
+	else
+		wait = charge_logged(nth_last, principal, limit);
+	if (wait > 0)
+		refuse(message, limit, wait);
 }
 
 /*
@@ -140,24 +172,16 @@ refuse(const char *function, int limit, int wait)
 void
 ratelimit_charge(const char *function)
 {
-	int			limit = settings_sync_rate_limit;
-	char	   *principal;
-	SharedNote *count;
-	int64		second;
-	int			wait;
+	charge_caller(SHARED_CALLS, &nth_last_call, settings_sync_rate_limit,
+		   psprintf("too many calls of diagsync.%s() and other syncs", function));
+}
 
-	if (limit == 0 || access_is_unrestricted(GetUserId()))
-		return;
-	principal = principal_current();
-	second = shared_second();
-	count = shared_lock(SHARED_CALLS, principal);
-	if (count != NULL)
-	{
-		wait = count_call(count, second, limit);
-		shared_unlock(SHARED_CALLS, count);
-	}
-	else
-		wait = charge_logged(principal, limit);
-	if (wait > 0)
-		refuse(function, limit, wait);
+/*
+ * The same for a diagram that the caller creates.
+ */
+void
+ratelimit_charge_creation(void)
+{
+	charge_caller(SHARED_CREATIONS, &nth_last_creation, settings_create_rate_limit,
+		   "too many new diagrams");
 }

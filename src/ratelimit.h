@@ -6,5 +6,6 @@
 #define DIAGSYNC_RATELIMIT_H
 
 extern void ratelimit_charge(const char *function);
+extern void ratelimit_charge_creation(void);
 
 #endif							/* DIAGSYNC_RATELIMIT_H */

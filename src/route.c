@@ -6,16 +6,21 @@
  *
  * Whoever sends the headers himself can only make things harder for himself.
  *
- * May call directory.c and request.c.
+ * May call directory.c, httpcall.c and request.c.
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
+#include "utils/guc.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "directory.h"
 #include "function.h"
+#include "httpcall.h"
 #include "request.h"
+#include "route.h"
+#include "settings.h"
 
 /* Names of shared diagrams that begin so do not exist on these routes. */
 #define LOCAL_PREFIX "local-"
@@ -48,6 +53,83 @@ DIAGSYNC_FUNCTION(diagsync_requested_diagram)
 }
 
 /*
+ * Is the request a plain one: of a table, not of a function?
+ */
+static bool
+is_plain(void)
+{
+	const char *path = GetConfigOption("request.path", true, false);
+
+	return path != NULL && strncmp(path, "/rpc/", 5) != 0;
+}
+
+static bool
+is_method(const char *method)
+{
+	return strcmp(GetConfigOption("request.method", false, false), method) == 0;
+}
+
+/*
+ * Check a statement that writes entities, if it is that of a plain request: the
+ * web server has to vouch that an UPDATE or DELETE names entities of one
+ * diagram, and the body has to be one.  (What functions write in a request,
+ * they name.)
+ */
+void
+route_check_write(TriggerEvent event)
+{
+	bool		is_bad;
+
+	if (!request_is_http() || !is_plain())
+		return;
+	if ((is_method("PATCH") || is_method("DELETE")) &&
+		request_header("x-diagsync-named") == NULL)
+		ereport(ERROR,
+				(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '0')),
+				 errmsg_internal("Bad Request"),
+				 errdetail_internal("The request does not name a diagram and its entities."),
+				 errhint("Name them: ?diagram=eq.ID&id=eq.ID")));
+	if (TRIGGER_FIRED_BY_INSERT(event) && is_method("POST"))
+		httpcall_check_body(true, route_diagram(&is_bad));
+	if (TRIGGER_FIRED_BY_UPDATE(event) && is_method("PATCH"))
+		httpcall_check_body(false, route_diagram(&is_bad));
+}
+
+/*
+ * A login without a name is nobody: 401.  (It is a token that was signed, but
+ * does not say for whom; all such would be one user.)  Who does not log in gets
+ * less time than others.
+ */
+static void
+check_login(void)
+{
+	Jsonb	   *claims;
+	char	   *sub;
+	bool		is_other;
+
+	if (!request_is_http())
+		return;
+	if (request_header("authorization") == NULL)
+	{
+		if (settings_anonymous_timeout > 0)
+			(void) set_config_option("statement_timeout",
+									 psprintf("%d", settings_anonymous_timeout),
+									 PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_LOCAL, true, 0, false);
+		return;
+	}
+	claims = request_json("request.jwt.claims");
+	sub = claims != NULL ? request_string(claims, "sub", &is_other) : NULL;
+	if (sub != NULL && sub[0] != '\0')
+		return;
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '1')),
+			 errmsg_internal("Unauthorized"),
+			 errdetail_internal("The token does not say who its user is."),
+			 errhint("Its claim \"sub\" has to be a string that names one.")));
+}
+
+/*
  * diagsync.check_request(): what PostgREST calls before each request
  *
  * A table that has no rows for a caller is an empty answer; a diagram that he
@@ -61,6 +143,13 @@ DIAGSYNC_FUNCTION(diagsync_check_request)
 	StorageType storage = STORAGE_LOCAL;
 	Diagram    *diagram;
 
+	check_login();
+	if (is_plain() && !is_bad && (is_method("PATCH") || is_method("DELETE")) &&
+		request_header("x-diagsync-named") == NULL)
+		ereport(ERROR,
+				(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '0')),
+				 errmsg_internal("Bad Request"),
+				 errdetail_internal("The request does not name what it changes.")));
 	if (id == NULL && !is_bad)
 		PG_RETURN_VOID();
 	if (is_bad || type == NULL || !storage_parse(type, &storage) ||

@@ -31,6 +31,8 @@
 
 #include "directory.h"
 #include "function.h"
+#include "httperror.h"
+#include "request.h"
 
 /* The look-ups of one query for one policy */
 typedef struct Answers
@@ -241,7 +243,9 @@ check_new_diagram(PG_FUNCTION_ARGS)
 }
 
 /*
- * diagsync.check_may_write(diagram)
+ * diagsync.check_may_write(diagram, entity)
+ *
+ * The entity is noted for what may have to be said about it.
  */
 PG_FUNCTION_INFO_V1(diagsync_check_may_write);
 Datum
@@ -255,6 +259,9 @@ diagsync_check_may_write(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(true);	/* the column's NOT NULL says what is wrong */
+	if (request_is_http() && !PG_ARGISNULL(1))
+		httperror_note_insert(TextDatumGetCString(PG_GETARG_DATUM(0)),
+							  TextDatumGetCString(PG_GETARG_DATUM(1)));
 	diagram = PG_GETARG_TEXT_PP(0);
 	key.id = VARDATA_ANY(diagram);
 	key.len = VARSIZE_ANY_EXHDR(diagram);

@@ -29,6 +29,11 @@ int			settings_max_entity_size = 0;
 int			settings_max_entities = 0;
 int			settings_max_put_entities = 0;
 double		settings_max_deleted_fraction = 0.5;
+int			settings_max_diagram_size = 0;
+int			settings_max_owner_size = 0;
+int			settings_max_diagrams = 0;
+int			settings_create_rate_limit = 0;
+int			settings_anonymous_timeout = 0;
 
 static bool
 check_role_names(char **newval, void **extra, GucSource source)
@@ -130,5 +135,35 @@ settings_init(void)
 							 &settings_max_deleted_fraction,
 							 0.5, 0.0, 1.0,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.max_diagram_size",
+							"How large the entities of a diagram may be together, as they are stored.",
+							"Its owner may set less with diagsync.set_limits(). 0 is no limit; there is none for superusers and the tables' owner.",
+							&settings_max_diagram_size,
+							0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.max_owner_size",
+							"How large all diagrams of an owner may be together, as they are stored.",
+							"0 is no limit; there is none for superusers and the tables' owner.",
+							&settings_max_owner_size,
+							0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.max_diagrams",
+							"How many diagrams an owner may have.",
+							"0 is no limit; there is none for superusers and the tables' owner.",
+							&settings_max_diagrams,
+							0, 0, INT_MAX - 1,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.create_rate_limit",
+							"Diagrams that a principal may create in a minute.",
+							"create_diagram, share and clone count. 0 is no limit; there is none for superusers and the tables' owner.",
+							&settings_create_rate_limit,
+							0, 0, SETTINGS_MAX_RATE,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("diagsync.anonymous_timeout",
+							"How long a statement of a PostgREST request without a login may take.",
+							"It takes the place of statement_timeout there. 0 leaves that as it is.",
+							&settings_anonymous_timeout,
+							0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("diagsync");
 }

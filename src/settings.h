@@ -24,6 +24,11 @@ extern int	settings_max_entity_size;
 extern int	settings_max_entities;
 extern int	settings_max_put_entities;
 extern double settings_max_deleted_fraction;
+extern int	settings_max_diagram_size;
+extern int	settings_max_owner_size;
+extern int	settings_max_diagrams;
+extern int	settings_create_rate_limit;
+extern int	settings_anonymous_timeout;
 
 extern void settings_init(void);
 

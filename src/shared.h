@@ -12,9 +12,12 @@ typedef enum SharedKind
 {
 	SHARED_CALLS,				/* of a principal: the syncs he called */
 	SHARED_ROOM,				/* of a diagram: for how many more entities */
+	SHARED_SIZE,				/* of a diagram: for how many more bytes */
+	SHARED_OWNER_SIZE,			/* of an owner: the same */
+	SHARED_CREATIONS,			/* of a principal: the diagrams he created */
 } SharedKind;
 
-#define SHARED_KINDS (SHARED_ROOM + 1)
+#define SHARED_KINDS (SHARED_CREATIONS + 1)
 
 typedef struct SharedNote
 {
@@ -28,7 +31,7 @@ typedef struct SharedNote
 											 * SHARED_WINDOW */
 		struct
 		{
-			int			limit;	/* that was in force when it was counted */
+			int64		limit;	/* that was in force when it was counted */
 			int64		left;
 		}			room;
 	}			u;

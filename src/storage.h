@@ -51,6 +51,8 @@ typedef enum StorageTable
 #define Anum_directory_seen_on 14
 #define Anum_directory_compare_in_full 15
 #define Anum_directory_seen_policy 16
+#define Anum_directory_max_entities 17
+#define Anum_directory_max_size 18
 
 /* Columns of the entity tables */
 #define Anum_entity_diagram_id 1

@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "content.h"
+#include "quota.h"
 #include "linkwalk.h"
 #include "survey.h"
 
@@ -163,6 +164,8 @@ survey_rows(Deed *deed, TriggerData *trigger)
 			last = find_touched(&all, &table, id);
 		last->rows++;
 		deed->rows++;
+		if (insert && deed->limited && deed->table == TABLE_ENTITY)
+			last->bytes += quota_row_bytes(slot_getattr(slot, Anum_entity_doc, &isnull));
 		if (insert)
 		{
 			int			attno = deed->table == TABLE_ENTITY ?

@@ -17,6 +17,8 @@ typedef struct Touched
 	char	   *id;
 	bool		edits;			/* rows of another's are edits, too */
 	int64		rows;			/* how many there are */
+	int64		bytes;			/* of those that were inserted, where limits
+								 * apply */
 } Touched;
 
 /* What a statement did, as far as its rows tell */

@@ -57,6 +57,7 @@ typedef struct Sync
 	bool		allow_deletions;
 
 	int64		inserted;
+	int64		bytes;			/* of what is written at that end */
 	int64		updated;
 	int64		deleted;
 	int64		merged;
@@ -118,6 +119,8 @@ count_write(Sync *sync, const WorkItem *item, int by)
 		sync->deletions.public += by;
 	if (target == NULL || (target->doc == NULL && current->doc == NULL))
 		return;
+	if (target->doc != NULL)
+		sync->bytes += by * (int64) VARSIZE(target->doc);
 	if (target->doc == NULL)
 		sync->deleted += by;
 	else if (current->doc == NULL)
@@ -228,6 +231,7 @@ tally_all_missed(Sync *sync, Work *work, List *items)
 static void
 count_nothing_written(Sync *sync)
 {
+	sync->bytes = 0;
 	sync->inserted = sync->updated = sync->deleted = sync->merged = 0;
 	sync->conflicts += sync->resolved;
 	sync->resolved = 0;
@@ -296,6 +300,7 @@ go_through(Sync *sync, Work *work, Candidates *candidates, Snapshot snapshot,
 	progress_phase(write ? PROGRESS_WRITING : PROGRESS_CHECKING,
 				   candidates->added);
 	tieset_rewind(work->ties);
+	sync->bytes = 0;
 	sync->inserted = sync->updated = sync->deleted = 0;
 	sync->merged = sync->resolved = sync->conflicts = 0;
 	sync->deletions = (Deletions) {0};
@@ -438,6 +443,8 @@ check_entities(const Sync *sync, const Link *link)
 {
 	if (!quota_applies())
 		return;
+	quota_check_bytes(sync->direction == DIRECTION_PUSH ? link->public :
+					  link->local, sync->bytes);
 	if (sync->direction == DIRECTION_PUSH)
 		quota_check_entities(link->public, sync->inserted);
 	if (sync->direction == DIRECTION_PULL ||

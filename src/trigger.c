@@ -29,6 +29,7 @@
 #include "content.h"
 #include "function.h"
 #include "quota.h"
+#include "route.h"
 #include "principal.h"
 #include "session.h"
 #include "trigger.h"
@@ -145,7 +146,12 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 
 	storage_check_alone(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
 		check_stamped_last(trigger->tg_relation);
+		quota_begin_statement();
+	}
+	if (table == TABLE_ENTITY)
+		route_check_write(trigger->tg_event);
 	session_open_statement(RelationGetRelid(trigger->tg_relation),
 						   trigger->tg_event);
 	return PointerGetDatum(NULL);
@@ -209,10 +215,13 @@ check_content(TriggerData *trigger)
 
 	/* Not null any more than the column is: constraints come after triggers. */
 	if (!isnull)
+	{
 		content_check(SPI_getvalue(trigger->tg_newtuple, tupdesc,
 								   Anum_entity_diagram_id),
 					  SPI_getvalue(trigger->tg_newtuple, tupdesc,
 								   Anum_entity_id), doc, quota_applies());
+		quota_note_written(quota_row_bytes(doc));
+	}
 }
 
 /* The time of this edit: not before that of the version that it replaces */

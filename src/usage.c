@@ -43,15 +43,15 @@ static const Grant grants[] = {
 	{USAGE_ANONYMOUS, "SELECT ON diagsync_local.base, diagsync_public.tombstone, diagsync_private.tombstone"},
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.principal(), diagsync.revision(), diagsync.edit_time(), diagsync.access(text),"
 		" diagsync.may_see(text, text, text), diagsync.may_read(text), diagsync.may_write(text),"
-		" diagsync.may_administer(text), diagsync.check_may_write(text),"
-		" diagsync.requested_diagram(), diagsync.check_request(),"
+		" diagsync.may_administer(text), diagsync.check_may_write(text, text),"
+		" diagsync.requested_diagram(), diagsync.check_request(), diagsync.limits(text),"
 		" diagsync.put(text, jsonb), diagsync.remove(text, text[]),"
 		" diagsync.merge(jsonb, jsonb, jsonb, jsonb)"},
 	{USAGE_ANONYMOUS, "SELECT ON ALL TABLES IN SCHEMA diagsync_api"},
 	{USAGE_ANONYMOUS, "INSERT (diagram, id, doc), UPDATE (diagram, id, doc), DELETE"
 	" ON diagsync_api.local_entities, diagsync_api.public_entities, diagsync_api.private_entities"},
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync_api.put(text, jsonb), diagsync_api.remove(text, text[]),"
-		" diagsync_api.access(text)"},
+		" diagsync_api.access(text), diagsync_api.limits(text), diagsync_api.call(jsonb), diagsync_api.call_read(jsonb), diagsync_api.call_void(jsonb)"},
 	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync.directory"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync_api.diagrams"},
@@ -66,6 +66,7 @@ static const Grant grants[] = {
 		" diagsync.pull(text, text, text, boolean, text, boolean),"
 		" diagsync.resolve(text, text, text, jsonb, text), diagsync.refresh(text), diagsync.progress(),"
 		" diagsync.add_member(text, text, text), diagsync.remove_member(text, text), diagsync.set_owner(text, text),"
+		" diagsync.set_limits(text, integer, bigint),"
 		" diagsync.create_token(text, text, interval, text), diagsync.revoke_token(text)"},
 };
 

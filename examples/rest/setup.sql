@@ -3,11 +3,17 @@
 --
 --     psql -d mydatabase -f examples/rest/setup.sql
 --
+-- As another user of the machine, without a password in a command line (sudo
+-- passes no environment, and shows arguments to everybody):
+--
+--     sudo -u postgres psql -d mydatabase -f examples/rest/setup.sql -v password_file=/etc/diagsync/password
+--
 -- Variables (psql -v name=value), with their defaults:
 --     authenticator   diagsync_authenticator   the role that PostgREST logs in as
 --     anonymous       diagsync_anonymous       the role of requests without a login
 --     web_user        diagsync_user            the role of those with a JWT
---     password        $DIAGSYNC_PASSWORD, else the authenticator's password stays as it is
+--     password_file   a file with the authenticator's password and nothing else, that psql can read
+--     password        without one $DIAGSYNC_PASSWORD, else the password stays as it is
 --     sync_rate_limit 120                      sync calls a minute for each user
 --
 -- It may be run again, with other values too.
@@ -29,7 +35,9 @@
 \else
 	\set sync_rate_limit 120
 \endif
-\if :{?password}
+\if :{?password_file}
+	\set password `cat :'password_file'`
+\elif :{?password}
 \else
 	\getenv password DIAGSYNC_PASSWORD
 \endif
@@ -69,7 +77,12 @@ SELECT format('ALTER ROLE %I%s SET %s = %L', :'authenticator', place, name, valu
 		('diagsync.max_entity_size', '1MB'),
 		('diagsync.max_entities', '100000'),
 		('diagsync.max_put_entities', '10000'),
+		('diagsync.max_diagram_size', '64MB'),
+		('diagsync.max_owner_size', '1GB'),
+		('diagsync.max_diagrams', '2000'),
+		('diagsync.create_rate_limit', '120'),
 		('statement_timeout', '60s'),
+		('diagsync.anonymous_timeout', '5s'),
 		('idle_in_transaction_session_timeout', '60s')) AS setting(name, value)
 \gexec
 

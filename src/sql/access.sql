@@ -150,10 +150,10 @@ CREATE FUNCTION diagsync.may_administer(diagram text) RETURNS boolean
 COMMENT ON FUNCTION diagsync.may_administer(text) IS
 'for row-level policies: is the caller the owner or an admin of this diagram?';
 
-CREATE FUNCTION diagsync.check_may_write(diagram text) RETURNS boolean
+CREATE FUNCTION diagsync.check_may_write(diagram text, entity text DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'diagsync_check_may_write'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION diagsync.check_may_write(text) IS
+COMMENT ON FUNCTION diagsync.check_may_write(text, text) IS
 'for row-level policies: true where the caller may add rows to this diagram, else an error that says why not';
 
 CREATE FUNCTION diagsync.access(diagram text) RETURNS text
@@ -203,7 +203,7 @@ ALTER TABLE diagsync_local.entity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync_local.entity FOR SELECT
 	USING (diagsync.may_read(diagram_id));
 CREATE POLICY insertable ON diagsync_local.entity FOR INSERT
-	WITH CHECK (diagsync.check_may_write(diagram_id));
+	WITH CHECK (diagsync.check_may_write(diagram_id, id));
 CREATE POLICY updatable ON diagsync_local.entity FOR UPDATE
 	USING (diagsync.may_write(diagram_id));
 CREATE POLICY deletable ON diagsync_local.entity FOR DELETE
@@ -213,7 +213,7 @@ ALTER TABLE diagsync_public.entity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync_public.entity FOR SELECT
 	USING (diagsync.may_read(diagram_id));
 CREATE POLICY insertable ON diagsync_public.entity FOR INSERT
-	WITH CHECK (diagsync.check_may_write(diagram_id));
+	WITH CHECK (diagsync.check_may_write(diagram_id, id));
 CREATE POLICY updatable ON diagsync_public.entity FOR UPDATE
 	USING (diagsync.may_write(diagram_id));
 CREATE POLICY deletable ON diagsync_public.entity FOR DELETE
@@ -223,7 +223,7 @@ ALTER TABLE diagsync_private.entity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON diagsync_private.entity FOR SELECT
 	USING (diagsync.may_read(diagram_id));
 CREATE POLICY insertable ON diagsync_private.entity FOR INSERT
-	WITH CHECK (diagsync.check_may_write(diagram_id));
+	WITH CHECK (diagsync.check_may_write(diagram_id, id));
 CREATE POLICY updatable ON diagsync_private.entity FOR UPDATE
 	USING (diagsync.may_write(diagram_id));
 CREATE POLICY deletable ON diagsync_private.entity FOR DELETE
@@ -264,6 +264,26 @@ CREATE FUNCTION diagsync.revoke_token(id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.revoke_token(text) IS
 'make an access token good for nothing; its id is the part before the dot';
+
+CREATE FUNCTION diagsync.limits(
+		diagram text,
+		OUT max_entities integer,
+		OUT entities bigint,
+		OUT max_size bigint,
+		OUT size bigint)
+	AS 'MODULE_PATHNAME', 'diagsync_limits'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.limits(text) IS
+'how many entities and bytes a diagram may have, and has; null is no limit';
+
+CREATE FUNCTION diagsync.set_limits(
+		diagram text,
+		max_entities integer DEFAULT NULL,
+		max_size bigint DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_set_limits'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.set_limits(text, integer, bigint) IS
+'say how many entities and bytes a diagram may have, below what the administrator allows; null is as much as that';
 
 CREATE FUNCTION diagsync.grant_usage(role text, anonymous boolean DEFAULT false) RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_grant_usage'

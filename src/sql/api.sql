@@ -95,6 +95,30 @@ COMMENT ON FUNCTION diagsync_api.access(text) IS
 
 Returns {"access": "owner", "admin", "writer", "reader" or null}. null: there is no such diagram, as far as the caller may know.';
 
+CREATE FUNCTION diagsync_api.limits(diagram text) RETURNS json
+	LANGUAGE SQL STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT pg_catalog.format('{"maxEntities": %s, "entities": %s, "maxSize": %s, "size": %s}',
+							 COALESCE(l.max_entities::text, 'null'), l.entities,
+							 COALESCE(l.max_size::text, 'null'), l.size)::json
+	  FROM diagsync.limits(limits.diagram) AS l;
+END;
+COMMENT ON FUNCTION diagsync_api.limits(text) IS
+'How much a diagram may hold, and holds
+
+Returns {"maxEntities", "entities", "maxSize", "size"}: entities, and bytes as they are stored. null is no limit.';
+
+CREATE FUNCTION diagsync_api.set_limits(
+		diagram text,
+		"maxEntities" integer DEFAULT NULL,
+		"maxSize" bigint DEFAULT NULL) RETURNS void
+	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
+	RETURN diagsync.set_limits(set_limits.diagram, set_limits."maxEntities", set_limits."maxSize");
+COMMENT ON FUNCTION diagsync_api.set_limits(text, integer, bigint) IS
+'Say how much a diagram may hold
+
+For the owner and admins, below what the administrator of the server allows. null, or left out, is as much as that.';
+
 -- ---- Entities ----------------------------------------------------------------
 
 CREATE VIEW diagsync_api.entities WITH (security_invoker = true) AS
@@ -468,3 +492,29 @@ COMMENT ON FUNCTION diagsync_api.revoke_token(text) IS
 'End an access token
 
 For the owner and admins, by the token''s id.';
+
+-- ---- How the web server calls functions ------------------------------------------
+
+CREATE FUNCTION diagsync_api.call(jsonb) RETURNS json
+	AS 'MODULE_PATHNAME', 'diagsync_api_call'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync_api.call(jsonb) IS
+'For the web server alone: calls a function that writes
+
+The header x-diagsync-function names it, the body has its parameters.';
+
+CREATE FUNCTION diagsync_api.call_void(jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'diagsync_api_call'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync_api.call_void(jsonb) IS
+'For the web server alone: calls a function that answers nothing
+
+The header x-diagsync-function names it, the body has its parameters.';
+
+CREATE FUNCTION diagsync_api.call_read(jsonb) RETURNS json
+	AS 'MODULE_PATHNAME', 'diagsync_api_call_read'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync_api.call_read(jsonb) IS
+'For the web server alone: calls a function that only looks
+
+The header x-diagsync-function names it, the body or the header x-diagsync-query has its parameters.';

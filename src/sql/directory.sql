@@ -36,6 +36,8 @@ CREATE TABLE diagsync.directory (
 	seen_on text,
 	compare_in_full boolean NOT NULL DEFAULT false,
 	seen_policy jsonb,
+	max_entities integer,
+	max_size bigint,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
 	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
@@ -44,8 +46,10 @@ CREATE TABLE diagsync.directory (
 	CONSTRAINT directory_storage_type CHECK (storage_type IN ('local', 'public', 'private')),
 	CONSTRAINT directory_link_of_local
 		CHECK (public_copy_id IS NULL OR storage_type IS NOT DISTINCT FROM 'local'),
+	CONSTRAINT directory_limits CHECK (max_entities > 0 AND max_size > 0),
 	CONSTRAINT directory_link_to_other CHECK (public_copy_id <> id)
 );
+CREATE INDEX directory_owner ON diagsync.directory (owner, created_at);
 CREATE INDEX directory_public_copy_id ON diagsync.directory (public_copy_id, id)
 	WHERE public_copy_id IS NOT NULL;
 CREATE INDEX directory_owner_linked ON diagsync.directory (owner, id)
@@ -85,6 +89,10 @@ COMMENT ON COLUMN diagsync.directory.compare_in_full IS
 'bookkeeping of the link: whether it compares in full until the next sync, though "seen" holds, because its merge policy has changed';
 COMMENT ON COLUMN diagsync.directory.seen_policy IS
 'bookkeeping of the link: with compare_in_full, the merge policy by which it has seen its shared copy';
+COMMENT ON COLUMN diagsync.directory.max_entities IS
+'how many entities its owner allows it, or null; diagsync.set_limits() sets it, diagsync.max_entities may be less';
+COMMENT ON COLUMN diagsync.directory.max_size IS
+'how many bytes its owner allows its entities, or null; diagsync.set_limits() sets it, diagsync.max_diagram_size may be less';
 
 CREATE FUNCTION diagsync.create_diagram(
 		name text,

@@ -26,7 +26,7 @@ SELECT format('CREATE OPERATOR hostile.%3$s (LEFTARG = %1$s, RIGHTARG = %2$s, FU
 \gexec
 SELECT format('CREATE FUNCTION hostile.%s RETURNS %s LANGUAGE plpgsql AS ''BEGIN RAISE ''''trapped as %%'''', current_user; END''', f, r)
   FROM (VALUES ('principal()', 'text'), ('revision()', 'bigint'), ('access(text)', 'text'), ('may_see(text, text, text)', 'boolean'), ('may_read(text)', 'boolean'), ('may_write(text)', 'boolean'), ('may_administer(text)', 'boolean'),
-	('check_may_write(text)', 'boolean'), ('put(text, jsonb)', 'integer'), ('now()', 'timestamptz'), ('clock_timestamp()', 'timestamptz'), ('statement_timestamp()', 'timestamptz'), ('transaction_timestamp()', 'timestamptz'),
+	('check_may_write(text, text)', 'boolean'), ('put(text, jsonb)', 'integer'), ('now()', 'timestamptz'), ('clock_timestamp()', 'timestamptz'), ('statement_timestamp()', 'timestamptz'), ('transaction_timestamp()', 'timestamptz'),
 	('sha256(bytea)', 'bytea'), ('gen_random_uuid()', 'uuid'), ('encode(bytea, text)', 'text'), ('decode(text, text)', 'bytea'), ('convert_to(text, name)', 'bytea'), ('length(text)', 'integer'), ('length(bytea)', 'integer'), ('octet_length(text)', 'integer'),
 	('lower(text)', 'text'), ('upper(text)', 'text'), ('left(text, integer)', 'text'), ('split_part(text, text, integer)', 'text'), ('format(text, VARIADIC text[])', 'text'), ('quote_ident(text)', 'text'), ('quote_literal(text)', 'text'),
 	('jsonb_typeof(jsonb)', 'text'), ('jsonb_build_object(VARIADIC text[])', 'jsonb'), ('jsonb_array_elements(jsonb)', 'SETOF jsonb'), ('jsonb_array_length(jsonb)', 'integer'), ('unnest(anyarray)', 'SETOF anyelement'), ('array_length(anyarray, integer)', 'integer'), ('cardinality(anyarray)', 'integer'),

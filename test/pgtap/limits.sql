@@ -267,5 +267,65 @@ SELECT is(diagsync.put('ann1', t.many(9)), 6, 'superusers have no limit');
 SET LOCAL diagsync.max_put_entities = 0;
 SELECT is(t.as('ann', 'SELECT diagsync.put(''ann1'', t.many(2000))'), '1991', '0 is no limit');
 
+-- ---- The size of a diagram, and of what an owner has -------------------------------------------------
+
+-- Text that does not compress.
+CREATE FUNCTION t.noise(bytes int) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(md5(random()::text), '') FROM generate_series(1, bytes / 32) $$;
+CREATE FUNCTION t.random_doc(bytes int) RETURNS text LANGUAGE sql AS $$ SELECT quote_literal(jsonb_build_object('t', t.noise(bytes))) $$;
+SELECT t.make('sized', '{"a": {"v": 1}, "b": {"v": 1}}', 'public'), t.make('sized2', '{"a": {"v": 1}}');
+UPDATE diagsync.directory SET owner = (SELECT owner FROM diagsync.directory WHERE id = 'ann1') WHERE id LIKE 'sized%';
+CREATE TABLE t.writing AS SELECT * FROM (VALUES
+	('insert', 'INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES (''sized'', ''%s'', %s)'),
+	('update', 'UPDATE diagsync_public.entity SET doc = %2$s WHERE diagram_id = ''sized'' AND id = ''a'''),
+	('upsert', 'INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES (''sized'', ''b'', %2$s) ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc'),
+	('put', 'SELECT diagsync.put(''sized'', jsonb_build_array(%2$s::jsonb || ''{"id": "d"}''))')) AS w (name, command);
+SET LOCAL diagsync.max_diagram_size = '20kB';
+SELECT unalike(coalesce(t.as('eve', format(command, 'c', t.random_doc(4000))), ''), '_____ %', name || ': as long as there is room') FROM t.writing;
+SELECT alike(t.as('eve', format(command, 'e', t.random_doc(20000))), '54000 diagram "sized" is too large%20480 are allowed%', name || ': more than there is room for') FROM t.writing;
+SELECT is(diagsync.put('sized', jsonb_build_array(jsonb_build_object('id', 'e', 't', t.noise(30000)))), 1, 'superusers have no limit');
+SELECT alike(t.as('eve', format(command, 'f', t.random_doc(4000))), '54000 %', name || ': nothing more into what is too large already') FROM t.writing WHERE name = 'insert';
+SELECT diagsync.remove('sized', '{a,b,c,d,e}');
+SELECT unalike(coalesce(t.as('eve', format(command, 'c', t.random_doc(4000))), ''), '_____ %', 'there is room again after a deletion') FROM t.writing WHERE name = 'insert';
+SET LOCAL diagsync.max_diagram_size = 0;
+SET LOCAL diagsync.max_owner_size = '20kB';
+SELECT alike(t.as('eve', format(command, 'e', t.random_doc(30000))), '54000 there is no more room for diagram "sized"%20480 bytes together%', name || ': what the owner may have in all') FROM t.writing WHERE name <> 'update';
+SET LOCAL diagsync.max_owner_size = 0;
+
+-- The owner's own limits.
+SELECT is(t.as('ann', 'SELECT diagsync.limits(''sized'')'), format('(,1,,%s)', (diagsync.limits('sized')).size), 'no limit, and what there is');
+SELECT alike(t.as('eve', 'SELECT diagsync.set_limits(''sized'', 1)'), '42501 %', 'others set none');
+SELECT alike(t.as('eve', 'SELECT diagsync.limits(''sized2'')'), '42704 %', '... and see none of what they may not see');
+SELECT is(t.as('ann', 'SELECT diagsync.set_limits(''sized'', 3, 9000)'), '', 'the owner does');
+SELECT is(l.max_entities || ' ' || l.max_size, '3 9000', '... which limits() shows') FROM diagsync.limits('sized') AS l;
+SELECT alike(t.as('eve', 'SELECT diagsync.put(''sized'', t.many(3))'), '54000 diagram "sized" has too many entities%3 are allowed%diagsync.set_limits()%', 'entities');
+SELECT alike(t.as('eve', format(command, '', t.random_doc(9000))), '54000 diagram "sized" is too large%9000 are allowed%diagsync.set_limits()%', 'bytes') FROM t.writing WHERE name = 'put';
+SET LOCAL diagsync.max_entities = 2;
+SELECT is((diagsync.limits('sized')).max_entities, 2, 'the lower one holds');
+SELECT alike(t.as('eve', 'SELECT diagsync.put(''sized'', t.many(2))'), '54000 %2 are allowed%diagsync.max_entities%', '... for writers');
+SET LOCAL diagsync.max_entities = 0;
+SELECT alike(t.as('ann', format('SELECT diagsync.set_limits(''sized'', %s)', l)), '22023 %', l || ' is none') FROM unnest('{0,-1}'::text[]) AS l;
+SELECT is(t.as('ann', 'SELECT diagsync.set_limits(''sized'')'), '', 'and takes them back');
+SELECT is(t.as('eve', 'SELECT diagsync.put(''sized'', t.many(9))'), '9', '... for as many as one likes');
+
+-- ---- How many diagrams -----------------------------------------------------------------------------------
+
+SET LOCAL diagsync.max_diagrams = 3;
+SELECT unalike(t.calls('dia', 'SELECT diagsync.create_diagram(%L)'), '_____ %', 'as many as are allowed: ' || n) FROM generate_series(1, 3) AS n;
+SELECT alike(t.calls('dia', c), '54000 "sub:dia" has too many diagrams%3 are allowed%', 'one more: ' || c)
+  FROM unnest(ARRAY['SELECT diagsync.create_diagram(%L)', 'SELECT diagsync.clone(''sized'')']) AS c;
+SELECT unalike(t.calls('eli', 'SELECT diagsync.create_diagram(%L)'), '_____ %', 'another owner is not affected');
+SET LOCAL diagsync.max_diagrams = 0;
+SET LOCAL diagsync.create_rate_limit = 2;
+SELECT unalike(t.calls('fay', 'SELECT diagsync.create_diagram(%L)'), '_____ %', 'in a minute: ' || n) FROM generate_series(1, 2) AS n;
+SELECT matches(t.calls('fay', c), '^53400 too many new diagrams.*"sub:fay".*\m([1-9]|[1-5][0-9]|60) second', 'too many in a minute: ' || c)
+  FROM unnest(ARRAY['SELECT diagsync.create_diagram(%L)', 'SELECT diagsync.clone(''sized'')']) AS c;
+SET LOCAL diagsync.create_rate_limit = 0;
+
+-- ---- Ids and names -----------------------------------------------------------------------------------------
+
+SELECT alike(t.calls('gus', format('SELECT diagsync.create_diagram(%%L, id => %L)', id)), '22023 %', 'no part of a path: ' || id) FROM unnest('{.,..,a/..,../a,a/../b,./a,a/./b}'::text[]) AS id;
+SELECT is(t.calls('gus', format('SELECT diagsync.create_diagram(%%L, id => %L)', id)), id, 'but this is: ' || id) FROM unnest('{...,a..b,.a,a.,/,//}'::text[]) AS id;
+SELECT alike(t.calls('gus', 'SELECT diagsync.create_diagram(repeat(%L, 400))'), '22023 %too long%', 'a name has a length');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -122,13 +122,13 @@ test('without a login: nothing is owned or synced, which is a 401', async () => 
 		['set_storage_type', { diagram: shared, storageType: 'private' }],
 		['set_merge_policy', { diagram: shared, policy: null }]]) {
 		const answer = await rpc(name, args);
-		refused(answer, 401, '42501');
+		refused(answer, 401);
 		assert.equal(answer.headers['www-authenticate'], 'Bearer', name);
 	}
 	for (const path of [`/api/sync/status?local=${local}`, `/rpc/status?local=${local}`, `/rpc/changes?local=${local}`]) {
-		refused(await get(path), 401, '42501');
+		refused(await get(path), 401);
 	}
-	for (const path of ['/api/sync/push', '/api/sync/pull']) refused(await post(path, { localDbName: local }), 401, '42501');
+	for (const path of ['/api/sync/push', '/api/sync/pull']) refused(await post(path, { localDbName: local }), 401);
 	refused(await request('PATCH', `/diagrams?_id=eq.${shared}`, { body: { name: 'X' } }), 401, '42501');
 });
 
@@ -159,8 +159,8 @@ test('the claim sub is who one is, and is no role', async () => {
 	assert.equal(sql("SELECT owner FROM diagsync.directory WHERE id = 'access-odd'"), 'sub:access "quoted" ü');
 	sql("SELECT diagsync.create_diagram('Of a role', id => 'access-role')");
 	assert.equal(sql("SELECT owner FROM diagsync.directory WHERE id = 'access-role'"), 'role:postgres');
-	for (const [claims, status] of [[{ sub: 'role:postgres' }, 404], [{ sub: 'postgres' }, 404], [{}, 404], [{ sub: null }, 404],
-		[{ sub: '' }, 422], [{ sub: 5 }, 401], [{ sub: ['postgres'] }, 401]]) {
+	for (const [claims, status] of [[{ sub: 'role:postgres' }, 404], [{ sub: 'postgres' }, 404], [{}, 401], [{ sub: null }, 401],
+		[{ sub: '' }, 401], [{ sub: 5 }, 401], [{ sub: ['postgres'] }, 401]]) {
 		const headers = { Authorization: 'Bearer ' + jwt({ role: 'diagsync_user', ...claims }) };
 		for (const id of ['access-odd', 'access-role']) {
 			refused(await get('/db/local/' + id, { headers }), status, null);

@@ -19,8 +19,8 @@ test('400: what is no request', async () => {
 		refused(await request('POST', path, { as, body: '[[1' }), 400, null);
 	}
 	refused(await get('/diagrams?_id=is.nonsense', { as }), 400, null);
-	refused(await get('/diagrams?nothing=eq.1', { as }), 400, '42703');
-	refused(await rpc('create_token', { diagram: 'errors-400', expiresIn: 'soon' }, { as }), 400, '22007');
+	refused(await get('/diagrams?nothing=eq.1', { as }), 400);
+	refused(await rpc('create_token', { diagram: 'errors-400', expiresIn: 'soon' }, { as }), 400);
 	refused(await request('DELETE', '/db/local/errors-400', { as }), 400);
 	const { status, text } = await rawRequest(['NONSENSE']);
 	assert.ok(status === 400 || text === '', text);
@@ -30,10 +30,10 @@ test('401: who says who he is, wrongly, or does not and would have to', async ()
 	const headers = { Authorization: 'Bearer a.b.c' };
 	for (const path of [...sync('push'), ...sync('pull')]) {
 		refused(await request('POST', path, { headers, body: { localDbName: 'x' } }), 401, 'PGRST301');
-		refused(await request('POST', path, { body: { localDbName: 'x' } }), 401, '42501');
+		assert.match(refused(await request('POST', path, { body: { localDbName: 'x' } }), 401).hint, /^Log in/);
 	}
-	for (const path of [...sync('status'), '/diagrams', '/db/local/x', '/db/public/x', '/db/private/x']) {
-		refused(await get(path + '?local=x', { headers }), 401, 'PGRST301');
+	for (const path of [...sync('status').map((at) => at + '?local=x'), '/diagrams', '/db/local/x', '/db/public/x', '/db/private/x']) {
+		refused(await get(path, { headers }), 401, 'PGRST301');
 	}
 });
 
@@ -67,16 +67,15 @@ test('404: what is not there', async () => {
 	await diagram(as, 'errors-local', 'local');
 	refused(await get('/db/public/errors-local', { as }), 404);
 	refused(await get('/db/private/errors-local', { as }), 404);
-	refused(await get('/nothing', { as }), 404, '42P01');
-	refused(await rpc('nothing', {}, { as }), 404, 'PGRST202');
-	refused(await rpc('push', { localDbName: 'x', nothing: 1 }, { as }), 404, 'PGRST202');
+	refused(await get('/nothing', { as }), 404);
+	refused(await rpc('nothing', {}, { as }), 404);
 	// Nor is anything of the inside.
-	for (const name of ['prune', 'check_request', 'requested_diagram', 'grant_usage', 'revision', 'principal', 'may_read', 'merge']) {
-		refused(await rpc(name, {}, { as }), 404, 'PGRST202');
+	for (const name of ['prune', 'check_request', 'requested_diagram', 'grant_usage', 'revision', 'principal', 'may_read', 'call', 'call_read', 'call_void']) {
+		refused(await rpc(name, {}, { as }), 404);
 	}
 	for (const name of ['directory', 'entity', 'base', 'tombstone', 'member', 'access_token', 'sync_log']) {
-		refused(await get('/' + name, { as }), 404, '42P01');
-		refused(await get('/' + name, { as, headers: { 'Accept-Profile': 'diagsync' } }), 406, null);
+		refused(await get('/' + name, { as }), 404);
+		refused(await get('/' + name, { as, headers: { 'Accept-Profile': 'diagsync' } }), 404);
 	}
 });
 
@@ -88,7 +87,7 @@ test('409: an id that is taken', async () => {
 	}
 	refused(await rpc('share', { localDbName: 'errors-409', publicDbName: 'errors-theirs' }, { as }), 409);
 	refused(await rpc('clone', { publicDbName: 'errors-public', localDbName: 'errors-409' }, { as }), 409);
-	refused(await post('/db/local/errors-409', { id: 'e', doc: {} }, { as }), 409, '23505');
+	assert.match(refused(await post('/db/local/errors-409', { id: 'e', doc: {} }, { as }), 409).details, /"e".*"errors-409"/);
 });
 
 test('413: too large, for nginx or for diagsync', async () => {
@@ -203,21 +202,17 @@ test('429 of nginx: so many requests a second of one address without a login', a
 		refused(answer, 429);
 		assert.equal(answer.headers['retry-after'], '1');
 	}
-	// An Authorization that is no login does not help.
-	for (const authorization of ['Basic eDp5', 'Bearer', 'Bearer ', 'Bearer   ', 'x', 'Digest Bearer x']) {
-		await limited(() => get(path, { from, headers: { Authorization: authorization } }), authorization);
-	}
 	const twice = () => rawRequest([`GET ${path} HTTP/1.1`, `Host: ${base.host}`, 'Connection: close',
 		'Authorization: Basic x', `Authorization: Bearer ${login(as)}`], from);
 	assert.ok((await sixty(twice)).every((answer) => answer.status === 400 || answer.status === 429));
-	for (const where of ['/db/public/errors-public', '/api/sync/status?local=x', '/', '/rpc/access?diagram=x']) {
+	for (const where of ['/db/public/errors-public', '/', '/rpc/access?diagram=x']) {
 		await limited(() => get(where, { from }), where);
 	}
 	// Whoever logs in is not limited, nor is another address, nor a browser that asks first.
 	const headers = { Authorization: 'Bearer ' + login(as) };
 	const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'GET' };
 	for (const ask of [() => get(path, { from, headers }), () => get(path), () => request('OPTIONS', path, { from, headers: preflight })]) {
-		assert.ok((await sixty(ask)).every((answer) => answer.status === 200));
+		assert.ok((await sixty(ask)).every((answer) => answer.status === 200 || answer.status === 204));
 	}
 });
 
@@ -233,7 +228,7 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 		});
 	});
 	const conf = readFileSync(path.join(rest, 'diagsync.conf'), 'utf8')
-		.replace(/listen 127.*;/, `listen 127.0.0.1:${port};`).replace(/server unix:.*;/, 'server unix:/nonexistent/socket;');
+		.replace(/listen 127.*;/, `listen 127.0.0.1:${port};`).replace(/server unix:.*;/g, 'server unix:/nonexistent/socket;');
 	writeFileSync(path.join(folder, 'diagsync.conf'), conf);
 	writeFileSync(path.join(folder, 'nginx.conf'), readFileSync(path.join(rest, 'nginx.conf')));
 	const nginx = spawn(path.join(rest, 'bin/nginx'), ['-p', folder + '/', '-e', 'error.log', '-c', 'nginx.conf'], { stdio: 'ignore' });
@@ -243,8 +238,8 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 			const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true); }).on('error', () => resolve(false));
 		});
 		for (let round = 0; round < 100 && !await there(); round++) await new Promise((resolve) => setTimeout(resolve, 50));
-		for (const where of ['/diagrams', '/db/local/x', '/api/sync/status?local=x', '/']) {
-			refused(await get(where, { port }), 502);
+		for (const where of ['/diagrams', '/db/local/x', '/api/sync/status?local=x', '/rpc/access?diagram=x']) {
+			refused(await get(where, { port, headers: { Authorization: 'Bearer ' + login(as) } }), 502);
 		}
 		refused(await get('/db/other/x', { port }), 404);
 	} finally {

@@ -4,13 +4,32 @@
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
+const { createHash, createHmac, pbkdf2Sync } = require('node:crypto');
+const { writeFileSync } = require('node:fs');
+const { join } = require('node:path');
 const { sql } = require('./lib.js');
 
-function setup(variables, environment = {}) {
+function setup(variables, environment = {}, script = 'setup') {
 	const options = Object.entries(variables).flatMap(([name, value]) => ['-v', `${name}=${value}`]);
-	execFileSync('psql', ['-Xq', '-o', '/dev/null', ...options, '-f', 'examples/rest/setup.sql'],
+	execFileSync('psql', ['-Xq', '-o', '/dev/null', ...options, '-f', `examples/rest/${script}.sql`],
 		{ env: { ...process.env, ...environment }, stdio: 'pipe' });
 }
+
+test('a password from a file, as sudo needs it; and all taken away again', () => {
+	const file = join(process.env.DIAGSYNC_TMP, 'rest/password');
+	writeFileSync(file, "from a 'file'\n");
+	const names = { authenticator: 'file_authenticator', anonymous: 'file_anonymous', web_user: 'file_user' };
+	const count = () => sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'file\\_%'");
+	setup({ ...names, password_file: file }, { DIAGSYNC_PASSWORD: 'another' });
+	assert.equal(count(), '3');
+	const hash = () => sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'file_authenticator'");
+	const [, iterations, salt, stored] = /^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):/.exec(hash());
+	const salted = pbkdf2Sync("from a 'file'", Buffer.from(salt, 'base64'), Number(iterations), 32, 'sha256');
+	const key = createHmac('sha256', salted).update('Client Key').digest();
+	assert.equal(createHash('sha256').update(key).digest('base64'), stored);
+	for (let n = 0; n < 2; n++) setup(names, {}, 'teardown');
+	assert.equal(count(), '0');
+});
 
 // What PostgREST does, without PostgREST; what psql prints.
 function as(authenticator, role, claims, text) {

@@ -1,0 +1,11 @@
+/*
+ * httperror.h
+ *	  What a PostgREST request tells of errors.
+ */
+#ifndef DIAGSYNC_HTTPERROR_H
+#define DIAGSYNC_HTTPERROR_H
+
+extern void httperror_note_insert(const char *diagram, const char *entity);
+extern void httperror_init(void);
+
+#endif							/* DIAGSYNC_HTTPERROR_H */

@@ -1,0 +1,12 @@
+/*
+ * route.h
+ *	  What a plain request over HTTP may write.
+ */
+#ifndef DIAGSYNC_ROUTE_H
+#define DIAGSYNC_ROUTE_H
+
+#include "commands/trigger.h"
+
+extern void route_check_write(TriggerEvent event);
+
+#endif							/* DIAGSYNC_ROUTE_H */
