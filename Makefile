@@ -92,7 +92,7 @@ MODULE_big   = diagsync
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 
 # The install script, joined from one part for each concern.
-SQL_PARTS    = schema directory storage books entity link merge status sync synclog prune guard access api install
+SQL_PARTS    = schema directory storage books entity link merge status sync synclog prune guard feed access api install
 SQL_FILES    = $(SQL_PARTS:%=src/sql/%.sql)
 SQL_UNLISTED := $(filter-out $(SQL_FILES),$(wildcard src/sql/*.sql))
 ifneq (,$(SQL_UNLISTED))

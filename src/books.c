@@ -16,7 +16,8 @@
  * What diagsync's own commands write is no edit: they keep their books themselves
  * (own.c).  What else their statements write, by foreign keys, is one (edits.c).
  *
- * May call edits.c, trigger.c and directory.c and what is below them.
+ * May call edits.c, trigger.c, directory.c and condition.c and what is below
+ * them.
  */
 #include "postgres.h"
 
@@ -38,9 +39,11 @@
 
 #include "bulkbase.h"
 #include "command.h"
+#include "condition.h"
 #include "directory.h"
 #include "edits.h"
 #include "function.h"
+#include "mark.h"
 #include "noted.h"
 #include "own.h"
 #include "quota.h"
@@ -254,7 +257,7 @@ look_up_diagrams(Deed *deed)
 			if (directory_is_seen(diagram->id))
 				seen[deed->nseen++] = diagram->key;
 			else
-				directory_touch(diagram->id);
+				mark_restart(diagram->id);
 		}
 	}
 	deed->seen = PointerGetDatum(construct_array(seen, deed->nseen, TEXTOID,
@@ -521,6 +524,7 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	}
 	else
 	{
+		condition_check_statement(trigger, deed.storage);
 		if (!session_close_statement(relid, trigger->tg_event, &deed.statement))
 			trigger_refuse_unopened(trigger);
 		edits = edits_of(trigger, &deed.statement);

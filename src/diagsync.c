@@ -37,10 +37,13 @@
  *	  compare.c    two copies compared in full
  *	  weigh.c      an entity in three versions: what is a change, a conflict
  *	  candidate.c  the entities that have to be weighed
+ *	  mark.c       how much of a shared diagram a reader has seen
+ *	  condition.c  conditional requests over HTTP
  *	  effect.c     what a sync does with an entity
  *	  tieset.c     what ties changed entities to each other, sorted
  *	  ties.c       what ties them: references, found among the candidates
  *	  work.c       a sync at work, and the entities that it works on
+ *	  listing.c    what a sync would do with its entities
  *	  lock.c       a batch of entities locked
  *	  columns.c    columns of a batch, for the arrays of a command
  *	  apply.c      a batch of entities written
@@ -60,11 +63,13 @@
  *	  entity.c     put, remove
  *	  link.c       share, clone, link, unlink
  *	  sync.c       push, pull
+ *	  preview.c    preview_push, preview_pull
  *	  changes.c    changes, conflicts
  *	  resolve.c    resolve
  *	  merge.c      merge
  *	  status.c     status, status_all, refresh
  *	  prune.c      prune
+ *	  feed.c       changes_since
  *	  member.c     add_member, remove_member, set_owner, create_token,
  *				   revoke_token
  *	  limits.c     limits, set_limits

@@ -32,7 +32,9 @@
 #define Anum_directory_seen_on 14
 #define Anum_directory_max_entities 15
 #define Anum_directory_max_size 16
-#define Natts_directory 16
+#define Anum_directory_feed_start 17
+#define Anum_directory_feed_pruned 18
+#define Natts_directory 18
 
 /* An entry as it was read; palloc'd with all that it points to. */
 typedef struct Diagram
@@ -54,6 +56,8 @@ typedef struct Diagram
 	int64		seen_on;
 	int			max_entities;	/* that its owner allows; 0: no limit */
 	int64		max_size;		/* bytes, the same */
+	int64		feed_start;		/* marks of readers: see mark.c */
+	int64		feed_pruned;	/* 0: nothing */
 } Diagram;
 
 /* A local diagram and its far end. */

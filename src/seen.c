@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlogrecovery.h"
 #include "fmgr.h"
 #include "utils/fmgrprotos.h"
 
@@ -51,6 +53,70 @@ seen_now(uint64 own)
 	if (FullTransactionIdPrecedes(now->xmin, seen->xmin))
 		seen->xmin = now->xmin;
 	return seen;
+}
+
+/*
+ * Of the active snapshot, what concerns revisions below "limit", without those
+ * of this transaction, which may write more: what is visible of them, and will
+ * be told from what comes later.  It stays the same while nobody writes beyond
+ * the limit.  palloc'd.
+ *
+ * A standby's snapshot does not list what is in progress there, so nothing from
+ * its xmin on counts as seen.
+ */
+Seen *
+seen_below(uint64 limit)
+{
+	FullTransactionId own = GetTopFullTransactionIdIfAny();
+	Seen	   *seen = seen_now(FullTransactionIdIsValid(own) ? REV(own) :
+								PG_UINT64_MAX);
+	uint32		n = 0;
+
+	limit = Min(limit, REV(RecoveryInProgress() ? seen->xmin : seen->xmax));
+	while (n < seen->nxip && REV(seen->xip[n]) < limit)
+		n++;
+	if (RecoveryInProgress())
+		n = 0;
+	seen->nxip = n;
+	seen->xmax = FullTransactionIdFromU64(limit);
+	seen->xmin = n > 0 ? seen->xip[0] : seen->xmax;
+	SET_VARSIZE(seen, offsetof(Seen, xip) + n * sizeof(FullTransactionId));
+	return seen;
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64		x = REV(*(const FullTransactionId *) a);
+	uint64		y = REV(*(const FullTransactionId *) b);
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Was what has that revision visible?
+ */
+bool
+seen_has(const Seen *seen, uint64 rev)
+{
+	FullTransactionId xid = FullTransactionIdFromU64(rev);
+
+	return rev < REV(seen->xmax) &&
+		bsearch(&xid, seen->xip, seen->nxip, sizeof(xid), compare_xids) == NULL;
+}
+
+/*
+ * The timeline that this cluster is on.
+ */
+uint32
+seen_timeline(void)
+{
+	TimeLineID	timeline;
+
+	if (!RecoveryInProgress())
+		return GetWALInsertionTimeLine();
+	(void) GetXLogReplayRecPtr(&timeline);
+	return timeline;
 }
 
 /*

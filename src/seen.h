@@ -29,6 +29,9 @@ typedef struct Seen
 #define SEEN_OWN_NONE 0
 
 extern Seen *seen_now(uint64 own);
+extern Seen *seen_below(uint64 limit);
+extern bool seen_has(const Seen *seen, uint64 rev);
+extern uint32 seen_timeline(void);
 extern bool seen_is_valid(const Seen *seen, int64 seen_on);
 extern int64 seen_here(void);
 

@@ -13,6 +13,6 @@ SELECT pg_catalog.pg_extension_config_dump('diagsync_private.tombstone', '');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA diagsync FROM PUBLIC;
 REVOKE ALL ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result,
-	diagsync.merge_result, diagsync.sync_progress FROM PUBLIC;
+	diagsync.merge_result, diagsync.sync_progress, diagsync.feed_page, diagsync.sync_preview FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA diagsync_api FROM PUBLIC;
 REVOKE ALL ON TYPE diagsync_api.change FROM PUBLIC;
