@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench test-fuzz test-matrix test-sanitize test-assert mutants coverage
+TOOLS  = setup demo playground test bench test-fuzz test-api test-matrix test-sanitize test-assert mutants coverage
 STAGES_ALONE = test-laws test-model test-concurrent test-stress test-crash test-sqlsmith corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -42,6 +42,7 @@ help:
 	@echo 'Longer searches (docs/testing.md):'
 	@echo 'make test-laws        the laws of the merge, a million times; LAWS="--triples 5000000"'
 	@echo 'make test-fuzz        the merge core fuzzed; TIME=600 seconds, INPUT=file one input again'
+	@echo 'make test-api         the HTTP API against its description; EXAMPLES=50'
 	@echo 'make test-model       random histories against a model; N=10000 SEED=7 WORKERS=2'
 	@echo 'make test-concurrent  concurrent histories; OPERATIONS=100000 SESSIONS=5 SEED=7'
 	@echo 'make test-stress      a long stress run; STRESS="--seconds 600"'
@@ -81,6 +82,8 @@ test-concurrent: export CONCURRENT ?= --operations $(or $(OPERATIONS),100000) --
 
 test-fuzz: export TIME ?= 600
 
+test-api: export EXAMPLES ?= 10
+
 corpus-report: export STAGES = corpus
 
 export PG_CONFIG
@@ -92,7 +95,7 @@ MODULE_big   = diagsync
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 
 # The install script, joined from one part for each concern.
-SQL_PARTS    = schema directory storage books entity link merge status sync synclog prune guard access api install
+SQL_PARTS    = schema directory storage books entity link merge status sync synclog prune guard feed access api install
 SQL_FILES    = $(SQL_PARTS:%=src/sql/%.sql)
 SQL_UNLISTED := $(filter-out $(SQL_FILES),$(wildcard src/sql/*.sql))
 ifneq (,$(SQL_UNLISTED))

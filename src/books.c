@@ -18,7 +18,8 @@
  * What diagsync's own commands write is no edit: they keep their books themselves
  * (own.c).  What else their statements write, by foreign keys, is one (edits.c).
  *
- * May call edits.c, trigger.c and directory.c and what is below them.
+ * May call edits.c, trigger.c, directory.c and condition.c and what is below
+ * them.
  */
 #include "postgres.h"
 
@@ -41,10 +42,12 @@
 
 #include "bulkbase.h"
 #include "command.h"
+#include "condition.h"
 #include "directory.h"
 #include "edits.h"
 #include "edittime.h"
 #include "function.h"
+#include "mark.h"
 #include "noted.h"
 #include "own.h"
 #include "quota.h"
@@ -555,6 +558,7 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 	}
 	else
 	{
+		condition_check_statement(trigger, deed.storage);
 		if (!session_close_statement(relid, trigger->tg_event, &deed.statement))
 			trigger_refuse_unopened(trigger);
 		edits = edits_of(trigger, &deed.statement);

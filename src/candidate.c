@@ -100,6 +100,13 @@ add(Candidates *candidates, Datum id, ItemPointer found_at)
 	candidates->added++;
 }
 
+/* Are there as many as were asked for? */
+static bool
+is_enough(const Candidates *candidates)
+{
+	return candidates->enough > 0 && candidates->added >= candidates->enough;
+}
+
 /* Add the row that a scan by revision is at. */
 static void
 add_row(RevScan *rs)
@@ -126,7 +133,8 @@ add_range(RevScan *rs, uint64 low, uint64 high)
 	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum((int64) Min(high, REV_MAX)));
 	index_rescan(rs->scan, keys, 3, NULL, 0);
-	while (index_getnext_slot(rs->scan, ForwardScanDirection, rs->slot))
+	while (!is_enough(rs->candidates) &&
+		   index_getnext_slot(rs->scan, ForwardScanDirection, rs->slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		add_row(rs);
@@ -152,7 +160,8 @@ add_in_progress_by_range(RevScan *rs, const Seen *seen, uint64 own)
 	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum((int64) REV(seen->xip[seen->nxip - 1])));
 	index_rescan(rs->scan, keys, 3, NULL, 0);
-	while (index_getnext_tid(rs->scan, ForwardScanDirection) != NULL)
+	while (!is_enough(rs->candidates) &&
+		   index_getnext_tid(rs->scan, ForwardScanDirection) != NULL)
 	{
 		bool		isnull;
 		uint64		rev = (uint64) DatumGetInt64(index_getattr(rs->scan->xs_itup, 2,
@@ -174,23 +183,23 @@ add_in_progress_by_range(RevScan *rs, const Seen *seen, uint64 own)
 }
 
 /*
- * Add what one table of the far end has that the link has not seen.
+ * Add what one table of a shared diagram has that was not seen, but for a
+ * revision of one's own.
  */
 static void
-add_unseen(Candidates *candidates, const Link *link, StorageTable table,
-		   const char *index_name, int id_attno, Snapshot snapshot)
+add_unseen_of(Candidates *candidates, const Diagram *public, const Seen *seen,
+			  uint64 own, StorageTable table, const char *index_name,
+			  int id_attno, Snapshot snapshot)
 {
-	const Seen *seen = link->local->seen;
-	uint64		own = link->local->seen_own;
 	uint64		xmax = REV(seen->xmax);
 	RevScan		rs;
 
-	rs.heap = storage_open(link->public->storage, table, AccessShareLock);
-	rs.index = storage_open_index(link->public->storage, index_name);
+	rs.heap = storage_open(public->storage, table, AccessShareLock);
+	rs.index = storage_open_index(public->storage, index_name);
 	rs.slot = table_slot_create(rs.heap, NULL);
 	rs.id_attno = id_attno;
 	rs.entities = table == TABLE_ENTITY;
-	rs.diagram = link->public->key;
+	rs.diagram = public->key;
 	rs.candidates = candidates;
 	rs.scan = compat_index_beginscan(rs.heap, rs.index, snapshot, 3);
 
@@ -227,6 +236,19 @@ add_unseen(Candidates *candidates, const Link *link, StorageTable table,
 	ExecDropSingleTupleTableSlot(rs.slot);
 	index_close(rs.index, AccessShareLock);
 	table_close(rs.heap, NoLock);
+}
+
+/*
+ * Add what a shared diagram has, entities and tombstones, that was not seen.
+ */
+static void
+add_unseen(Candidates *candidates, const Diagram *public, const Seen *seen,
+		   uint64 own, Snapshot snapshot)
+{
+	add_unseen_of(candidates, public, seen, own, TABLE_ENTITY, "entity_rev",
+				  Anum_entity_id, snapshot);
+	add_unseen_of(candidates, public, seen, own, TABLE_TOMBSTONE,
+				  "tombstone_rev", Anum_tombstone_id, snapshot);
 }
 
 /*
@@ -313,15 +335,28 @@ candidates_collect(const Link *link, Snapshot snapshot)
 	if (link->compare_in_full)
 		add_differing(candidates, link, snapshot);
 	else
-	{
-		add_unseen(candidates, link, TABLE_ENTITY, "entity_rev",
-				   Anum_entity_id, snapshot);
-		add_unseen(candidates, link, TABLE_TOMBSTONE, "tombstone_rev",
-				   Anum_tombstone_id, snapshot);
-	}
+		add_unseen(candidates, link->public, link->local->seen,
+				   link->local->seen_own, snapshot);
 	candidates->may_conflict = bases > 0 && (left || candidates->added > bases);
 	if (link->compare_in_full)
 		candidates->may_conflict = true;
+	return candidates;
+}
+
+/*
+ * Collect the ids of the entities of a shared diagram that were written or
+ * deleted since that was seen, under a registered snapshot; with "enough" above
+ * 0 no more than that (one found twice counts twice).  Takes no row locks.
+ */
+Candidates *
+candidates_collect_unseen(const Diagram *public, const Seen *seen, int64 enough,
+						  Snapshot snapshot)
+{
+	Candidates *candidates = palloc0(sizeof(Candidates));
+
+	candidates->context = CurrentMemoryContext;
+	candidates->enough = enough;
+	add_unseen(candidates, public, seen, SEEN_OWN_NONE, snapshot);
 	return candidates;
 }
 

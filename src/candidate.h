@@ -15,6 +15,7 @@
 typedef struct Candidates
 {
 	int64		added;			/* how many, those found twice counted twice */
+	int64		enough;			/* stop adding there; 0: never */
 	bool		may_conflict;	/* else no entity among them does, by itself */
 	Tuplesortstate *sort;		/* NULL while there is none */
 	bool		sorted;
@@ -28,6 +29,9 @@ typedef struct Candidates
 } Candidates;
 
 extern Candidates *candidates_collect(const Link *link, Snapshot snapshot);
+extern Candidates *candidates_collect_unseen(const Diagram *public,
+											 const Seen *seen, int64 enough,
+											 Snapshot snapshot);
 extern bool candidates_next(Candidates *candidates, Datum *id);
 extern void candidates_rewind(Candidates *candidates);
 extern void candidates_end(Candidates *candidates);

@@ -1,7 +1,8 @@
 /*
  * diagram.c
  *	  Entries of the directory made, removed and moved: create_diagram(),
- *	  drop_diagram(), set_storage_type(); and the trigger that keeps plain SQL
+ *	  drop_diagram(), set_storage_type(), set_merge_policy(); what it says of
+ *	  them: merge_policy(), owner(); and the trigger that keeps plain SQL
  *	  from doing it halfway.
  *
  * May call storage.c, session.c, command.c and directory.c.
@@ -9,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -50,9 +52,10 @@ static Command delete_entry =
 COMMAND("DELETE FROM diagsync.directory WHERE id" EQ "$1",
 		1, TEXTOID);
 
+/* A trigger at the new place may store something else under that revision. */
 static Command update_storage_type =
-COMMAND("UPDATE diagsync.directory SET storage_type = $2 WHERE id" EQ "$1",
-		2, TEXTOID, TEXTOID);
+COMMAND("UPDATE diagsync.directory SET storage_type = $2, feed_start = $3 WHERE id" EQ "$1",
+		3, TEXTOID, TEXTOID, INT8OID);
 
 static Command has_entities =
 COMMAND("SELECT FROM %1$s.entity WHERE diagram_id" EQ "$1 LIMIT 1",
@@ -291,7 +294,7 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	char	   *name;
 	StorageType storage;
 	Diagram    *diagram;
-	Datum		values[2];
+	Datum		values[3];
 
 	directory_refuse_null(PG_ARGISNULL(1), "storage_type", id);
 	name = textarg_get(PG_GETARG_DATUM(1), "storage_type", id, MAX_WORD);
@@ -318,6 +321,7 @@ DIAGSYNC_FUNCTION(diagsync_set_storage_type)
 	 */
 	values[0] = diagram->key;
 	values[1] = CStringGetTextDatum(name);
+	values[2] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 	if (diagram->legacy || diagram->storage != storage)
 		(void) command_run(&update_storage_type, STORAGE_LOCAL, values, NULL,
 						   OWN_WORK);
@@ -378,6 +382,35 @@ DIAGSYNC_FUNCTION(diagsync_set_merge_policy)
 	PG_RETURN_JSONB_P(policy);
 }
 
+/* The diagram that a function is asked about, which its caller may see */
+static Diagram *
+diagram_arg(FunctionCallInfo fcinfo)
+{
+	return directory_see(directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
+											"diagram"),
+						 ACCESS_READER, GetActiveSnapshot());
+}
+
+/*
+ * diagsync.merge_policy(diagram)
+ */
+DIAGSYNC_FUNCTION(diagsync_merge_policy)
+{
+	Diagram    *diagram = diagram_arg(fcinfo);
+
+	if (diagram->merge_policy == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(diagram->merge_policy);
+}
+
+/*
+ * diagsync.owner(diagram)
+ */
+DIAGSYNC_FUNCTION(diagsync_owner)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(diagram_arg(fcinfo)->owner));
+}
+
 /* Is a column of the updated row another than before? */
 static bool
 is_changed(TriggerData *trigger, int attno)
@@ -398,6 +431,8 @@ is_changed(TriggerData *trigger, int attno)
  * An entry that is inserted comes from elsewhere, or from an earlier moment, and
  * what its link has seen there means nothing here: it loses seen_on.  (That
  * something was seen, it keeps: without, a missing shared row counts as deleted.)
+ * Marks that readers had of a diagram of that id before are of another one
+ * (mark.c).
  */
 DIAGSYNC_FUNCTION(diagsync_guard_directory)
 {
@@ -425,9 +460,10 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 	own = own_find(RelationGetRelid(trigger->tg_relation), trigger->tg_event) != NULL;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		int			column = Anum_directory_seen_on;
-		Datum		value = (Datum) 0;
-		bool		null = true;
+		int			columns[3] = {Anum_directory_feed_start,
+		Anum_directory_feed_pruned, Anum_directory_seen_on};
+		Datum		values[3] = {0};
+		bool		nulls[3] = {false, true, true};
 		bool		no_policy;
 		Datum		policy = heap_getattr(trigger->tg_trigtuple,
 										  Anum_directory_merge_policy, tupdesc,
@@ -435,9 +471,10 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 
 		if (!no_policy)
 			(void) policy_parse(DatumGetJsonbP(policy), id);
+		values[0] = Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()));
 		return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple,
-														 tupdesc, 1, &column,
-														 &value, &null));
+														 tupdesc, 3, columns,
+														 values, nulls));
 	}
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))

@@ -46,10 +46,13 @@
  *	  weigh.c      an entity in three versions: what is a change, a conflict
  *	  reader.c     an entity in three versions, read
  *	  candidate.c  the entities that have to be weighed
+ *	  mark.c       how much of a shared diagram a reader has seen
+ *	  condition.c  conditional requests over HTTP
  *	  effect.c     what a sync does with an entity
  *	  tieset.c     what ties changed entities to each other, sorted
  *	  ties.c       what ties them: references, found among the candidates
  *	  work.c       a sync at work, and the entities that it works on
+ *	  listing.c    what a sync would do with its entities
  *	  lock.c       a batch of entities locked
  *	  columns.c    columns of a batch, for the arrays of a command
  *	  apply.c      a batch of entities written
@@ -71,12 +74,14 @@
  *	  entity.c     put, remove
  *	  link.c       share, clone, link, unlink
  *	  sync.c       push, pull
+ *	  preview.c    preview_push, preview_pull
  *	  changes.c    changes, conflicts
  *	  resolve.c    resolve
  *	  merge.c      merge
  *	  status.c     status, status_all
  *	  refresh.c    refresh
  *	  prune.c      prune
+ *	  feed.c       changes_since
  *	  member.c     add_member, remove_member, set_owner, create_token,
  *				   revoke_token
  *	  limits.c     limits, set_limits

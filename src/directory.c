@@ -172,6 +172,8 @@ directory_read_row(TupleTableSlot *slot)
 	value = slot_getattr(slot, Anum_directory_max_entities, &isnull);
 	diagram->max_entities = isnull ? 0 : DatumGetInt32(value);
 	diagram->max_size = attr_int64(slot, Anum_directory_max_size, 0);
+	diagram->feed_start = attr_int64(slot, Anum_directory_feed_start, 0);
+	diagram->feed_pruned = attr_int64(slot, Anum_directory_feed_pruned, 0);
 	return diagram;
 }
 

@@ -38,6 +38,8 @@ typedef struct Diagram
 								 * NULL */
 	int			max_entities;	/* that its owner allows; 0: no limit */
 	int64		max_size;		/* bytes, the same */
+	int64		feed_start;		/* marks of readers: see mark.c */
+	int64		feed_pruned;	/* 0: nothing */
 } Diagram;
 
 /* A local diagram and its far end. */

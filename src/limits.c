@@ -20,6 +20,7 @@
 #include "directory.h"
 #include "function.h"
 #include "quota.h"
+#include "ratelimit.h"
 #include "session.h"
 
 static Command update_limits =
@@ -112,4 +113,24 @@ DIAGSYNC_FUNCTION(diagsync_set_limits)
 					   COMMAND_EXEMPT);
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * diagsync.sync_rate()
+ */
+DIAGSYNC_FUNCTION(diagsync_sync_rate)
+{
+	TupleDesc	tupdesc;
+	Datum		values[2];
+	bool		nulls[2];
+	int			left;
+	int			limit = ratelimit_left(&left);
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int32GetDatum(limit);
+	values[1] = Int32GetDatum(left);
+	nulls[0] = nulls[1] = limit == 0;
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
+											 nulls));
 }

@@ -5,7 +5,10 @@
  *
  * A tombstone tells links that an entity was deleted since they last looked. So
  * it can go when every link of its diagram has seen its revision and no
- * transaction is left whose snapshot is older: such a one could still clone the diagram as it was before.
+ * transaction is left whose snapshot is older: such a one could still clone the
+ * diagram as it was before.  Readers who keep marks instead of links are not
+ * waited for: the entry notes up to where tombstones were dropped, and a mark from
+ * before that begins anew.
  *
  * Only one diagram is in memory at a time, with what its links have seen.
  *
@@ -65,8 +68,14 @@ static Command has_droppable =
 COMMAND("SELECT" DROPPABLE " LIMIT 1",
 		4, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
+/* The tombstones go, and the diagram's readers are told up to where (mark.c). */
 static Command drop_droppable =
-COMMAND("DELETE" DROPPABLE,
+COMMAND("WITH dropped AS (DELETE" DROPPABLE " RETURNING t.rev),"
+		" noted AS (UPDATE diagsync.directory"
+		"  SET feed_pruned = GREATEST(feed_pruned, d.rev)"
+		"  FROM (SELECT pg_catalog.max(rev) AS rev FROM dropped) AS d"
+		"  WHERE id" EQ "$1 AND d.rev IS NOT NULL)"
+		" SELECT FROM dropped",
 		4, TEXTOID, INT8OID, PG_SNAPSHOTARRAYOID, INT8ARRAYOID);
 
 /* Of links $5 (with $6, what they have seen, and $7), those that hold back some */

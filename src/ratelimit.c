@@ -47,6 +47,11 @@ COMMAND("SELECT created_at FROM diagsync.directory"
 		" ORDER BY created_at DESC LIMIT 1 OFFSET $3 OPERATOR(pg_catalog.-) 1",
 		3, TEXTOID, TIMESTAMPTZOID, INT4OID);
 
+static Command count_calls =
+COMMAND("SELECT count(*) FROM diagsync.sync_log"
+		" WHERE principal" EQ "$1 AND called_at" GT "$2",
+		2, TEXTOID, TIMESTAMPTZOID);
+
 /*
  * Count a call, if there is room for it; else after how many seconds there will
  * be.
@@ -162,6 +167,64 @@ charge_caller(SharedKind kind, Command *nth_last, int limit, const char *message
 		wait = charge_logged(nth_last, principal, limit);
 	if (wait > 0)
 		refuse(message, limit, wait);
+}
+
+/* How many calls the last minute has */
+static int
+calls_shared(const SharedNote *count, int64 now)
+{
+	int			calls = 0;
+
+	for (int64 s = Max(now, count->second) - SHARED_WINDOW + 1; s <= count->second; s++)
+		calls += s < 0 ? 0 : count->u.calls[s % SHARED_WINDOW];
+	return calls;
+}
+
+static int
+calls_logged(const char *principal)
+{
+	TimestampTz since = GetCurrentTimestamp() - SHARED_WINDOW * USECS_PER_SEC;
+	Datum		values[2] = {CStringGetTextDatum(principal),
+	TimestampTzGetDatum(since)};
+	bool		isnull;
+	int			calls;
+
+	SPI_connect();
+	PushActiveSnapshot(GetLatestSnapshot());
+	(void) command_run(&count_calls, STORAGE_LOCAL, values, NULL, COMMAND_READ);
+	PopActiveSnapshot();
+	calls = (int) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return calls;
+}
+
+/*
+ * How many syncs the caller may call a minute (0: no limit), and how many of them
+ * are left now.
+ */
+int
+ratelimit_left(int *left)
+{
+	int			limit = settings_sync_rate_limit;
+	char	   *principal;
+	SharedNote *count;
+	int			calls;
+
+	*left = 0;
+	if (limit == 0 || access_is_unrestricted(GetUserId()))
+		return 0;
+	principal = principal_current();
+	count = shared_lock(SHARED_CALLS, principal);
+	if (count != NULL)
+	{
+		calls = calls_shared(count, shared_second());
+		shared_unlock(SHARED_CALLS, count);
+	}
+	else
+		calls = calls_logged(principal);
+	*left = Max(limit - calls, 0);
+	return limit;
 }
 
 /*

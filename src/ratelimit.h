@@ -5,6 +5,7 @@
 #ifndef DIAGSYNC_RATELIMIT_H
 #define DIAGSYNC_RATELIMIT_H
 
+extern int	ratelimit_left(int *left);
 extern void ratelimit_charge(const char *function);
 extern void ratelimit_charge_creation(void);
 

@@ -6,7 +6,7 @@
  *
  * Whoever sends the headers himself can only make things harder for himself.
  *
- * May call directory.c, httpcall.c and request.c.
+ * May call condition.c, httpcall.c and what is below them.
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "condition.h"
 #include "directory.h"
 #include "function.h"
 #include "httpcall.h"
@@ -133,7 +134,8 @@ check_login(void)
  * diagsync.check_request(): what PostgREST calls before each request
  *
  * A table that has no rows for a caller is an empty answer; a diagram that he
- * may not see has to be none.
+ * may not see has to be none.  What a request depends on (If-Match,
+ * If-None-Match) is checked then (condition.c).
  */
 DIAGSYNC_FUNCTION(diagsync_check_request)
 {
@@ -142,6 +144,7 @@ DIAGSYNC_FUNCTION(diagsync_check_request)
 	char	   *type = request_header("x-diagsync-storage");
 	StorageType storage = STORAGE_LOCAL;
 	Diagram    *diagram;
+	Snapshot	snapshot;
 
 	check_login();
 	if (is_plain() && !is_bad && (is_method("PATCH") || is_method("DELETE")) &&
@@ -151,13 +154,19 @@ DIAGSYNC_FUNCTION(diagsync_check_request)
 				 errmsg_internal("Bad Request"),
 				 errdetail_internal("The request does not name what it changes.")));
 	if (id == NULL && !is_bad)
+	{
+		condition_refuse();
 		PG_RETURN_VOID();
+	}
 	if (is_bad || type == NULL || !storage_parse(type, &storage) ||
 		(storage != STORAGE_LOCAL &&
 		 strncmp(id, LOCAL_PREFIX, strlen(LOCAL_PREFIX)) == 0))
 		(void) directory_need(NULL, id ? id : "");
-	diagram = directory_see(id, ACCESS_READER, GetActiveSnapshot());
+	snapshot = RegisterSnapshot(GetActiveSnapshot());
+	diagram = directory_see(id, ACCESS_READER, snapshot);
 	if (diagram->storage != storage)
 		(void) directory_need(NULL, id);
+	condition_begin(diagram, snapshot);
+	UnregisterSnapshot(snapshot);
 	PG_RETURN_VOID();
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "fmgr.h"
@@ -55,6 +56,50 @@ seen_now(uint64 own)
 }
 
 /*
+ * Of the active snapshot, what concerns revisions below "limit", without those
+ * of this transaction, which may write more: what is visible of them, and will
+ * be told from what comes later.  It stays the same while nobody writes beyond
+ * the limit.  palloc'd.
+ *
+ * A standby's snapshot does not list what is in progress there, so nothing from
+ * its xmin on counts as seen.
+ */
+Seen *
+seen_below(uint64 limit)
+{
+	FullTransactionId own = GetTopFullTransactionIdIfAny();
+	Seen	   *seen = seen_now(FullTransactionIdIsValid(own) ? REV(own) :
+								PG_UINT64_MAX);
+	uint32		n = 0;
+
+	limit = Min(limit, REV(RecoveryInProgress() ? seen->xmin : seen->xmax));
+	while (n < seen->nxip && REV(seen->xip[n]) < limit)
+		n++;
+	if (RecoveryInProgress())
+		n = 0;
+	seen->nxip = n;
+	seen->xmax = FullTransactionIdFromU64(limit);
+	seen->xmin = n > 0 ? seen->xip[0] : seen->xmax;
+	SET_VARSIZE(seen, offsetof(Seen, xip) + n * sizeof(FullTransactionId));
+	return seen;
+}
+
+/*
+ * The timeline that this cluster is on.  A standby is where its primary was when it
+ * wrote what the standby has replayed.
+ */
+static uint32
+current_timeline(void)
+{
+	TimeLineID	timeline;
+
+	if (!RecoveryInProgress())
+		return GetWALInsertionTimeLine();
+	(void) GetXLogReplayRecPtr(&timeline);
+	return timeline;
+}
+
+/*
  * A snapshot to which nothing was visible.  palloc'd.
  */
 Seen *
@@ -98,19 +143,12 @@ seen_has(const Seen *seen, uint64 own, uint64 rev)
 
 /*
  * This cluster's system identifier and timeline, as they are kept in seen_on;
- * palloc'd.  A standby is where its primary was when it wrote what the standby
- * has replayed.
+ * palloc'd.
  */
 char *
 seen_here(void)
 {
-	TimeLineID	timeline;
-
-	if (RecoveryInProgress())
-		(void) GetXLogReplayRecPtr(&timeline);
-	else
-		timeline = GetWALInsertionTimeLine();
-	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), timeline);
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), current_timeline());
 }
 
 /*

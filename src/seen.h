@@ -29,6 +29,7 @@ typedef struct Seen
 #define SEEN_OWN_NONE 0
 
 extern Seen *seen_now(uint64 own);
+extern Seen *seen_below(uint64 limit);
 extern Seen *seen_nothing(void);
 extern bool seen_has(const Seen *seen, uint64 own, uint64 rev);
 extern bool seen_is_valid(const Seen *seen, const char *seen_on);

@@ -53,6 +53,8 @@ typedef enum StorageTable
 #define Anum_directory_seen_policy 16
 #define Anum_directory_max_entities 17
 #define Anum_directory_max_size 18
+#define Anum_directory_feed_start 19
+#define Anum_directory_feed_pruned 20
 
 /* Columns of the entity tables */
 #define Anum_entity_diagram_id 1

@@ -23,6 +23,7 @@
 #include "content.h"
 #include "quota.h"
 #include "linkwalk.h"
+#include "mark.h"
 #include "survey.h"
 
 static uint32
@@ -279,6 +280,12 @@ survey_lock(const Deed *deed, Touched *touched)
 			break;
 	}
 	if (diagram != NULL && alone && !touched->edits)
-		directory_touch(touched->id);
+	{
+		/* Readers who keep marks would miss it, too. */
+		if (deed->storage == STORAGE_LOCAL)
+			directory_touch(touched->id);
+		else
+			mark_restart(touched->id);
+	}
 	return diagram;
 }

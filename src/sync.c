@@ -31,11 +31,13 @@
 #include "document.h"
 #include "function.h"
 #include "quota.h"
+#include "listing.h"
 #include "lock.h"
 #include "progress.h"
 #include "ratelimit.h"
 #include "session.h"
 #include "settings.h"
+#include "sync.h"
 #include "synclog.h"
 #include "textarg.h"
 
@@ -68,14 +70,16 @@ typedef struct Sync
 	int64		public_version;
 	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
+	Listing    *listing;		/* of what it would do, or NULL */
 	bool		unpulled;		/* a push leaves public changes for a pull */
 	int			tries;
 	int64		late_conflicts; /* made by triggers while it wrote */
 	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;
 
+/* What push(), pull() and their previews are all given first */
 static void
-parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
+parse_link_arguments(FunctionCallInfo fcinfo, Sync *sync)
 {
 	char	   *on_conflict;
 
@@ -84,7 +88,6 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->public = PG_ARGISNULL(1) ? NULL :
 		textarg_get(PG_GETARG_DATUM(1), "public", sync->local, MAX_DIAGRAM_ID);
 	directory_refuse_null(PG_ARGISNULL(2), "on_conflict", sync->local);
-	directory_refuse_null(PG_ARGISNULL(3), "dry_run", sync->local);
 	on_conflict = textarg_get(PG_GETARG_DATUM(2), "on_conflict", sync->local,
 							  MAX_WORD);
 	if (!resolution_parse(on_conflict, &sync->on_conflict) ||
@@ -94,6 +97,13 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 				 errmsg("unknown value \"%s\" of on_conflict for diagram \"%s\"",
 						on_conflict, sync->local),
 				 errhint("It is abort, skip, local, public, both or newest.")));
+}
+
+static void
+parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
+{
+	parse_link_arguments(fcinfo, sync);
+	directory_refuse_null(PG_ARGISNULL(3), "dry_run", sync->local);
 	sync->dry_run = PG_GETARG_BOOL(3);
 	sync->expected_plan = PG_ARGISNULL(4) ? NULL :
 		textarg_get(PG_GETARG_DATUM(4), "expected_plan", sync->local, MAX_WORD);
@@ -156,6 +166,8 @@ tally(Sync *sync, const WorkItem *item)
 		(entity->conflict != CONFLICT_NONE || item->effect.local != NULL ||
 		 item->effect.public != NULL))
 	{
+		if (sync->listing != NULL)
+			listing_add(sync->listing, item, sync->direction);
 		digest_string(sync->digest, entity->id);
 		digest_document(sync->digest, entity->base.doc);
 		digest_document(sync->digest, entity->local.doc);
@@ -530,15 +542,13 @@ process(void *arg)
 	return end;
 }
 
+/* A row of diagsync.sync_result, to which the tupdesc is blessed. */
 static Datum
-result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
+result_of(TupleDesc tupdesc, const Sync *sync, AttemptEnd end)
 {
-	TupleDesc	tupdesc;
 	Datum		values[11];
 	bool		nulls[11] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = BoolGetDatum(end == ATTEMPT_DONE && sync->conflicts == 0);
 	values[1] = function_count(sync->inserted + sync->updated + sync->deleted);
 	values[2] = function_count(sync->inserted);
@@ -552,8 +562,7 @@ result_of(FunctionCallInfo fcinfo, const Sync *sync, AttemptEnd end)
 	values[9] = sync->plan ? CStringGetTextDatum(sync->plan) : (Datum) 0;
 	nulls[9] = sync->plan == NULL;
 	values[10] = function_count(sync->refused_deletions);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
-											 nulls));
+	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }
 
 static void
@@ -573,33 +582,67 @@ log_sync(const Sync *sync, AttemptEnd end, SyncLogEntry *entry)
 	synclog_write(entry);
 }
 
-static Datum
-run(FunctionCallInfo fcinfo, const char *function, Direction direction)
+static AttemptEnd
+carry_out(Sync *sync)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Sync	   *sync = palloc0(sizeof(Sync));
 	SyncLogEntry entry;
 	AttemptEnd	end;
 
-	sync->function = function;
-	sync->context = caller;
-	sync->direction = direction;
-	parse_arguments(fcinfo, sync);
 	if (sync->dry_run)
-		session_check_closed(function, sync->local, NULL);
+		session_check_closed(sync->function, sync->local, NULL);
 	else
-		session_check_may_write(function, sync->local, NULL);
+		session_check_may_write(sync->function, sync->local, NULL);
 
-	ratelimit_charge(function);
-	synclog_begin(&entry, function, sync->local);
+	ratelimit_charge(sync->function);
+	synclog_begin(&entry, sync->function, sync->local);
 	SPI_connect();
 	end = sync->dry_run ? process(sync) :
 		attempt_run(process, sync, &sync->inserter, sync->local);
 	if (!sync->dry_run)
 		log_sync(sync, end, &entry);
 	SPI_finish();
+	return end;
+}
 
-	return result_of(fcinfo, sync, end);
+static Datum
+run(FunctionCallInfo fcinfo, const char *function, Direction direction)
+{
+	Sync	   *sync = palloc0(sizeof(Sync));
+	TupleDesc	tupdesc;
+	AttemptEnd	end;
+
+	sync->function = function;
+	sync->context = CurrentMemoryContext;
+	sync->direction = direction;
+	parse_arguments(fcinfo, sync);
+	end = carry_out(sync);
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return result_of(BlessTupleDesc(tupdesc), sync, end);
+}
+
+/*
+ * What push() or pull() would answer as a dry run, with what it would do with
+ * each entity in the listing.  The function was called with local, public and
+ * on_conflict first.  A row of diagsync.sync_result, to which the tupdesc is
+ * blessed.
+ */
+Datum
+sync_preview(FunctionCallInfo fcinfo, Direction direction, Listing *listing,
+			 bool allow_deletions, TupleDesc tupdesc)
+{
+	Sync	   *sync = palloc0(sizeof(Sync));
+	AttemptEnd	end;
+
+	sync->function = direction == DIRECTION_PUSH ? "push" : "pull";
+	sync->context = CurrentMemoryContext;
+	sync->direction = direction;
+	sync->dry_run = true;
+	sync->listing = listing;
+	sync->allow_deletions = allow_deletions;
+	parse_link_arguments(fcinfo, sync);
+	end = carry_out(sync);
+	return result_of(tupdesc, sync, end);
 }
 
 /*

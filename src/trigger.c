@@ -11,7 +11,7 @@
  *
  * and the check that all of them begin with.
  *
- * May call storage.c, session.c, principal.c, quota.c and content.c.
+ * May call storage.c, session.c, principal.c, quota.c, content.c and condition.c.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "condition.h"
 #include "content.h"
 #include "function.h"
 #include "quota.h"
@@ -254,6 +255,7 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 	bool		nulls[3] = {false, false, false};
 	int			ncolumns = 1;
 	bool		own;
+	HeapTuple	stamped;
 
 	if (table != TABLE_ENTITY || TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		ereport(ERROR,
@@ -261,6 +263,8 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 				 errmsg("function \"diagsync.%s\" must be fired for UPDATE or DELETE of entities",
 						"stamp_entity")));
 	own = is_own_row(trigger);
+	if (!own)
+		condition_check_row(trigger, storage);
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		if (!own)
@@ -292,9 +296,11 @@ DIAGSYNC_FUNCTION(diagsync_stamp_entity)
 		values[2] = CStringGetTextDatum(principal_current());
 		ncolumns = 3;
 	}
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple,
-													 tupdesc, ncolumns, columns,
-													 values, nulls));
+	stamped = heap_modify_tuple_by_cols(trigger->tg_newtuple, tupdesc, ncolumns,
+										columns, values, nulls);
+	if (!own)
+		condition_note_row(trigger, storage, stamped);
+	return PointerGetDatum(stamped);
 }
 
 /* How the rows of a table are removed instead */

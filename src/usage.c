@@ -53,6 +53,10 @@ static const Grant grants[] = {
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync_api.put(text, jsonb), diagsync_api.remove(text, text[]),"
 		" diagsync_api.access(text), diagsync_api.limits(text), diagsync_api.call(jsonb), diagsync_api.call_read(jsonb), diagsync_api.call_void(jsonb)"},
 	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress"},
+	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.changes_since(text, text, integer), diagsync.merge_policy(text), diagsync.owner(text)"},
+	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync_api.changes_since(text, text, integer), diagsync_api.merge_policy(text),"
+	" diagsync_api.owner(text), diagsync_api.merge(jsonb, jsonb, jsonb, jsonb)"},
+	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.feed_page, diagsync.sync_preview"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync.directory"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync_api.diagrams"},
 	{USAGE_FULL, "SELECT ON diagsync.sync_log"},
@@ -68,6 +72,8 @@ static const Grant grants[] = {
 		" diagsync.add_member(text, text, text), diagsync.remove_member(text, text), diagsync.set_owner(text, text),"
 		" diagsync.set_limits(text, integer, bigint),"
 		" diagsync.create_token(text, text, interval, text), diagsync.revoke_token(text)"},
+	{USAGE_FULL, "EXECUTE ON FUNCTION diagsync.sync_rate(), diagsync.preview_push(text, text, text, integer, integer, boolean),"
+		" diagsync.preview_pull(text, text, text, integer, integer, boolean)"},
 };
 
 /* What grants[] gives, and what it may have given in another form */
@@ -75,6 +81,7 @@ static const char *const revokes[] = {
 	"ALL ON ALL FUNCTIONS IN SCHEMA diagsync, diagsync_api",
 	"ALL ON ALL TABLES IN SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 	"ALL ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress",
+	"ALL ON TYPE diagsync.feed_page, diagsync.sync_preview",
 	"ALL ON SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 };
 

@@ -249,6 +249,12 @@ CREATE FUNCTION diagsync.set_owner(diagram text, principal text) RETURNS void
 COMMENT ON FUNCTION diagsync.set_owner(text, text) IS
 'give a diagram to another owner; the one before keeps what he is besides, as a member';
 
+CREATE FUNCTION diagsync.owner(diagram text) RETURNS text
+	AS 'MODULE_PATHNAME', 'diagsync_owner'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.owner(text) IS
+'the principal who owns a diagram';
+
 CREATE FUNCTION diagsync.create_token(
 		diagram text,
 		role text DEFAULT 'reader',
@@ -275,6 +281,14 @@ CREATE FUNCTION diagsync.limits(
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION diagsync.limits(text) IS
 'how many entities and bytes a diagram may have, and has; null is no limit';
+
+CREATE FUNCTION diagsync.sync_rate(
+		OUT calls_per_minute integer,
+		OUT calls_left integer)
+	AS 'MODULE_PATHNAME', 'diagsync_sync_rate'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.sync_rate() IS
+'how many syncs the caller may call a minute, and how many of them are left now; null is no limit';
 
 CREATE FUNCTION diagsync.set_limits(
 		diagram text,

@@ -78,6 +78,22 @@ COMMENT ON FUNCTION diagsync_api.set_merge_policy(text, jsonb) IS
 
 For the owner and admins. The policy is an object such as {"preset": "reactflow"} or {"granularity": "property"}, or null for the default: two edits of the same entity conflict. Returns the policy in force.';
 
+CREATE FUNCTION diagsync_api.merge_policy(diagram text) RETURNS json
+	LANGUAGE SQL STABLE PARALLEL RESTRICTED
+	RETURN diagsync.merge_policy(merge_policy.diagram)::json;
+COMMENT ON FUNCTION diagsync_api.merge_policy(text) IS
+'The merge policy of a diagram
+
+An object, with a preset written out, or null for the default: two edits of the same entity conflict.';
+
+CREATE FUNCTION diagsync_api.owner(diagram text) RETURNS json
+	LANGUAGE SQL STABLE PARALLEL RESTRICTED
+	RETURN pg_catalog.json_build_object('owner', diagsync.owner(owner.diagram));
+COMMENT ON FUNCTION diagsync_api.owner(text) IS
+'Who owns a diagram
+
+Returns {"owner": PRINCIPAL}: "sub:" and the claim sub of that user''s JWT, or "role:" and a role of the database.';
+
 CREATE FUNCTION diagsync_api.set_owner(diagram text, principal text) RETURNS void
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 	RETURN diagsync.set_owner(set_owner.diagram, set_owner.principal);
@@ -270,35 +286,83 @@ CREATE FUNCTION diagsync_api.push(
 		"localDbName" text,
 		"publicDbName" text DEFAULT NULL,
 		"onConflict" text DEFAULT 'abort',
+		"dryRun" boolean DEFAULT false,
+		"expectedPlan" text DEFAULT NULL,
+		first integer DEFAULT 0,
+		max integer DEFAULT 100,
 		"allowDeletions" boolean DEFAULT false) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s}',
-							 r.success::text, r.documents_updated, r.conflicts, r.refused_deletions)::json
-	  FROM diagsync.push(push."localDbName", push."publicDbName", push."onConflict",
-						allow_deletions => push."allowDeletions") AS r;
+	SELECT CASE WHEN push."dryRun" THEN
+			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s, "inserted": %s, "updated": %s, "deleted": %s, "merged": %s, "resolved": %s, "plan": %s, "entities": %s, "more": %s}',
+									  e.ok::text,
+									  CASE WHEN e.ok THEN (p.result).documents_updated ELSE 0 END,
+									  (p.result).conflicts, (p.result).refused_deletions,
+									  CASE WHEN e.ok THEN (p.result).inserted ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).updated ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).deleted ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).merged ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).resolved ELSE 0 END,
+									  pg_catalog.to_json((p.result).plan), p.entities, p.more::text)::json
+			   FROM diagsync.preview_push(push."localDbName", push."publicDbName", push."onConflict", push.first, push.max, push."allowDeletions") AS p,
+					LATERAL (SELECT (p.result).success
+								AND (push."expectedPlan" IS NULL OR push."expectedPlan" = (p.result).plan)) AS e(ok))
+		ELSE
+			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s%s}',
+									  r.success::text,
+									  CASE WHEN push."expectedPlan" IS NULL OR push."expectedPlan" = r.plan
+										   THEN r.documents_updated ELSE 0 END,
+									  r.conflicts, r.refused_deletions,
+									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text))::json
+			   FROM diagsync.push(push."localDbName", push."publicDbName", push."onConflict", push."dryRun",
+								  push."expectedPlan", push."allowDeletions") AS r)
+		END;
 END;
-COMMENT ON FUNCTION diagsync_api.push(text, text, text, boolean) IS
+COMMENT ON FUNCTION diagsync_api.push(text, text, text, boolean, text, integer, integer, boolean) IS
 'Send the local changes to the shared copy
 
-Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.pull(
 		"localDbName" text,
 		"publicDbName" text DEFAULT NULL,
 		"onConflict" text DEFAULT 'abort',
+		"dryRun" boolean DEFAULT false,
+		"expectedPlan" text DEFAULT NULL,
+		first integer DEFAULT 0,
+		max integer DEFAULT 100,
 		"allowDeletions" boolean DEFAULT false) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s}',
-							 r.success::text, r.documents_updated, r.conflicts, r.refused_deletions)::json
-	  FROM diagsync.pull(pull."localDbName", pull."publicDbName", pull."onConflict",
-						allow_deletions => pull."allowDeletions") AS r;
+	SELECT CASE WHEN pull."dryRun" THEN
+			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s, "inserted": %s, "updated": %s, "deleted": %s, "merged": %s, "resolved": %s, "plan": %s, "entities": %s, "more": %s}',
+									  e.ok::text,
+									  CASE WHEN e.ok THEN (p.result).documents_updated ELSE 0 END,
+									  (p.result).conflicts, (p.result).refused_deletions,
+									  CASE WHEN e.ok THEN (p.result).inserted ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).updated ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).deleted ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).merged ELSE 0 END,
+									  CASE WHEN e.ok THEN (p.result).resolved ELSE 0 END,
+									  pg_catalog.to_json((p.result).plan), p.entities, p.more::text)::json
+			   FROM diagsync.preview_pull(pull."localDbName", pull."publicDbName", pull."onConflict", pull.first, pull.max, pull."allowDeletions") AS p,
+					LATERAL (SELECT (p.result).success
+								AND (pull."expectedPlan" IS NULL OR pull."expectedPlan" = (p.result).plan)) AS e(ok))
+		ELSE
+			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s%s}',
+									  r.success::text,
+									  CASE WHEN pull."expectedPlan" IS NULL OR pull."expectedPlan" = r.plan
+										   THEN r.documents_updated ELSE 0 END,
+									  r.conflicts, r.refused_deletions,
+									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text))::json
+			   FROM diagsync.pull(pull."localDbName", pull."publicDbName", pull."onConflict", pull."dryRun",
+								  pull."expectedPlan", pull."allowDeletions") AS r)
+		END;
 END;
-COMMENT ON FUNCTION diagsync_api.pull(text, text, text, boolean) IS
+COMMENT ON FUNCTION diagsync_api.pull(text, text, text, boolean, text, integer, integer, boolean) IS
 'Take the changes of the shared copy into the local one
 
-Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.status(local text, public text DEFAULT NULL) RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED
@@ -316,6 +380,63 @@ COMMENT ON FUNCTION diagsync_api.status(text, text) IS
 'How a local diagram stands to its shared copy
 
 Returns {"diverged", "localChanges", "publicChanges", "lastSyncedAt", "state", "conflicts"}. localChanges and publicChanges count the entities that each side changed since they last agreed (one in conflict counts on both), state is in_sync, pending, conflict or unlinked; the figures of an unlinked one are null. It changes nothing and takes no locks.';
+
+CREATE FUNCTION diagsync_api.status_all() RETURNS json
+	LANGUAGE SQL STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
+					'local', s.local_id, 'public', s.public_id,
+					'diverged', s.diverged, 'localChanges', s.local_changes,
+					'publicChanges', s.public_changes, 'lastSyncedAt', s.last_synced_at,
+					'state', s.state, 'conflicts', s.conflicts)), '[]'::json)
+	  FROM diagsync.status_all() AS s;
+END;
+COMMENT ON FUNCTION diagsync_api.status_all() IS
+'How each linked local diagram of the caller stands to its shared copy
+
+Returns an array of {"local", "public", "diverged", "localChanges", "publicChanges", "lastSyncedAt", "state", "conflicts"}, in ascending ids of the local ones: in one call what status says of each.';
+
+CREATE FUNCTION diagsync_api.sync_rate() RETURNS json
+	LANGUAGE SQL STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT pg_catalog.json_build_object('limit', r.calls_per_minute, 'left', r.calls_left)
+	  FROM diagsync.sync_rate() AS r;
+END;
+COMMENT ON FUNCTION diagsync_api.sync_rate() IS
+'How often the caller may sync, and still may
+
+Returns {"limit", "left"}: so many syncs a minute, and so many of them are left now. null is no limit.';
+
+CREATE FUNCTION diagsync_api.refresh("localDbName" text) RETURNS json
+	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.json_build_object(
+					'diverged', s.diverged, 'localChanges', s.local_changes,
+					'publicChanges', s.public_changes, 'lastSyncedAt', s.last_synced_at,
+					'state', s.state, 'conflicts', s.conflicts)
+	  FROM diagsync.refresh(refresh."localDbName") AS s;
+END;
+COMMENT ON FUNCTION diagsync_api.refresh(text) IS
+'Compare a local diagram with its shared copy in full
+
+Notes what was seen, so that later calls compare only what changes, and returns what status does. For a link that is slow since its merge policy was changed, or since a restore. No entity changes.';
+
+CREATE FUNCTION diagsync_api.merge(
+		base jsonb,
+		local jsonb,
+		public jsonb,
+		policy jsonb DEFAULT NULL) RETURNS json
+	LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.json_build_object('merged', m.merged, 'conflict', m.conflict, 'paths', m.paths,
+										'baseValues', m.base_values, 'localValues', m.local_values,
+										'publicValues', m.public_values)
+	  FROM diagsync.merge(merge.base, merge.local, merge.public, merge.policy) AS m;
+END;
+COMMENT ON FUNCTION diagsync_api.merge(jsonb, jsonb, jsonb, jsonb) IS
+'Merge two versions of a document that come from the same base
+
+Returns {"merged", "conflict", "paths", "baseValues", "localValues", "publicValues"}: the merged document, or null where it conflicts or is deleted; whether anything conflicts; and in arrays that are in step the JSON Pointers in conflict and what each version has there. A document that is null does not exist. policy is a merge policy as for set_merge_policy. Nothing is read or written.';
 
 CREATE TYPE diagsync_api.change AS (
 	"entityId" text,
@@ -405,6 +526,24 @@ COMMENT ON FUNCTION diagsync_api.resolve(text, text, text, jsonb, text) IS
 'Settle one conflict
 
 resolution: local, public, both, newest, or merged with the document to keep in doc. With expected, the version that conflicts showed, nothing is written where the entity has moved on. Returns the entity as it is then, in the form of changes (for both: the one under the new id). A push sends what is left to send.';
+
+-- ---- Following a shared diagram ------------------------------------------------
+
+CREATE FUNCTION diagsync_api.changes_since(
+		diagram text DEFAULT NULL,
+		since text DEFAULT NULL,
+		max integer DEFAULT 1000) RETURNS json
+	LANGUAGE SQL STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT pg_catalog.format('{"mark": %s, "resync": %s, "more": %s, "changes": %s}',
+							 pg_catalog.to_json(p.mark), p.resync::text, p.more::text, p.changes)::json
+	  FROM diagsync.changes_since(COALESCE(changes_since.diagram, diagsync.requested_diagram()),
+								  changes_since.since, changes_since.max) AS p;
+END;
+COMMENT ON FUNCTION diagsync_api.changes_since(text, text, integer) IS
+'What was written and deleted in a shared diagram since a mark
+
+Returns {"mark", "resync", "more", "changes"}: the mark to give next, whether to forget what one has (none or no valid mark was given, and this page begins with all that there is), whether there is more at once, and an array of {"id", "deleted", "doc", "modifiedAt", "modifiedBy"}, in ascending ids, up to max of them (1000; 10000 at most).';
 
 -- ---- Members and tokens ------------------------------------------------------
 

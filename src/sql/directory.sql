@@ -38,6 +38,8 @@ CREATE TABLE diagsync.directory (
 	seen_policy jsonb,
 	max_entities integer,
 	max_size bigint,
+	feed_start bigint,
+	feed_pruned bigint,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
 	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
@@ -93,6 +95,10 @@ COMMENT ON COLUMN diagsync.directory.max_entities IS
 'how many entities its owner allows it, or null; diagsync.set_limits() sets it, diagsync.max_entities may be less';
 COMMENT ON COLUMN diagsync.directory.max_size IS
 'how many bytes its owner allows its entities, or null; diagsync.set_limits() sets it, diagsync.max_diagram_size may be less';
+COMMENT ON COLUMN diagsync.directory.feed_start IS
+'bookkeeping of diagsync.changes_since(): the transaction since when marks of this diagram are valid; null for never interrupted';
+COMMENT ON COLUMN diagsync.directory.feed_pruned IS
+'bookkeeping of diagsync.changes_since(): the greatest revision of a tombstone that diagsync.prune() has dropped; a mark that has not seen all up to it is no longer valid';
 
 CREATE FUNCTION diagsync.create_diagram(
 		name text,

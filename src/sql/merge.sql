@@ -33,3 +33,9 @@ CREATE FUNCTION diagsync.set_merge_policy(diagram text, policy jsonb) RETURNS js
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.set_merge_policy(text, jsonb) IS
 'set what counts as a change and as a conflict of a diagram, null for the default; returns the policy as it is stored, with a preset written out';
+
+CREATE FUNCTION diagsync.merge_policy(diagram text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'diagsync_merge_policy'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION diagsync.merge_policy(text) IS
+'the merge policy of a diagram, as it is stored; null is the default';

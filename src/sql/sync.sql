@@ -51,6 +51,41 @@ CREATE FUNCTION diagsync.pull(
 COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text, boolean) IS
 'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
 
+CREATE TYPE diagsync.sync_preview AS (
+	result diagsync.sync_result,
+	entities json,
+	more boolean
+);
+COMMENT ON TYPE diagsync.sync_preview IS
+'what a push or pull would do with each entity, a page of it';
+COMMENT ON COLUMN diagsync.sync_preview.result IS 'what the call would return with dry_run, its plan included';
+COMMENT ON COLUMN diagsync.sync_preview.entities IS 'an array of {"id", "local", "public", "conflict", "paths", "resolved", "merged", "before", "after"}: what would be done with the entity in either copy (insert, update, delete or null), its conflict, and its document before and after in the copy that the call is about';
+COMMENT ON COLUMN diagsync.sync_preview.more IS 'whether there are more after these';
+
+CREATE FUNCTION diagsync.preview_push(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		first integer DEFAULT 0,
+		max integer DEFAULT 100,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_preview
+	AS 'MODULE_PATHNAME', 'diagsync_preview_push'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.preview_push(text, text, text, integer, integer, boolean) IS
+'a dry run of diagsync.push() that also says what it would do with each entity: up to max (1000 at most) of them, after the first so many';
+
+CREATE FUNCTION diagsync.preview_pull(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		first integer DEFAULT 0,
+		max integer DEFAULT 100,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_preview
+	AS 'MODULE_PATHNAME', 'diagsync_preview_pull'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.preview_pull(text, text, text, integer, integer, boolean) IS
+'a dry run of diagsync.pull() that also says what it would do with each entity: up to max (1000 at most) of them, after the first so many';
+
 CREATE FUNCTION diagsync.resolve(
 		local text,
 		entity_id text,

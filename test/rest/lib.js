@@ -5,6 +5,7 @@ const http = require('node:http');
 const net = require('node:net');
 const { createHmac, randomInt } = require('node:crypto');
 const { execFileSync } = require('node:child_process');
+const { check } = require('./openapi.js');
 
 const base = new URL(process.env.DIAGSYNC_URL);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
@@ -27,7 +28,8 @@ function someAddress() {
 
 // One request. Options: "as" a user (else anonymous, each time from another
 // address unless "from" one), an access "token", "headers", "body" (a string, or
-// what becomes JSON). The answer: status, reason, headers, text, json.
+// what becomes JSON). The answer: status, reason, headers, text, json. It has to
+// be one that the description of the API knows.
 function request(method, path, options = {}) {
 	const { as, token, from, headers = {}, body, port = base.port } = options;
 	const sent = { ...headers };
@@ -55,15 +57,23 @@ function request(method, path, options = {}) {
 			answer.on('data', (chunk) => chunks.push(chunk));
 			answer.on('error', reject);
 			answer.on('end', () => {
-				const text = Buffer.concat(chunks).toString();
-				resolve({
+				const bytes = Buffer.concat(chunks);
+				const text = bytes.toString();
+				const got = {
 					status: answer.statusCode,
 					reason: answer.statusMessage,
 					headers: answer.headers,
 					raw: answer.rawHeaders,
 					text,
+					bytes,
 					get json() { return JSON.parse(text); },
-				});
+				};
+				try {
+					if (!answer.headers['content-encoding']) check(method, path, got);
+				} catch (error) {
+					return reject(error);
+				}
+				resolve(got);
 			});
 		});
 		call.on('error', reject);
@@ -109,7 +119,7 @@ function sql(text) {
 const REASONS = new Set([
 	'OK', 'Created', 'No Content', 'Partial Content', 'Bad Request', 'Unauthorized', 'Forbidden', 'Not Found',
 	'Method Not Allowed', 'Not Allowed', 'Conflict', 'Payload Too Large', 'Request Entity Too Large',
-	'Unprocessable Entity', 'Too Many Requests', 'Unsupported Media Type', 'Not Acceptable', 'Bad Gateway',
+	'Unprocessable Entity', 'Too Many Requests', 'Precondition Failed', 'Unsupported Media Type', 'Not Acceptable', 'Bad Gateway',
 ]);
 
 // An error answer: its status, JSON with the four members, a constant reason.
