@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "command.h"
 #include "edittime.h"

@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "function.h"
 #include "httpcall.h"
 #include "request.h"
@@ -62,7 +63,7 @@ typedef struct Called
 	Parameter  *parameters;
 } Called;
 
-static void bad_field(const char *field, const char *what) pg_attribute_noreturn();
+pg_noreturn static void bad_field(const char *field, const char *what);
 
 /* A field is wrong: 400. */
 static void
