@@ -57,7 +57,9 @@ BEGIN
 END $$;
 CREATE FUNCTION t.edit_far() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	UPDATE diagsync_public.entity SET doc = doc || '{"far": 1}' WHERE diagram_id = NEW.public_copy_id AND id = 'x';
+	IF pg_trigger_depth() = 1 THEN
+		UPDATE diagsync_public.entity SET doc = doc || '{"far": 1}' WHERE diagram_id = NEW.public_copy_id AND id = 'x';
+	END IF;
 	RETURN NEW;
 END $$;
 CREATE TABLE t.seen (name text, setting text, PRIMARY KEY (name, setting));
