@@ -68,14 +68,16 @@
  * Inserted local rows of diagrams $1, in which they are edits.  A base row that
  * exists (the entity was deleted, and is made again) is updated with what it holds:
  * a sync that is about to drop it goes first, comes after, or fails with 40001.
- * Nobody has deleted the entity any more.
+ * Nobody has deleted the entity any more; and where nobody had, but it was missing
+ * ("unknown"), it is there again.
  */
 #define BASE_OF_INSERTED \
 	"INSERT INTO diagsync_local.base AS b (diagram_id, id)" \
 	" SELECT n.diagram_id, n.id FROM new_rows n" \
 	" WHERE n.diagram_id" EQ "ANY ($1)" \
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc, accepted = NULL," \
-	"  changed_at = NULL, changed_by = NULL"
+	"  changed_at = NULL, changed_by = NULL," \
+	"  unknown = CASE WHEN b.doc IS NULL OR b.changed_at IS NOT NULL THEN b.unknown END"
 
 static Command base_of_inserted =
 COMMAND(BASE_OF_INSERTED,

@@ -73,9 +73,18 @@ is_behind(const Deed *deed, TriggerData *trigger)
 	bool		behind = false;
 	bool		isnull;
 	Probe		deletion;
+	AttrNumber	deleted_at;
 
-	probe_open(&deletion, deed->storage, local ? TABLE_BASE : TABLE_TOMBSTONE,
-			   AccessShareLock);
+	if (local)
+	{
+		probe_open(&deletion, deed->storage, TABLE_BASE, AccessShareLock);
+		deleted_at = Anum_base_changed_at;
+	}
+	else
+	{
+		probe_open(&deletion, deed->storage, TABLE_TOMBSTONE, AccessShareLock);
+		deleted_at = Anum_tombstone_deleted_at;
+	}
 	probe_begin(&deletion, snapshot);
 	tuplestore_rescan(trigger->tg_newtable);
 	while (!behind &&
@@ -88,8 +97,7 @@ is_behind(const Deed *deed, TriggerData *trigger)
 						slot_getattr(row, Anum_entity_diagram_id, &isnull),
 						slot_getattr(row, Anum_entity_id, &isnull)))
 			continue;
-		at = slot_getattr(deletion.slot, local ? Anum_base_changed_at :
-						  Anum_tombstone_deleted_at, &isnull);
+		at = slot_getattr(deletion.slot, deleted_at, &isnull);
 		behind = !isnull && DatumGetTimestampTz(at) >
 			DatumGetTimestampTz(slot_getattr(row, Anum_entity_modified_at,
 											 &isnull));

@@ -185,6 +185,19 @@ END $$;
 CALL t.run('public', '{refresh,policy,"refreshed twice, then pruned","refreshed, then another policy",skipped by a push,skipped by a pull}');
 CALL t.run('private', '{refresh}');
 
+-- What was missing is written again, and then deleted at the other end: that is known.
+SELECT t.pair('again', 'far again', '{"e": {"v": 1}, "z": {}}');
+SELECT t.quietly('again', 'e', NULL), diagsync.refresh('again');
+SELECT t.write('again', 'e', '{"v": 2}');
+INSERT INTO t.outcome (test, have, want) SELECT 'written again', t.changes('again'), 'e:local:update>:';
+SELECT t.write('far again', 'e', NULL);
+INSERT INTO t.outcome (test, have, want) SELECT 'written again, then deleted there', t.changes('again'), 'e:both:update>delete:update_delete';
+-- Not that one which the other end lacks was deleted here, and made again.
+SELECT t.pair('gone', 'far gone', '{"e": {"v": 1}, "z": {}}');
+SELECT t.quietly('far gone', 'e', NULL), diagsync.refresh('gone');
+SELECT t.write('gone', 'e', NULL), t.write('gone', 'e', '{"v": 2}');
+INSERT INTO t.outcome (test, have, want) SELECT 'made again here', t.changes('gone'), 'e:both:update>delete:unknown';
+
 SELECT plan((SELECT count(*)::int FROM t.outcome));
 SELECT is(have, want, test) FROM t.outcome ORDER BY n;
 
