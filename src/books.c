@@ -79,9 +79,7 @@
 	"  changed_at = NULL, changed_by = NULL," \
 	"  unknown = CASE WHEN b.doc IS NULL OR b.changed_at IS NOT NULL THEN b.unknown END"
 
-static Command base_of_inserted =
-COMMAND(BASE_OF_INSERTED,
-		1, TEXTARRAYOID);
+static Command base_of_inserted = COMMAND(BASE_OF_INSERTED, 1, TEXTARRAYOID);
 
 /* The same, telling which base rows were made */
 static Command base_of_inserted_made =
@@ -372,6 +370,16 @@ have_all_bases(Deed *deed, TriggerData *trigger)
 	return all;
 }
 
+/* Base rows of many inserted entities at once, unless one of them has one. */
+static void
+keep_base_of_many(Deed *deed, TriggerData *trigger)
+{
+	if (deed->storage == STORAGE_LOCAL && TRIGGER_FIRED_BY_INSERT(deed->event) &&
+		deed->rows >= BULK_ROWS && deed->nlinked > 0 && deed->nlinked <= BULK_DIAGRAMS &&
+		!session_is_changing(RelationGetRelid(trigger->tg_relation)))
+		deed->all_new = bulkbase_insert(trigger, is_linked_edit, deed);
+}
+
 /*
  * Base rows of inserted entities; where a statement is open that may have
  * deleted them before, it must know which were made here.
@@ -384,12 +392,8 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 	Datum		values[1];
 	uint64		n;
 
-	if (!tell && deed->rows >= BULK_ROWS && deed->nlinked <= BULK_DIAGRAMS &&
-		bulkbase_insert(trigger, is_linked_edit, deed))
-	{
-		deed->all_new = true;
+	if (deed->all_new)
 		return;
-	}
 	values[0] = deed->restores ? deed->here : deed->linked;
 	n = command_run(tell ? &base_of_inserted_made : &base_of_inserted,
 					STORAGE_LOCAL, values, NULL, deed->books);
@@ -583,12 +587,13 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 		survey_check_edits(&deed, trigger);
 		if (SPI_register_trigger_data(edits) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
+		keep_base_of_many(&deed, edits);
+		stamp_rows(&deed);
+		edittime_catch_up(&deed, edits);
 		if (deed.storage == STORAGE_LOCAL)
 			keep_local_books(&deed, edits);
 		else
 			keep_shared_books(&deed);
-		stamp_rows(&deed);
-		edittime_catch_up(&deed, edits);
 	}
 	SPI_finish();
 	edits_end(edits, trigger);
