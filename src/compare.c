@@ -67,7 +67,7 @@ COMMAND_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id)"
 	"  AND f.id" EQ "COALESCE(l.id, p.id) AND f.rev" EQ "$4)"
 
 static Command unnoted =
-COMMAND("SELECT" BOTH_ENDS " WHERE" DIFFER " AND (NOT $3 OR l.id IS NULL OR p.id IS NULL)"
+COMMAND_WHOLE("SELECT" BOTH_ENDS " WHERE" DIFFER " AND (NOT $3 OR l.id IS NULL OR p.id IS NULL)"
 		" AND NOT EXISTS (SELECT FROM diagsync_local.base AS b"
 		"  WHERE b.diagram_id" EQ "$1 AND b.id" EQ "COALESCE(l.id, p.id))"
 		" AND" OF_FAR_END("entity") " AND" OF_FAR_END("tombstone") " LIMIT 1",

@@ -393,8 +393,12 @@ class Checker:
         found = {**{name: written[name] for name in ("inserted", "updated", "deleted")}, "resolved": settled}
         if said != found:
             self.violation("results", f"it says {said} and did {found}")
-        if operation["success"] != (operation["conflicts"] == 0):
-            self.violation("results", f"success is {operation['success']} with {operation['conflicts']} conflicts left")
+        refused = operation.get("refused", 0)
+        if operation["success"] != (operation["conflicts"] == 0 and refused == 0):
+            self.violation("results", f"success is {operation['success']} with {operation['conflicts']} conflicts left,"
+                           f" {refused} deletions refused")
+        if refused and touched:
+            self.violation("results", f"it refused {refused} deletions, and wrote")
         if operation["rule"] == "abort" and operation["conflicts"] and touched:
             self.violation("results", "it met a conflict, was to abort, and wrote")
         self.counts["conflicts met"] += operation["resolved"] + operation["conflicts"]

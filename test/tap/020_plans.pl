@@ -95,7 +95,7 @@ INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES ('a-p', 'late', 
 WITH gone AS (DELETE FROM diagsync_public.entity WHERE diagram_id = 'a-p' AND id = 'late' RETURNING id) INSERT INTO diagsync_public.entity (diagram_id, id, doc) SELECT 'a-p', id, '{"v": 1}' FROM gone;
 SELECT * FROM diagsync.pull('a', on_conflict => 'public');
 -- a trigger of the directory that edits the far end
-CREATE TRIGGER edit_far BEFORE UPDATE ON diagsync.directory FOR EACH ROW EXECUTE FUNCTION t.edit_far();
+CREATE TRIGGER edit_far BEFORE UPDATE ON diagsync.directory FOR EACH ROW WHEN (NEW.seen_own IS NOT NULL) EXECUTE FUNCTION t.edit_far();
 SELECT diagsync.put('a', '[{"id":"w","v":1}]');
 SELECT * FROM diagsync.push('a');
 DROP TRIGGER edit_far ON diagsync.directory;
@@ -171,6 +171,10 @@ delete $commands{$_} foreach grep { /called_at DESC/ && $node->pg_version->major
 cmp_ok(scalar(keys %commands), '>', 50, 'the library has commands');
 diag(scalar(keys %commands) . ' commands');
 
+# These read whole tables: prune() compares all principals with all roles.
+my @whole = grep { /^(?:DELETE FROM|INSERT INTO) diagsync\.known_role AS k .*pg_catalog\.pg_roles/ } keys %commands;
+is(scalar(@whole), 2, 'two commands read all principals');
+
 # What is wrong with a node of a plan of diagsync's.
 sub wrong
 {
@@ -236,6 +240,7 @@ SQL
 
 			next unless @is;
 			delete $missing{$_} foreach @is;
+			next if grep { $query =~ $commands{$_} } @whole;
 			$wrong{"$query: $_"} = 1 foreach wrong($query, $plan->{Plan});
 			$wrong{"$query: just-in-time compilation"} = 1 if $plan->{JIT};
 		}
