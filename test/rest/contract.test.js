@@ -15,11 +15,11 @@ test('POST /rpc/push and /api/sync/push answer to the byte', async () => {
 		const publicDbName = id + '-public';
 		ok(await rpc('share', { localDbName: id, publicDbName }, { as }));
 		const none = await post(path, { localDbName: id, publicDbName }, { as });
-		assert.equal(none.text, '{"success": true, "documentsUpdated": 0, "conflicts": 0}');
+		assert.equal(none.text, '{"success": true, "documentsUpdated": 0, "conflicts": 0, "refusedDeletions": 0}');
 		for (const entity of ['a', 'b', 'c']) ok(await edit(id, entity, { x: 2 }), 204);
 		const three = await post(path, { localDbName: id, publicDbName }, { as });
 		assert.equal(three.status, 200);
-		assert.equal(three.text, '{"success": true, "documentsUpdated": 3, "conflicts": 0}');
+		assert.equal(three.text, '{"success": true, "documentsUpdated": 3, "conflicts": 0, "refusedDeletions": 0}');
 		assert.match(three.headers['content-type'], /^application\/json/);
 		assert.deepEqual(await entities(as, 'public', publicDbName), { a: { x: 2 }, b: { x: 2 }, c: { x: 2 } });
 	}
@@ -33,7 +33,7 @@ test('POST /rpc/pull and /api/sync/pull answer to the byte', async () => {
 		ok(await post(`/db/public/${publicDbName}`, [{ id: 'b', doc: {} }, { id: 'c', doc: {} }], { as }), 201);
 		ok(await request('DELETE', `/db/public/${publicDbName}?id=eq.a`, { as }), 204);
 		const pulled = await post(path, { localDbName: id, publicDbName }, { as });
-		assert.equal(pulled.text, '{"success": true, "documentsUpdated": 3, "conflicts": 0}');
+		assert.equal(pulled.text, '{"success": true, "documentsUpdated": 3, "conflicts": 0, "refusedDeletions": 0}');
 		assert.deepEqual(await entities(as, 'local', id), { b: {}, c: {} });
 	}
 });
@@ -69,9 +69,9 @@ test('a conflict is an answer, and is settled as the caller says', async () => {
 
 	const push = await post('/api/sync/push', { localDbName: id, publicDbName }, { as });
 	assert.equal(push.status, 200);
-	assert.equal(push.text, '{"success": false, "documentsUpdated": 0, "conflicts": 2}');
+	assert.equal(push.text, '{"success": false, "documentsUpdated": 0, "conflicts": 2, "refusedDeletions": 0}');
 	const pull = await post('/api/sync/pull', { localDbName: id, publicDbName }, { as });
-	assert.equal(pull.text, '{"success": false, "documentsUpdated": 0, "conflicts": 2}');
+	assert.equal(pull.text, '{"success": false, "documentsUpdated": 0, "conflicts": 2, "refusedDeletions": 0}');
 
 	const shown = ok(await get(`/rpc/conflicts?local=${id}`, { as }));
 	assert.deepEqual(shown.map((change) => change.entityId), ['a', 'b']);
@@ -100,7 +100,7 @@ test('a conflict is an answer, and is settled as the caller says', async () => {
 	assert.deepEqual([taken.conflict, taken.side], [null, null]);
 
 	const rest = await post('/api/sync/push', { localDbName: id }, { as });
-	assert.equal(rest.text, '{"success": true, "documentsUpdated": 2, "conflicts": 0}');
+	assert.equal(rest.text, '{"success": true, "documentsUpdated": 2, "conflicts": 0, "refusedDeletions": 0}');
 	assert.deepEqual(await entities(as, 'public', publicDbName), { a: { x: 2, y: 3 }, b: { x: 4 }, c: { x: 2 } });
 });
 
@@ -237,7 +237,7 @@ test('set_merge_policy makes edits of different properties merge', async () => {
 	ok(await edit(id, 'a', { x: 2, y: 1 }), 204);
 	ok(await request('PATCH', '/db/public/policy-public?id=eq.a', { as, body: { doc: { x: 1, y: 2 } } }), 204);
 	assert.equal((await post('/api/sync/pull', { localDbName: id }, { as })).text,
-		'{"success": true, "documentsUpdated": 1, "conflicts": 0}');
+		'{"success": true, "documentsUpdated": 1, "conflicts": 0, "refusedDeletions": 0}');
 	assert.deepEqual(await entities(as, 'local', id), { a: { x: 2, y: 2 } });
 });
 
@@ -268,4 +268,18 @@ test('members, owners, tokens, access', async () => {
 	ok(await rpc('set_owner', { diagram: id, principal: 'sub:contract-ben' }, { as }), 204);
 	assert.equal(await access('contract-ben'), '{"access": "owner"}');
 	assert.equal(await access(as), '{"access": null}');
+});
+
+test('a sync that deletes much is asked for', async () => {
+	const many = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`e${n}`, { n }]));
+	await diagram(as, 'contract-much', 'local', many);
+	ok(await rpc('share', { localDbName: 'contract-much', publicDbName: 'contract-much-public' }, { as }));
+	ok(await rpc('remove', { diagram: 'contract-much', ids: Object.keys(many) }, { as }));
+	const push = (body) => post('/api/sync/push', { localDbName: 'contract-much', ...body }, { as });
+	assert.equal((await push({})).text, '{"success": false, "documentsUpdated": 0, "conflicts": 0, "refusedDeletions": 12}');
+	const preview = ok(await push({ dryRun: true }));
+	assert.deepEqual([preview.success, preview.documentsUpdated, preview.deleted, preview.refusedDeletions, preview.entities.length], [false, 0, 0, 12, 12]);
+	const allowed = ok(await push({ dryRun: true, allowDeletions: true }));
+	assert.deepEqual([allowed.success, allowed.deleted, allowed.refusedDeletions], [true, 12, 0]);
+	assert.equal((await push({ allowDeletions: true })).text, '{"success": true, "documentsUpdated": 12, "conflicts": 0, "refusedDeletions": 0}');
 });

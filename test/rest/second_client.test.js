@@ -34,12 +34,12 @@ test('create, share, push, status, conflict, resolve', async () => {
 		{ diagram: 'second-ann', id: 'lamp', doc: { x: 2 } }], { onConflict: 'diagram,id' }));
 	await data(ben.from('local_entities').update({ doc: { x: 1, y: 9 } }).eq('diagram', 'second-ben').eq('id', 'table'));
 	assert.deepEqual(await data(ann.rpc('push', { localDbName: 'second-ann', publicDbName: 'second-kitchen' })),
-		{ success: true, documentsUpdated: 2, conflicts: 0 });
+		{ success: true, documentsUpdated: 2, conflicts: 0, refusedDeletions: 0 });
 
 	const status = await data(ben.rpc('status', { local: 'second-ben', public: 'second-kitchen' }, { get: true }));
 	assert.deepEqual({ ...status, lastSyncedAt: typeof status.lastSyncedAt },
 		{ diverged: true, localChanges: 1, publicChanges: 2, lastSyncedAt: 'string', state: 'conflict', conflicts: 1 });
-	assert.deepEqual(await data(ben.rpc('pull', { localDbName: 'second-ben' })), { success: false, documentsUpdated: 0, conflicts: 1 });
+	assert.deepEqual(await data(ben.rpc('pull', { localDbName: 'second-ben' })), { success: false, documentsUpdated: 0, conflicts: 1, refusedDeletions: 0 });
 
 	const [conflict] = await data(ben.rpc('conflicts', { local: 'second-ben' }, { get: true }));
 	assert.deepEqual([conflict.entityId, conflict.conflict, conflict.base, conflict.local, conflict.public],
@@ -48,9 +48,9 @@ test('create, share, push, status, conflict, resolve', async () => {
 		doc: { x: 5, y: 9 }, expected: conflict.version }));
 	assert.deepEqual([settled.conflict, settled.side, settled.local], [null, 'local', { x: 5, y: 9 }]);
 
-	assert.deepEqual(await data(ben.rpc('pull', { localDbName: 'second-ben' })), { success: true, documentsUpdated: 1, conflicts: 0 });
-	assert.deepEqual(await data(ben.rpc('push', { localDbName: 'second-ben' })), { success: true, documentsUpdated: 1, conflicts: 0 });
-	assert.deepEqual(await data(ann.rpc('pull', { localDbName: 'second-ann' })), { success: true, documentsUpdated: 1, conflicts: 0 });
+	assert.deepEqual(await data(ben.rpc('pull', { localDbName: 'second-ben' })), { success: true, documentsUpdated: 1, conflicts: 0, refusedDeletions: 0 });
+	assert.deepEqual(await data(ben.rpc('push', { localDbName: 'second-ben' })), { success: true, documentsUpdated: 1, conflicts: 0, refusedDeletions: 0 });
+	assert.deepEqual(await data(ann.rpc('pull', { localDbName: 'second-ann' })), { success: true, documentsUpdated: 1, conflicts: 0, refusedDeletions: 0 });
 	for (const [who, diagram] of [[ann, 'second-ann'], [ben, 'second-ben'], [ann, 'second-kitchen']]) {
 		assert.deepEqual(await data(who.from('entities').select('id,doc').eq('diagram', diagram).order('id')),
 			[{ id: 'lamp', doc: { x: 2 } }, { id: 'sink', doc: { x: 0 } }, { id: 'table', doc: { x: 5, y: 9 } }]);
