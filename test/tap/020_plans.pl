@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Diagsync;
 
-my $node = new_node('plans', conf => "diagsync.max_entities = 100000\n");
+my $node = new_node('plans', conf => "diagsync.max_entities = 100000\ndiagsync.create_rate_limit = 1000\ndiagsync.sync_rate_limit = 1000\n");
 my $json = JSON::PP->new;
 
 # What users may set, each of which would change a plan.
@@ -153,6 +153,7 @@ DROP TRIGGER nothing ON diagsync_local.base;
 SET SESSION AUTHORIZATION limited;
 SELECT diagsync.create_diagram('U', id => 'u'), diagsync.put('u', '[{"id":"x"}]'), diagsync.share('u', 'u-p');
 SELECT * FROM diagsync.status_all();
+SELECT * FROM diagsync.limits('u'), diagsync.sync_rate();
 RESET SESSION AUTHORIZATION;
 SELECT diagsync.drop_diagram(id) FROM (VALUES ('a-p'), ('a'), ('b')) AS d(id);
 SQL
