@@ -5,7 +5,7 @@
  *	  them: merge_policy(), owner(); and the trigger that keeps plain SQL
  *	  from doing it halfway.
  *
- * May call storage.c, session.c, command.c and directory.c.
+ * May call storage.c, session.c, command.c, directory.c and route.c.
  */
 #include "postgres.h"
 
@@ -27,6 +27,7 @@
 #include "policy.h"
 #include "quota.h"
 #include "ratelimit.h"
+#include "route.h"
 #include "session.h"
 #include "textarg.h"
 
@@ -426,7 +427,7 @@ is_changed(TriggerData *trigger, int attno)
 
 /*
  * diagsync.guard_directory(): BEFORE INSERT, UPDATE or DELETE, ROW; BEFORE
- * TRUNCATE, STATEMENT
+ * UPDATE or TRUNCATE, STATEMENT
  *
  * An entry that is inserted comes from elsewhere, or from an earlier moment, and
  * what its link has seen there means nothing here: it loses seen_on.  (That
@@ -454,6 +455,12 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("table \"diagsync.directory\" cannot be truncated"),
 				 errhint("Remove diagrams with diagsync.drop_diagram().")));
+
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	{
+		route_check_rename();
+		return PointerGetDatum(NULL);
+	}
 
 	tupdesc = RelationGetDescr(trigger->tg_relation);
 	id = SPI_getvalue(trigger->tg_trigtuple, tupdesc, Anum_directory_id);
@@ -484,7 +491,7 @@ DIAGSYNC_FUNCTION(diagsync_guard_directory)
 			 !is_changed(trigger, Anum_directory_storage_type) &&
 			 !is_changed(trigger, Anum_directory_public_copy_id) &&
 			 !is_changed(trigger, Anum_directory_merge_policy)))
-			return PointerGetDatum(trigger->tg_newtuple);
+			return PointerGetDatum(route_keep_absent(trigger));
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("id, storage type, link and merge policy of diagram \"%s\" cannot be updated directly", id),

@@ -1,8 +1,7 @@
 /*
  * httpcall.c
  *	  Functions called over HTTP: diagsync_api.call(), call_read(), call_void(),
- *	  through which the web server sends all calls of functions; and bodies of
- *	  plain writes.
+ *	  through which the web server sends all calls of functions.
  *
  * PostgREST finds a function by the names of what it is given, so that a field
  * too few or too many would be a function that does not exist, and takes any
@@ -14,7 +13,7 @@
  * Only functions of schema diagsync_api are called, as the caller, who needs the
  * privilege for it as ever.
  *
- * May call function.c, request.c and jsonvalue.c.
+ * May call function.c, request.c and httpbody.c.
  */
 #include "postgres.h"
 
@@ -24,7 +23,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "tcop/pquery.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -35,7 +33,7 @@
 
 #include "compat.h"
 #include "function.h"
-#include "httpcall.h"
+#include "httpbody.h"
 #include "request.h"
 
 /* The schema whose functions can be called, and what is in it but no function
@@ -62,18 +60,6 @@ typedef struct Called
 	int			nparameters;
 	Parameter  *parameters;
 } Called;
-
-pg_noreturn static void bad_field(const char *field, const char *what);
-
-/* A field is wrong: 400. */
-static void
-bad_field(const char *field, const char *what)
-{
-	ereport(ERROR,
-			(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '0')),
-			 errmsg_internal("Bad Request"),
-			 errdetail_internal("field \"%s\" %s", field, what)));
-}
 
 /* What a value of that type is in JSON, for people */
 static const char *
@@ -187,7 +173,7 @@ strings_from_json(const Parameter *parameter, JsonbContainer *array)
 		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
 
 		if (value->type != jbvString && value->type != jbvNull)
-			bad_field(parameter->name, must_be(TEXTARRAYOID));
+			httpbody_bad_field(parameter->name, must_be(TEXTARRAYOID));
 		nulls[i] = value->type == jbvNull;
 		values[i] = nulls[i] ? (Datum) 0 :
 			PointerGetDatum(cstring_to_text_with_len(value->val.string.val,
@@ -214,7 +200,7 @@ set_from_json(Parameter *parameter, JsonbValue *value)
 			return;
 		case BOOLOID:
 			if (value->type != jbvBool)
-				bad_field(parameter->name, must_be(BOOLOID));
+				httpbody_bad_field(parameter->name, must_be(BOOLOID));
 			parameter->value = BoolGetDatum(value->val.boolean);
 			return;
 		case INT4OID:
@@ -222,7 +208,7 @@ set_from_json(Parameter *parameter, JsonbValue *value)
 		case NUMERICOID:
 		case FLOAT8OID:
 			if (value->type != jbvNumeric)
-				bad_field(parameter->name, must_be(parameter->type));
+				httpbody_bad_field(parameter->name, must_be(parameter->type));
 			parameter->value = from_text(parameter,
 										 DatumGetCString(DirectFunctionCall1(numeric_out,
 																			 NumericGetDatum(value->val.numeric))));
@@ -231,12 +217,12 @@ set_from_json(Parameter *parameter, JsonbValue *value)
 			if (value->type != jbvBinary ||
 				!JsonContainerIsArray(value->val.binary.data) ||
 				JsonContainerIsScalar(value->val.binary.data))
-				bad_field(parameter->name, must_be(TEXTARRAYOID));
+				httpbody_bad_field(parameter->name, must_be(TEXTARRAYOID));
 			parameter->value = strings_from_json(parameter, value->val.binary.data);
 			return;
 		default:
 			if (value->type != jbvString)
-				bad_field(parameter->name, must_be(parameter->type));
+				httpbody_bad_field(parameter->name, must_be(parameter->type));
 			parameter->value = from_text(parameter,
 										 pnstrdup(value->val.string.val,
 												  value->val.string.len));
@@ -304,9 +290,9 @@ set_from_query(Called *called, char *query)
 			*value++ = '\0';
 		parameter = find_parameter(called, decode_part(part));
 		if (value == NULL)
-			bad_field(parameter->name, "has no value");
+			httpbody_bad_field(parameter->name, "has no value");
 		if (parameter->given)
-			bad_field(parameter->name, "is given twice");
+			httpbody_bad_field(parameter->name, "is given twice");
 		parameter->given = true;
 		parameter->value = from_text(parameter, decode_part(value));
 	}
@@ -361,7 +347,7 @@ run(const Called *called, bool read_only, bool *isnull)
 		if (!parameter->given)
 		{
 			if (parameter->required)
-				bad_field(parameter->name, "is missing");
+				httpbody_bad_field(parameter->name, "is missing");
 			continue;
 		}
 		types[n] = parameter->type;
@@ -423,126 +409,4 @@ DIAGSYNC_FUNCTION(diagsync_api_call)
 DIAGSYNC_FUNCTION(diagsync_api_call_read)
 {
 	return call(fcinfo, true);
-}
-
-/*
- * Check one entity of a body: only these fields, of these types, and all of one
- * diagram.
- */
-static void
-check_entity(JsonbContainer *entity, bool is_new, bool on_route, char **diagram)
-{
-	JsonbIterator *it;
-	JsonbValue	key;
-	JsonbValue	value;
-	bool		has_id = false;
-	bool		has_doc = false;
-
-	if (!JsonContainerIsObject(entity))
-		ereport(ERROR,
-				(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '0')),
-				 errmsg_internal("Bad Request"),
-				 errdetail_internal("An entity is a JSON object: {\"id\", \"doc\"}.")));
-	it = JsonbIteratorInit(entity);
-	(void) JsonbIteratorNext(&it, &key, true);
-	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
-	{
-		char	   *field = pnstrdup(key.val.string.val, key.val.string.len);
-
-		(void) JsonbIteratorNext(&it, &value, true);
-		if (strcmp(field, "doc") == 0)
-		{
-			has_doc = true;
-			if (value.type != jbvBinary ||
-				!JsonContainerIsObject(value.val.binary.data))
-				bad_field("doc", "must be an object");
-		}
-		else if (strcmp(field, "id") == 0 && is_new)
-		{
-			has_id = true;
-			if (value.type != jbvString || value.val.string.len == 0)
-				bad_field("id", "must be a string of 1 to 400 characters");
-		}
-		else if (strcmp(field, "diagram") == 0 && is_new)
-		{
-			char	   *named;
-
-			if (value.type != jbvString)
-				bad_field("diagram", "must be a string");
-			named = pnstrdup(value.val.string.val, value.val.string.len);
-			if (*diagram != NULL && strcmp(*diagram, named) != 0)
-				bad_field("diagram", on_route ?
-						  "names another diagram than the path" :
-						  "names more than one diagram");
-			*diagram = named;
-		}
-		else if (is_new && (strcmp(field, "modifiedAt") == 0 ||
-							strcmp(field, "modifiedBy") == 0))
-			continue;			/* read before, and stamped again */
-		else if (!is_new && (strcmp(field, "id") == 0 ||
-							 strcmp(field, "diagram") == 0 ||
-							 strcmp(field, "modifiedAt") == 0 ||
-							 strcmp(field, "modifiedBy") == 0))
-			bad_field(field, "cannot be changed");
-		else
-			bad_field(field, "is not known");
-	}
-	if (is_new && !has_id)
-		bad_field("id", "is missing");
-	if (!has_doc)
-		bad_field("doc", "is missing");
-	if (is_new && !on_route && *diagram == NULL)
-		bad_field("diagram", "is missing");
-}
-
-/*
- * Check the body of a plain write: INSERT, or UPDATE, of entities over HTTP.
- * PostgREST hands it to its statement as the parameter of type json, and
- * picks from it the fields that it knows; what else there is nobody would hear
- * of.  route is the diagram of the path, or NULL.
- */
-void
-httpcall_check_body(bool is_new, char *route)
-{
-	ParamListInfo params = ActivePortal != NULL ? ActivePortal->portalParams : NULL;
-	Jsonb	   *body = NULL;
-	char	   *diagram = route;
-	JsonbIterator *it;
-	JsonbValue	value;
-
-	for (int i = 0; params != NULL && i < params->numParams && body == NULL; i++)
-	{
-		ParamExternData *param = &params->params[i];
-
-		if (param->isnull)
-			continue;
-		if (param->ptype == JSONBOID)
-			body = DatumGetJsonbP(param->value);
-		else if (param->ptype == JSONOID)
-			body = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-													  CStringGetDatum(TextDatumGetCString(param->value))));
-	}
-	if (body == NULL)
-		return;
-	if (JB_ROOT_IS_SCALAR(body))
-		ereport(ERROR,
-				(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '0')),
-				 errmsg_internal("Bad Request"),
-				 errdetail_internal("The body must be an entity, or an array of them.")));
-	if (JB_ROOT_IS_OBJECT(body))
-	{
-		check_entity(&body->root, is_new, route != NULL, &diagram);
-		return;
-	}
-	it = JsonbIteratorInit(&body->root);
-	(void) JsonbIteratorNext(&it, &value, true);
-	while (JsonbIteratorNext(&it, &value, true) == WJB_ELEM)
-	{
-		if (value.type != jbvBinary)
-			ereport(ERROR,
-					(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '0')),
-					 errmsg_internal("Bad Request"),
-					 errdetail_internal("An entity is a JSON object: {\"id\", \"doc\"}.")));
-		check_entity(value.val.binary.data, is_new, route != NULL, &diagram);
-	}
 }

@@ -9,6 +9,9 @@
  * server's log.  That place (emit_log_hook) is the only one that sees all of
  * them: those of parsing and of parameters come before any executor.
  *
+ * A token whose role does not exist, or is none to be had, fails before it is known that
+ * there is a request, and the message names the role: such a token is not valid.
+ *
  * EXPLAIN is refused, too: the planner's estimates rest on rows that the caller
  * may not see (PostgREST takes them for "Prefer: count=planned").
  *
@@ -18,6 +21,7 @@
 
 #include "nodes/parsenodes.h"
 #include "parser/analyze.h"
+#include "tcop/tcopprot.h"
 #include "utils/elog.h"
 
 #include "compat.h"
@@ -200,10 +204,35 @@ word(ErrorData *error)
 	}
 }
 
+/*
+ * Is a request about to be told of?  PostgREST sets the role and what it tells
+ * of the request in one statement, the role first.
+ */
+static bool
+is_beginning(void)
+{
+	return debug_query_string != NULL && !request_is_http() &&
+		strstr(debug_query_string, "set_config('role'") != NULL &&
+		strstr(debug_query_string, "set_config('request.method'") != NULL;
+}
+
+/* The role of the token is none. */
+static void
+refuse_role(ErrorData *error)
+{
+	error->detail_log = pstrdup(error->message);
+	error->sqlerrcode = MAKE_SQLSTATE('P', 'T', '4', '0', '1');
+	error->message = pstrdup("Unauthorized");
+	error->detail = pstrdup("The token is not one for this server.");
+	error->hint = NULL;
+}
+
 static void
 before_sending(ErrorData *error)
 {
-	if (error->elevel == ERROR && request_is_http())
+	if (error->elevel == ERROR && is_beginning())
+		refuse_role(error);
+	else if (error->elevel == ERROR && request_is_http())
 	{
 		if (!has_status(error->sqlerrcode))
 			word(error);

@@ -6,10 +6,11 @@
  *
  * Whoever sends the headers himself can only make things harder for himself.
  *
- * May call condition.c, httpcall.c and what is below them.
+ * May call condition.c, httpbody.c and what is below them.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "utils/guc.h"
 #include "utils/builtins.h"
@@ -18,7 +19,7 @@
 #include "condition.h"
 #include "directory.h"
 #include "function.h"
-#include "httpcall.h"
+#include "httpbody.h"
 #include "request.h"
 #include "route.h"
 #include "settings.h"
@@ -91,9 +92,61 @@ route_check_write(TriggerEvent event)
 				 errdetail_internal("The request does not name a diagram and its entities."),
 				 errhint("Name them: ?diagram=eq.ID&id=eq.ID")));
 	if (TRIGGER_FIRED_BY_INSERT(event) && is_method("POST"))
-		httpcall_check_body(true, route_diagram(&is_bad));
+		httpbody_check_entities(true, route_diagram(&is_bad));
 	if (TRIGGER_FIRED_BY_UPDATE(event) && is_method("PATCH"))
-		httpcall_check_body(false, route_diagram(&is_bad));
+		httpbody_check_entities(false, route_diagram(&is_bad));
+}
+
+/* Is a statement on the directory that of a plain request? */
+static bool
+is_rename(void)
+{
+	return request_is_http() && is_plain() && is_method("PATCH");
+}
+
+/*
+ * BEFORE UPDATE OF name, description on the directory, STATEMENT: the body of a
+ * request has to be one.
+ */
+void
+route_check_rename(void)
+{
+	if (is_rename())
+		httpbody_check_diagram();
+}
+
+/*
+ * The same, ROW: what the request does not mention stays (PostgREST writes null
+ * there).  Returns the tuple to store.
+ */
+HeapTuple
+route_keep_absent(const TriggerData *trigger)
+{
+	static const struct
+	{
+		const char *field;
+		int			column;
+	}			fields[] = {
+		{"name", Anum_directory_name},
+		{"description", Anum_directory_description}
+	};
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	HeapTuple	tuple = trigger->tg_newtuple;
+
+	if (!is_rename())
+		return tuple;
+	for (size_t i = 0; i < lengthof(fields); i++)
+	{
+		int			column = fields[i].column;
+		bool		isnull;
+		Datum		old = heap_getattr(trigger->tg_trigtuple, column, tupdesc,
+									   &isnull);
+
+		if (!httpbody_has_field(fields[i].field))
+			tuple = heap_modify_tuple_by_cols(tuple, tupdesc, 1, &column, &old,
+											  &isnull);
+	}
+	return tuple;
 }
 
 /*

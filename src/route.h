@@ -8,5 +8,7 @@
 #include "commands/trigger.h"
 
 extern void route_check_write(TriggerEvent event);
+extern void route_check_rename(void);
+extern HeapTuple route_keep_absent(const TriggerData *trigger);
 
 #endif							/* DIAGSYNC_ROUTE_H */

@@ -71,6 +71,8 @@ SELECT diagsync.grant_usage(:'anonymous', anonymous => true);
 -- this database, which pg_dump --create carries. So it survives either way of restoring a cluster.
 SELECT format('ALTER ROLE %I%s SET %s = %L', :'authenticator', place, name, value)
   FROM (VALUES (''), (format(' IN DATABASE %I', current_database()))) AS at(place), (VALUES
+		-- What PostgREST tells of errors is worded for clients from the first request of a session.
+		('session_preload_libraries', 'diagsync'),
 		-- Claims of JWTs count in sessions of this login role alone.
 		('diagsync.trusted_authenticators', quote_ident(:'authenticator')),
 		('diagsync.sync_rate_limit', :'sync_rate_limit'),

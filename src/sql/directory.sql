@@ -129,8 +129,11 @@ COMMENT ON FUNCTION diagsync.guard_directory() IS
 'trigger of diagsync.directory: refuses what only the functions may change and clears "seen_on" of an entry that is inserted';
 
 CREATE TRIGGER diagsync_guard_row
-	BEFORE INSERT OR DELETE OR UPDATE OF id, storage_type, public_copy_id, merge_policy
+	BEFORE INSERT OR DELETE OR UPDATE OF id, name, description, storage_type, public_copy_id, merge_policy
 	ON diagsync.directory FOR EACH ROW
+	EXECUTE FUNCTION diagsync.guard_directory();
+CREATE TRIGGER diagsync_guard_rename
+	BEFORE UPDATE OF name, description ON diagsync.directory FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.guard_directory();
 CREATE TRIGGER diagsync_guard_truncate
 	BEFORE TRUNCATE ON diagsync.directory FOR EACH STATEMENT

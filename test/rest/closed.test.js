@@ -131,7 +131,7 @@ test('filters that take long, casts, sums and other tables are refused', async (
 			assert.ok(Date.now() - start < 2000);
 		}
 	}
-	for (const query of ['select=id,doc', 'select=k:doc->>kind', 'doc->>kind=eq.chair', 'doc-%3E%3Ekind=eq.chair', 'doc->deep->>x=eq.1', 'id=in.(a,b)', 'id=in.%28a%29', 'id=not.is.null',
+	for (const query of ['select=id,doc', 'select=k:doc->>kind', 'doc->>kind=eq.chair', 'doc-%3E%3Ekind=eq.chair', 'doc->deep->>x=eq.1', 'id=in.(a,b)', 'id=in.%28a%29', 'id=in.()', 'id=in.("a",b)', 'id=in.%28%22a,%5C%22)%22%2Cb%29', 'id=in.(a"b)', 'id=not.is.null',
 		'modifiedAt=gt.2026-01-01', 'order=id.desc,modifiedAt&limit=5&offset=0', 'order=doc->>kind.asc.nullslast', 'select=*', 'id=eq.is.it', 'id=neq.']) {
 		ok(await get(`/db/public/${id}?${query}`, { as }));
 	}
@@ -196,10 +196,9 @@ test('no answer tells of the inside', async () => {
 		answers.push(await request('PATCH', `/db/public/${id}?id=eq.a`, { as, body }));
 		for (const view of VIEWS) answers.push(await post('/' + view, body, { as }));
 		for (const name of ['push', 'put', 'remove', 'resolve', 'create_diagram', 'set_merge_policy', 'create_token', 'status', 'set_limits']) answers.push(await rpc(name, body, { as }));
-		const renamed = await request('PATCH', '/diagrams?_id=eq.' + id, { as, body });
-		if (renamed.status >= 300) refused(renamed, 400, null);
+		answers.push(await request('PATCH', '/diagrams?_id=eq.' + id, { as, body }));
 	}
-	for (const query of ['nothing=eq.1', 'modifiedAt=gt.nonsense', 'select=nothing', 'order=nothing', 'doc=eq.nonsense', 'id=is.nonsense', 'offset=999999999']) {
+	for (const query of ['nothing=eq.1', 'modifiedAt=gt.nonsense', 'select=nothing', 'order=nothing', 'doc=eq.nonsense', 'id=is.nonsense', 'id=in.a', 'id=in.(a', 'id=in.(a,"b', 'id=in.(a)b', 'offset=999999999']) {
 		for (const at of ['/db/public/' + id, '/entities', '/diagrams', '/tokens']) answers.push(await get(`${at}?${query}`, { as }));
 	}
 	answers.push(await get('/', { as, headers: { Accept: 'text/html' } }), await get('/tokens?select=secret_hash', { as }),
@@ -207,7 +206,7 @@ test('no answer tells of the inside', async () => {
 	for (const answer of answers) {
 		assert.ok(answer.status < 500, answer.text);
 		if (answer.status >= 400) refused(answer, answer.status, null);
-		assert.doesNotMatch(answer.text, /diagsync_(api|local|public|private|auth|user|anon)|diagsync\.|entity_pkey|relation|constraint|schema|stack_depth|_id\b(?<!"_id)|5432|socket/, answer.text);
+		assert.doesNotMatch(answer.text, /diagsync_(api|local|public|private|auth|user|anon)|diagsync\.|entity_pkey|relation|columns?\b|failed to parse|role "|constraint|schema|stack_depth|_id\b(?<!"_id)|5432|socket/, answer.text);
 		assert.doesNotMatch(JSON.stringify(answer.headers), /postgrest|warp/i);
 	}
 });
@@ -229,6 +228,44 @@ test('missing, mistyped and unknown fields are 400, and named', async () => {
 	assert.match(refused(await request('PATCH', `/db/local/${id}?id=eq.a`, { as, body: { docs: {} } }), 400).details, /field "docs"/);
 	assert.match(refused(await post('/local_entities', { id: 'b', doc: {} }, { as }), 400).details, /field "diagram"/);
 	assert.deepEqual(await entities(as, 'local', id), { a: {} });
+});
+
+test('the directory is written by fields that it has, and keeps what is not mentioned', async () => {
+	const id = await diagram(as, 'closed-rename', 'local');
+	const patch = (body, at = id, who = as) => request('PATCH', '/diagrams?_id=eq.' + at, { as: who, body });
+	for (const at of [id, 'closed-no-such']) {
+		for (const [body, field] of [[{ description: {} }, 'description'], [{ description: 5 }, 'description'], [{ name: true }, 'name'], [{ name: [] }, 'name'], [{ name: null }, 'name'],
+			[{ nam: 'x' }, 'nam'], [{ name: 'x', more: 1 }, 'more'], [{ _id: 'x' }, '_id'], [{ owner: 'sub:x' }, 'owner'], [{ storageType: 'public' }, 'storageType'], [{ publicVersion: 1 }, 'publicVersion']]) {
+			assert.match(refused(await patch(body, at), 400).details, new RegExp(`field "${field}"`));
+		}
+		for (const body of [[], [{ name: 'x' }], 5, null, '"x"', 'x', '']) refused(await patch(body === null ? 'null' : body, at), 400);
+	}
+	for (const [body, after] of [[{}, ['Name of ' + id, null]], [{ description: 'about' }, ['Name of ' + id, 'about']], [{ name: 'new' }, ['new', 'about']],
+		[{ name: 'both', description: null }, ['both', null]], [{ description: '' }, ['both', '']]]) {
+		ok(await patch(body), 204);
+		const [row] = ok(await get('/diagrams?_id=eq.' + id, { as }));
+		assert.deepEqual([row.name, row.description], after);
+	}
+	ok(await patch({ name: 'theirs' }, id, 'closed-other'), 204);
+	assert.equal(ok(await get('/diagrams?_id=eq.' + id, { as }))[0].name, 'both');
+	for (const body of [[], [{ doc: {} }], [{ doc: {} }, { doc: {} }]]) refused(await request('PATCH', `/db/local/${id}?id=eq.a`, { as, body }), 400);
+	// In SQL an UPDATE writes what it says.
+	assert.equal(sql(`UPDATE diagsync.directory SET name = 'by SQL' WHERE id = '${id}' RETURNING name`), 'by SQL');
+});
+
+test('a token of a role that is none is no token, and no role is named', async () => {
+	const exp = Math.floor(Date.now() / 1000) + 60;
+	// More than there are connections, so that each is asked first.
+	for (const role of ['nobody_here', 'postgres', 'diagsync_authenticator', 'none', '', 'DIAGSYNC_USER', ...Array(20).fill('nobody_here')]) {
+		const Authorization = 'Bearer ' + jwt({ role, sub: 'closed-role', exp });
+		for (const answer of await Promise.all([get('/diagrams', { headers: { Authorization } }), get('/rpc/status_all', { headers: { Authorization } }),
+			rpc('create_diagram', { name: 'x' }, { headers: { Authorization } })])) {
+			assert.ok([401, 403].includes(answer.status), answer.text);
+			refused(answer, answer.status, null);
+			assert.doesNotMatch(answer.text, /role|nobody_here|postgres|diagsync/);
+			if (answer.status === 401) assert.match(answer.headers['www-authenticate'], /^Bearer/);
+		}
+	}
 });
 
 test('ids that look like operators work on every route', async () => {
