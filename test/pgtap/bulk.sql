@@ -39,7 +39,7 @@ SELECT is((SELECT count(*) FROM diagsync_local.entity AS a JOIN diagsync_public.
 SELECT t.timed('DELETE at the far end', $$ DELETE FROM diagsync_public.entity WHERE diagram_id = 'p' AND id LIKE '%5' $$, 20);
 SELECT t.timed('DELETE of a linked diagram', $$ DELETE FROM diagsync_local.entity WHERE diagram_id = 'l' AND id NOT LIKE '%5' $$, 30);
 SELECT is(t.status('l'), 'pending 90000/10000/0', 'deletions of both sides');
-SELECT t.timed('pull of deletions', $$ SELECT diagsync.pull('l') $$, 20);
+SELECT t.timed('pull of deletions', $$ SELECT diagsync.pull('l', allow_deletions => true) $$, 20);
 SELECT t.timed('push of deletions', $$ SELECT diagsync.push('l', allow_deletions => true) $$, 30);
 SELECT is((SELECT count(*) FROM diagsync.entity WHERE diagram_id IN ('l', 'p')), 0::bigint, 'nothing is left');
 SELECT t.timed('put', $$ SELECT diagsync.put('l', (SELECT jsonb_agg(jsonb_build_object('id', 'e' || n, 'v', n)) FROM generate_series(1, 50000) AS n)) $$, 30);
