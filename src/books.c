@@ -68,18 +68,18 @@
  * Inserted local rows of diagrams $1, in which they are edits.  A base row that
  * exists (the entity was deleted, and is made again) is updated with what it holds:
  * a sync that is about to drop it goes first, comes after, or fails with 40001.
- * Nobody has deleted the entity any more.
+ * Nobody has deleted the entity any more; and where nobody had, but it was missing
+ * ("unknown"), it is there again.
  */
 #define BASE_OF_INSERTED \
 	"INSERT INTO diagsync_local.base AS b (diagram_id, id)" \
 	" SELECT n.diagram_id, n.id FROM new_rows n" \
 	" WHERE n.diagram_id" EQ "ANY ($1)" \
 	" ON CONFLICT (diagram_id, id) DO UPDATE SET doc = b.doc, accepted = NULL," \
-	"  changed_at = NULL, changed_by = NULL"
+	"  changed_at = NULL, changed_by = NULL," \
+	"  unknown = CASE WHEN b.doc IS NULL OR b.changed_at IS NOT NULL THEN b.unknown END"
 
-static Command base_of_inserted =
-COMMAND(BASE_OF_INSERTED,
-		1, TEXTARRAYOID);
+static Command base_of_inserted = COMMAND(BASE_OF_INSERTED, 1, TEXTARRAYOID);
 
 /* The same, telling which base rows were made */
 static Command base_of_inserted_made =
@@ -370,6 +370,16 @@ have_all_bases(Deed *deed, TriggerData *trigger)
 	return all;
 }
 
+/* Base rows of many inserted entities at once, unless one of them has one. */
+static void
+keep_base_of_many(Deed *deed, TriggerData *trigger)
+{
+	if (deed->storage == STORAGE_LOCAL && TRIGGER_FIRED_BY_INSERT(deed->event) &&
+		deed->rows >= BULK_ROWS && deed->nlinked > 0 && deed->nlinked <= BULK_DIAGRAMS &&
+		!session_is_changing(RelationGetRelid(trigger->tg_relation)))
+		deed->all_new = bulkbase_insert(trigger, is_linked_edit, deed);
+}
+
 /*
  * Base rows of inserted entities; where a statement is open that may have
  * deleted them before, it must know which were made here.
@@ -382,12 +392,8 @@ keep_base_of_inserted(Deed *deed, TriggerData *trigger)
 	Datum		values[1];
 	uint64		n;
 
-	if (!tell && deed->rows >= BULK_ROWS && deed->nlinked <= BULK_DIAGRAMS &&
-		bulkbase_insert(trigger, is_linked_edit, deed))
-	{
-		deed->all_new = true;
+	if (deed->all_new)
 		return;
-	}
 	values[0] = deed->restores ? deed->here : deed->linked;
 	n = command_run(tell ? &base_of_inserted_made : &base_of_inserted,
 					STORAGE_LOCAL, values, NULL, deed->books);
@@ -581,12 +587,13 @@ DIAGSYNC_FUNCTION(diagsync_keep_books)
 		survey_check_edits(&deed, trigger);
 		if (SPI_register_trigger_data(edits) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
+		keep_base_of_many(&deed, edits);
+		stamp_rows(&deed);
+		edittime_catch_up(&deed, edits);
 		if (deed.storage == STORAGE_LOCAL)
 			keep_local_books(&deed, edits);
 		else
 			keep_shared_books(&deed);
-		stamp_rows(&deed);
-		edittime_catch_up(&deed, edits);
 	}
 	SPI_finish();
 	edits_end(edits, trigger);

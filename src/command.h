@@ -33,7 +33,7 @@ typedef struct Command
 	const char *sql;
 	int			nargs;
 	Oid			argtypes[COMMAND_MAX_ARGS];
-	bool		whole;			/* compares two diagrams as a whole */
+	bool		whole;			/* reads two diagrams or whole tables */
 	int			diagram_arg;	/* parameters that say which entities it */
 	int			ids_arg;		/* inserts, from 1 on; 0: none does */
 	SPIPlanPtr	plans[STORAGE_TYPES];
@@ -43,7 +43,7 @@ typedef struct Command
 #define COMMAND(text, n, ...) \
 	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}}
 
-/* The same of one that compares two diagrams as a whole */
+/* The same of one that compares two diagrams as a whole, or tables */
 #define COMMAND_WHOLE(text, n, ...) \
 	{.sql = text, .nargs = n, .argtypes = {__VA_ARGS__}, .whole = true}
 

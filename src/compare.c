@@ -26,7 +26,17 @@
 	" FULL JOIN (SELECT id, doc FROM %1$s.entity WHERE diagram_id" EQ "$2 ORDER BY id) AS p" \
 	" ON l.id" EQ "p.id"
 
-#define DIFFER " NOT COALESCE(l.doc" EQ "p.doc, false)"
+/* Whether a document repeats the id of its entity is no difference. */
+#define ID_AS(key) \
+	" COALESCE(l.doc OPERATOR(pg_catalog.->) '" key "'::pg_catalog.text, pg_catalog.to_jsonb(l.id))" EQ \
+	" COALESCE(p.doc OPERATOR(pg_catalog.->) '" key "'::pg_catalog.text, pg_catalog.to_jsonb(l.id))"
+
+#define WITHOUT_IDS " OPERATOR(pg_catalog.-) '{id,_id}'::pg_catalog.text[]"
+
+#define DIFFER \
+	" NOT COALESCE(l.doc" EQ "p.doc OR" \
+	"  ((l.doc" WITHOUT_IDS ")" EQ "(p.doc" WITHOUT_IDS ")" \
+	"   AND" ID_AS("id") " AND" ID_AS("_id") "), false)"
 
 static Command differing =
 COMMAND_WHOLE("SELECT COALESCE(l.id, p.id)" BOTH_ENDS " WHERE" DIFFER,
@@ -57,7 +67,7 @@ COMMAND_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id)"
 	"  AND f.id" EQ "COALESCE(l.id, p.id) AND f.rev" EQ "$4)"
 
 static Command unnoted =
-COMMAND("SELECT" BOTH_ENDS " WHERE" DIFFER " AND (NOT $3 OR l.id IS NULL OR p.id IS NULL)"
+COMMAND_WHOLE("SELECT" BOTH_ENDS " WHERE" DIFFER " AND (NOT $3 OR l.id IS NULL OR p.id IS NULL)"
 		" AND NOT EXISTS (SELECT FROM diagsync_local.base AS b"
 		"  WHERE b.diagram_id" EQ "$1 AND b.id" EQ "COALESCE(l.id, p.id))"
 		" AND" OF_FAR_END("entity") " AND" OF_FAR_END("tombstone") " LIMIT 1",
@@ -80,7 +90,7 @@ check_noted(const Link *link, bool missing, int flags)
 }
 
 /*
- * A cursor over the ids of the entities that differ by plain value, under the
+ * A cursor over the ids of the entities that differ by value, under the
  * active snapshot.  The caller is connected to SPI.
  */
 Portal
@@ -92,7 +102,7 @@ compare_open_differing(const Link *link)
 }
 
 /*
- * Give each entity that differs by plain value and has no base row such a base.
+ * Give each entity that differs by value and has no base row such a base.
  * The caller holds the local directory row and is connected to SPI; the flags
  * are command_run()'s, for the snapshot to be used.
  */

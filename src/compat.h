@@ -151,6 +151,17 @@ compat_numeric_sub(Numeric a, Numeric b, bool *failed)
 #define COMPAT_SEGMENT_ARG
 #endif
 
+/* 19 has options of sequential scans, too, and leaves what it has jumbled alone. */
+#if PG_VERSION_NUM >= 190000
+#define compat_table_beginscan(rel, snapshot) \
+	table_beginscan(rel, snapshot, 0, NULL, 0)
+#define compat_jumble const struct JumbleState
+#else
+#define compat_table_beginscan(rel, snapshot) \
+	table_beginscan(rel, snapshot, 0, NULL)
+#define compat_jumble struct JumbleState
+#endif
+
 /* 19 wants to be told when a description of rows is complete. */
 #if PG_VERSION_NUM >= 190000
 #define compat_finish_tupdesc TupleDescFinalize

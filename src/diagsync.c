@@ -33,7 +33,7 @@
  *	  threeway.c   the three-way merge of a document
  *	  reference.c  references to other entities in a document
  *	  seen.c       what a link has seen of its far end
- *	  planning.c   how commands of diagsync's own are planned
+ *	  planning.c   plans that no setting and no statistics have a say in
  *	  command.c    SQL commands of diagsync's own, their plans kept
  *	  rolenote.c   which role a name means: confirm_role
  *	  directory.c  entries of the directory and links

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "command.h"
 #include "edittime.h"
@@ -35,17 +36,22 @@
 	"  AND d.diagram_id" EQ "n.diagram_id AND d.id" EQ "n.id" \
 	"  AND d." deleted_at GT "t.modified_at"
 
-#define CATCH_UP_LOCAL(rows) \
-	CATCH_UP(rows, "diagsync_local.base", "changed_at")
-
-#define CATCH_UP_SHARED(rows) CATCH_UP(rows, "%1$s.tombstone", "deleted_at")
-
-static Command catch_up_inserted = COMMAND(CATCH_UP_LOCAL("new_rows"), 1, INT8OID);
-static Command catch_up_deleted = COMMAND(CATCH_UP_LOCAL("old_rows"), 1, INT8OID);
+static Command catch_up_inserted =
+COMMAND(CATCH_UP("new_rows", "diagsync_local.base", "changed_at"), 1, INT8OID);
 static Command catch_up_inserted_shared =
-COMMAND(CATCH_UP_SHARED("new_rows"), 1, INT8OID);
-static Command catch_up_deleted_shared =
-COMMAND(CATCH_UP_SHARED("old_rows"), 1, INT8OID);
+COMMAND(CATCH_UP("new_rows", "%1$s.tombstone", "deleted_at"), 1, INT8OID);
+
+/*
+ * The same of those that one command has made before it was done deleting them, at
+ * $2.  What the books have of that deletion does not matter: they may know that the
+ * entity is there again.
+ */
+static Command catch_up_deleted =
+COMMAND("UPDATE %1$s.entity AS t SET modified_at = GREATEST($2, o.modified_at)"
+		" FROM old_rows o"
+		" WHERE t.diagram_id" EQ "o.diagram_id AND t.id" EQ "o.id AND t.rev" EQ "$1"
+		"  AND GREATEST($2, o.modified_at)" GT "t.modified_at",
+		2, INT8OID, TIMESTAMPTZOID);
 
 /*
  * diagsync.edit_time()
@@ -72,9 +78,18 @@ is_behind(const Deed *deed, TriggerData *trigger)
 	bool		behind = false;
 	bool		isnull;
 	Probe		deletion;
+	AttrNumber	deleted_at;
 
-	probe_open(&deletion, deed->storage, local ? TABLE_BASE : TABLE_TOMBSTONE,
-			   AccessShareLock);
+	if (local)
+	{
+		probe_open(&deletion, deed->storage, TABLE_BASE, AccessShareLock);
+		deleted_at = Anum_base_changed_at;
+	}
+	else
+	{
+		probe_open(&deletion, deed->storage, TABLE_TOMBSTONE, AccessShareLock);
+		deleted_at = Anum_tombstone_deleted_at;
+	}
 	probe_begin(&deletion, snapshot);
 	tuplestore_rescan(trigger->tg_newtable);
 	while (!behind &&
@@ -87,8 +102,7 @@ is_behind(const Deed *deed, TriggerData *trigger)
 						slot_getattr(row, Anum_entity_diagram_id, &isnull),
 						slot_getattr(row, Anum_entity_id, &isnull)))
 			continue;
-		at = slot_getattr(deletion.slot, local ? Anum_base_changed_at :
-						  Anum_tombstone_deleted_at, &isnull);
+		at = slot_getattr(deletion.slot, deleted_at, &isnull);
 		behind = !isnull && DatumGetTimestampTz(at) >
 			DatumGetTimestampTz(slot_getattr(row, Anum_entity_modified_at,
 											 &isnull));
@@ -99,36 +113,34 @@ is_behind(const Deed *deed, TriggerData *trigger)
 	return behind;
 }
 
-/* Give entities that were made again the time of their deletion. */
-static void
-catch_up(const Deed *deed, Command *command)
-{
-	Datum		values[1] = {Int64GetDatum(deed->own)};
-
-	(void) command_run(command, deed->storage, values, NULL,
-					   COMMAND_EXEMPT | COMMAND_FRESH);
-}
-
 /*
- * A statement has noted its changes: see to it that what it inserted is not
- * earlier than the deletion that came before.  The caller is connected to SPI and
- * has registered the transition tables.
+ * See to it that what a statement has inserted is not earlier than the deletion that
+ * came before.  This comes before its books, which forget the time of that deletion.
+ * The caller is connected to SPI, has registered the transition tables and has
+ * stamped their rows.
  */
 void
 edittime_catch_up(const Deed *deed, TriggerData *trigger)
 {
 	bool		local = deed->storage == STORAGE_LOCAL;
+	Command    *command;
+	Datum		values[2] = {Int64GetDatum(deed->own),
+	TimestampTzGetDatum(deed->statement.at)};
 
 	if (deed->table != TABLE_ENTITY || (local && deed->nlinked == 0))
 		return;
 	if (TRIGGER_FIRED_BY_INSERT(deed->event))
 	{
-		if (!deed->all_new && is_behind(deed, trigger))
-			catch_up(deed, local ? &catch_up_inserted :
-					 &catch_up_inserted_shared);
+		if (deed->all_new || !is_behind(deed, trigger))
+			return;
+		command = local ? &catch_up_inserted : &catch_up_inserted_shared;
 	}
 
 	/* One command may have inserted first what it deletes. */
 	else if (deed->backdated)
-		catch_up(deed, local ? &catch_up_deleted : &catch_up_deleted_shared);
+		command = &catch_up_deleted;
+	else
+		return;
+	(void) command_run(command, deed->storage, values, NULL,
+					   COMMAND_EXEMPT | COMMAND_FRESH);
 }

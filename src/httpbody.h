@@ -5,7 +5,9 @@
 #ifndef DIAGSYNC_HTTPBODY_H
 #define DIAGSYNC_HTTPBODY_H
 
-extern void httpbody_bad_field(const char *field, const char *what) pg_attribute_noreturn();
+#include "compat.h"
+
+pg_noreturn extern void httpbody_bad_field(const char *field, const char *what);
 extern void httpbody_check_entities(bool is_new, char *route);
 extern void httpbody_check_diagram(void);
 extern bool httpbody_has_field(const char *field);

@@ -245,7 +245,7 @@ before_sending(ErrorData *error)
 }
 
 static void
-after_analysis(ParseState *state, Query *query, JumbleState *jumble)
+after_analysis(ParseState *state, Query *query, compat_jumble *jumble)
 {
 	if (query->commandType == CMD_UTILITY &&
 		IsA(query->utilityStmt, ExplainStmt) && request_is_http())

@@ -183,7 +183,7 @@ json_nests_deeper(JsonValue value, int levels)
 	JsonMembers members;
 	JsonKey		key;
 	JsonValue	inside;
-	bool		is_object = json_is_object(value);
+	bool		is_object;
 
 	/* Each level takes at least a header and an entry, the last one a header. */
 	if (!json_is_container(value) ||
@@ -193,6 +193,7 @@ json_nests_deeper(JsonValue value, int levels)
 		return true;
 	CHECK_FOR_INTERRUPTS();
 	json_members(&members, value);
+	is_object = JsonContainerIsObject(members.container);
 	while (is_object ? json_next_member(&members, &key, &inside) :
 		   json_next_element(&members, &inside))
 	{

@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "rolecheck.h"
 #include "storage.h"
 
@@ -62,7 +63,7 @@ has_row(StorageTable table, int attno, const char *wanted, Snapshot snapshot)
 {
 	Relation	rel = storage_open(STORAGE_LOCAL, table, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TableScanDesc scan = compat_table_beginscan(rel, snapshot);
 	size_t		length = strlen(wanted);
 	bool		found = false;
 

@@ -30,7 +30,7 @@ COMMAND("INSERT INTO diagsync.known_role AS k (principal, role_oid, cluster)"
 
 /* Names that nothing has been noted of on this cluster */
 static Command note_all =
-COMMAND("INSERT INTO diagsync.known_role AS k (principal, role_oid, cluster)"
+COMMAND_WHOLE("INSERT INTO diagsync.known_role AS k (principal, role_oid, cluster)"
 		" SELECT p.principal, r.oid::pg_catalog.int8, $1"
 		"  FROM (SELECT d.owner FROM diagsync.directory AS d"
 		"   UNION SELECT m.principal FROM diagsync.member AS m) AS p(principal)"
@@ -43,7 +43,7 @@ COMMAND("INSERT INTO diagsync.known_role AS k (principal, role_oid, cluster)"
 
 /* Notes of roles that are gone, and of whose names nothing is left */
 static Command forget_unused =
-COMMAND("DELETE FROM diagsync.known_role AS k"
+COMMAND_WHOLE("DELETE FROM diagsync.known_role AS k"
 		" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r"
 		"   WHERE r.oid::pg_catalog.int8" EQ "k.role_oid"
 		"    AND pg_catalog.concat('role:', r.rolname)" EQ "k.principal)"

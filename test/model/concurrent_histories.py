@@ -224,10 +224,10 @@ class Session(threading.Thread):
             self.push_or_pull(kind, local, rule, nothing="idempotence")
 
     def call(self, kind, local, rule, dry_run=False, plan=None):
-        names = ("snapshot", "success", "documents", "inserted", "updated", "deleted", "resolved", "conflicts", "plan")
+        names = ("snapshot", "success", "documents", "inserted", "updated", "deleted", "resolved", "conflicts", "refused", "plan")
         return dict(zip(names, self.ask(
             "SELECT pg_current_snapshot()::text, success, documents_updated, inserted, updated, deleted, resolved,"
-            f" conflicts, plan FROM diagsync.{kind}(%s, on_conflict => %s, dry_run => %s, expected_plan => %s)",
+            f" conflicts, refused_deletions, plan FROM diagsync.{kind}(%s, on_conflict => %s, dry_run => %s, expected_plan => %s)",
             local, rule, dry_run, plan)))
 
     def push_or_pull(self, kind, local, rule, plan=None, **rest):
@@ -236,6 +236,11 @@ class Session(threading.Thread):
             self.run_of.count("plans overtaken")
             rest["overtaken"] = True
         self.mark(kind, local, rule=rule, **result, **rest)
+        if plan is None and result["refused"]:
+            # More deletions than are done unasked: so it is asked for.
+            self.run_of.count("syncs with many deletions")
+            plan = self.call(kind, local, rule, dry_run=True)["plan"]
+            return self.push_or_pull(kind, local, rule, plan=plan, **rest)
         return result
 
     def settle(self, dice):

@@ -26,6 +26,11 @@ def base(local, token, xid=0):
     return ["base", local, "e", row(token, xid)]
 
 
+def known(local, token):
+    """A base row that says that the deletion at the far end is known."""
+    return ["base", local, "e", {**row(token, 0), "at": None, "unknown": False}]
+
+
 def no_base(local):
     return ["base", local, "e", None]
 
@@ -65,6 +70,8 @@ START = edit(10, "P", "t1") + sync(11, "pull", "A", entity("A", "t1", 10), inser
     + sync(12, "pull", "B", entity("B", "t1", 10), inserted=1)
 # A holds t2 on top of it, and the shared copy t3.
 CLASH = START + edit(20, "A", "t2", base("A", "t1")) + edit(21, "P", "t3")
+# A holds t2 on top of it, and the shared copy has it no more.
+EDITED_AND_GONE = START + edit(20, "A", "t2", ["base", "A", "e", {**row("t1", 0), "at": None}]) + edit(21, "P", None, tombstone(21))
 # A has deleted it, and that was pushed.
 DELETED = START + edit(20, "A", None, base("A", "t1", 20)) \
     + sync(21, "push", "A", no_base("A"), entity("P", None, 21), tombstone(20), deleted=1)
@@ -89,6 +96,9 @@ HISTORIES = [
      CLASH + sync(22, "pull", "A", no_base("A"), entity("A", "t3", 21), rule="public", resolved=1, updated=1)),
     ("a conflict is settled for the newest version", HONEST,
      CLASH + sync(22, "push", "A", no_base("A"), entity("A", "t3", 21), rule="newest", resolved=1)),
+    ("a deletion that a sync leaves is noted", HONEST,
+     EDITED_AND_GONE + sync(22, "pull", "A", known("A", "t1"), rule="skip", conflicts=1)),
+    ("and by refresh", HONEST, EDITED_AND_GONE + transaction(22, "refresh", "A", known("A", "t1"))),
     ("a deletion is pushed and pulled", HONEST,
      DELETED + sync(22, "pull", "B", entity("B", None, 0), deleted=1) + contents(None, None, None)),
     ("a deleted entity is inserted again", HONEST,
@@ -121,6 +131,13 @@ HISTORIES = [
      CLASH + sync(22, "push", "A", no_base("A"), entity("P", "t2", 20), rule="newest", resolved=1, updated=1)),
     ("both versions are to be kept, and one is", SAFE,
      CLASH + sync(22, "pull", "A", no_base("A"), entity("A", "t3", 21), rule="both", resolved=1, updated=1)),
+    ("a deletion is noted that nobody made", SAFE,
+     START + edit(20, "A", "t2", ["base", "A", "e", {**row("t1", 0), "at": None}])
+     + sync(22, "pull", "A", known("A", "t1"), rule="skip")),
+    ("refresh notes a deletion and another base", "refresh changes no entity",
+     EDITED_AND_GONE + transaction(22, "refresh", "A", known("A", "t2"))),
+    ("a difference is unknown though all have their books", "the books explain every difference",
+     EDITED_AND_GONE + sync(22, "pull", "A", ["base", "A", "e", {**row("t1", 0), "at": None, "unknown": True}], rule="skip", conflicts=1)),
     ("refresh takes the far version for the base", SAFE,
      START + edit(20, "P", "t2") + transaction(21, "refresh", "A", base("A", "t2"))),
     ("an edit is earlier than the version that it replaces", "an edit is later than what it replaces",
@@ -169,6 +186,9 @@ HISTORIES = [
      + transaction(23, "refresh", "A", base("A", "t2"), level="REPEATABLE READ", snapshot="22:22:")),
     ("a sync says that it did more", "results", START + sync(20, "pull", "A", updated=1)),
     ("a sync leaves a conflict and says that all is well", "results", CLASH + sync(22, "pull", "A", conflicts=1, success=True)),
+    ("a sync refuses deletions and says that all is well", "results", START + sync(20, "pull", "A", refused=12)),
+    ("a sync refuses deletions and writes", "results",
+     START + edit(20, "P", "t2") + sync(21, "pull", "A", entity("A", "t2", 20), updated=1, refused=12, success=False)),
     ("a sync that was to abort writes", "results",
      CLASH + sync(22, "pull", "A", no_base("A"), entity("A", "t3", 21), updated=1, conflicts=1)),
     ("a plan that is overtaken is carried out", "a plan that is overtaken is not carried out",

@@ -78,6 +78,8 @@ def steps():
         (1, step("delete", copy, id, id)),
         (1, step("put", copy, strategies.dictionaries(from_list("abcde"), document, min_size=1, max_size=3))),
         (1, step("undo", local, id)),
+        (1, strategies.tuples(copy, id, from_list(([], ["id"], ["_id"], ["id", "_id"]))).map(
+            lambda drawn: ["repeat", *drawn[:2], *drawn[2]])),
         (2, step("imitate", copy, copy, id)),
         (4, sync("push")),
         (4, sync("pull")),

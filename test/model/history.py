@@ -12,7 +12,7 @@ import json
 import psycopg2
 import psycopg2.extras
 
-from model import Model, Refused, renamed
+from model import Model, Refused, renamed, without_id
 
 COPIES = ("P", "A", "B", "C", "D")
 SYNCS = ("push", "pull")
@@ -218,6 +218,11 @@ class Run:
             self.same_row(f"status of {local}", state["status"][local], UNLINKED)
             self.same(f"bases of {local}", state["bases"][local], {})
         for local, link in model.links.items():
+            # An entity without a base row is its own base.
+            bases = {id: doc for id, (doc, _) in state["entities"][local].items()}
+            bases.update(state["bases"][local])
+            bases = {id: doc for id, doc in bases.items() if doc is not None}
+            model.take_shapes(local, bases)
             changes = model.changes(local)
             self.same_row(f"status of {local}", state["status"][local], model.status(local, changes))
             self.same(f"changes of {local}", list(state["changes"][local]), list(changes))
@@ -229,10 +234,7 @@ class Run:
                       {id for id, what in changes.items() if what.conflict})
             for id, version in state["versions"][local].items():
                 self.note_version(local, id, version)
-            # An entity without a base row is its own base.
-            bases = {id: doc for id, (doc, _) in state["entities"][local].items()}
-            bases.update(state["bases"][local])
-            self.same(f"bases of {local}", {id: doc for id, doc in bases.items() if doc is not None}, link.base)
+            self.same(f"bases of {local}", bases, link.base)
 
     def note_version(self, local, id, version):
         """The same three documents have the same version, others have another."""
@@ -385,12 +387,13 @@ class Run:
                       (self.database.name(copy), ids), dict.fromkeys(ids))
 
     def put(self, copy, documents):
-        """Those that are equal are not written."""
+        """Those that are equal are not written, whether what is there has the id or not."""
         if copy in self.model.entities:
+            given = documents
             documents = {id: {**doc, "id": id} for id, doc in documents.items()}
 
             def change(now, new_id):
-                self.write(copy, {id: doc for id, doc in documents.items() if self.model.doc(copy, id) != doc}, now)
+                self.write(copy, {id: doc for id, doc in documents.items() if self.model.doc(copy, id) not in (doc, given[id])}, now)
             self.function("put", copy, ", %s", (json.dumps(list(documents.values())),), change)
 
     def set(self, copy, id, key, value):
@@ -400,6 +403,13 @@ class Run:
         if doc:
             doc = {**doc, key: value}
             self.update(copy, id, {key: value for key, value in doc.items() if value is not None})
+
+    def repeat(self, copy, id, *keys):
+        """The same document, which repeats the id in these properties only."""
+        id = self.id(id)
+        doc = copy in self.model.entities and self.model.doc(copy, id)
+        if doc:
+            self.update(copy, id, {**without_id(id, doc), **dict.fromkeys(keys, id)})
 
     def undo(self, local, id):
         """An edit back to the base."""

@@ -67,8 +67,33 @@ FEW, PART = 10, 0.5
 
 NOTHING = Weighed(None, None, None, [], None, False)
 
+# A document may repeat the id of its entity in these, as a string.
+REPEATED = ("id", "_id")
 
-def weigh(base, local, public, policy, local_is_newer):
+
+def without_id(id, doc):
+    """What is in a document beside its entity's id."""
+    return doc and {key: value for key, value in doc.items() if key not in REPEATED or value != id}
+
+
+def alike(id, one, other):
+    """Are they equal?  Whether they repeat the id is no difference."""
+    return without_id(id, one) == without_id(id, other)
+
+
+def with_id_as(id, doc, like):
+    """A version that repeats its id where another does."""
+    if doc is None or like is None:
+        return doc
+    doc = {key: value for key, value in doc.items() if key not in REPEATED or value != id or key in like}
+    return {**doc, **{key: id for key in REPEATED if like.get(key) == id and key not in doc}}
+
+
+def weigh(id, base, local, public, policy, local_is_newer):
+    """All are weighed as if they repeated the id as the shared version does, or without
+    that the local one."""
+    like = local if public is None else public
+    base, local = with_id_as(id, base, like), with_id_as(id, local, like)
     if local == public:
         return NOTHING
     return weigh_text(*(json.dumps(value) for value in (base, local, public, policy)), local_is_newer)
@@ -105,7 +130,7 @@ def weigh_text(*arguments):
 
 def renamed(doc, id, new):
     """The document under a new id."""
-    return {key: new if key in ("id", "_id") and value == id else value for key, value in doc.items()}
+    return {key: new if key in REPEATED and value == id else value for key, value in doc.items()}
 
 
 class Link(typing.NamedTuple):
@@ -192,13 +217,21 @@ class Model:
         if local in self.links:
             raise Refused
         far = self.documents("P")
-        base = {id: doc for id, doc in self.documents(local).items() if far.get(id) == doc}
+        base = {id: doc for id, doc in self.documents(local).items() if alike(id, far.get(id), doc)}
         self.links[local] = Link(base, None, None)
 
     def unlink(self, local):
         if local not in self.links:
             raise Refused
         del self.links[local]
+
+    def take_shapes(self, local, bases):
+        """Which of the versions that are alike is the base is the database's to say: where
+        there is no base row it is the local one."""
+        base = self.links[local].base
+        for id, doc in bases.items():
+            if id in base and alike(id, base[id], doc):
+                base[id] = doc
 
     def documents(self, copy):
         return {id: version.doc for id, version in self.entities[copy].items()}
@@ -243,9 +276,9 @@ class Model:
     def weigh(self, local, id):
         if self.is_unknown(local, id):
             base, _, theirs = self.triple(local, id)
-            public_change = weigh(base, base, theirs, self.policies[local], False).public_change
+            public_change = weigh(id, base, base, theirs, self.policies[local], False).public_change
             return Weighed("delete", public_change, "unknown", [""], None, False)
-        return weigh(*self.triple(local, id), self.policies[local], self.local_is_newer(local, id))
+        return weigh(id, *self.triple(local, id), self.policies[local], self.local_is_newer(local, id))
 
     def local_is_newer(self, local, id):
         """A version without a known time loses, and so does the local one
@@ -339,8 +372,8 @@ class Model:
             self.take(local, id)
         elif what.agreed:
             self.set_base(local, id, theirs)
-        if mine == theirs:
-            self.set_base(local, id, theirs)
+        if alike(id, mine, theirs):
+            self.set_base(local, id, mine)
         if not what.conflict and (self.doc(local, id), self.doc("P", id)) != (mine, theirs):
             result.plan.append((id, (base, mine, theirs), None))
         result.count(was, self.doc(end, id))

@@ -44,7 +44,7 @@ class Version:
 
 
 NOTHING = Version(None, None, 0)
-Base = collections.namedtuple("Base", "doc at")
+Base = collections.namedtuple("Base", "doc at unknown")  # unknown: False says that the deletion at the far end is known
 Outcome = collections.namedtuple("Outcome", "kind base local public copies")
 
 
@@ -245,7 +245,9 @@ class Checker:
         if row is None:
             self.bases.pop((local, entity), None)
         else:
-            self.bases[local, entity] = Base(row["doc"], row["at"])
+            self.bases[local, entity] = Base(row["doc"], row["at"], row.get("unknown"))
+            if row.get("unknown"):
+                self.violation("the books explain every difference", f"{entity} of {local} is unknown")
 
     def keep_tombstone(self, copy, entity, row):
         if row is None:
@@ -310,6 +312,8 @@ class Checker:
                 outcome = decide(operation, each.base, each.local, read, public_at)
                 if outcome.kind != "untouched" and matches(outcome, each):
                     return outcome, place
+            if is_noted(each, read):
+                return Outcome("noted", None, None, None, False), place
         return Outcome("unexplained", None, None, None, False), places[0]
 
     @staticmethod
@@ -389,8 +393,12 @@ class Checker:
         found = {**{name: written[name] for name in ("inserted", "updated", "deleted")}, "resolved": settled}
         if said != found:
             self.violation("results", f"it says {said} and did {found}")
-        if operation["success"] != (operation["conflicts"] == 0):
-            self.violation("results", f"success is {operation['success']} with {operation['conflicts']} conflicts left")
+        refused = operation.get("refused", 0)
+        if operation["success"] != (operation["conflicts"] == 0 and refused == 0):
+            self.violation("results", f"success is {operation['success']} with {operation['conflicts']} conflicts left,"
+                           f" {refused} deletions refused")
+        if refused and touched:
+            self.violation("results", f"it refused {refused} deletions, and wrote")
         if operation["rule"] == "abort" and operation["conflicts"] and touched:
             self.violation("results", "it met a conflict, was to abort, and wrote")
         self.counts["conflicts met"] += operation["resolved"] + operation["conflicts"]
@@ -404,12 +412,21 @@ class Checker:
 
     # ---- The rest ---------------------------------------------------------------
 
-    def refresh(self, _, operation, changes):
-        """Gives what differs a base row: the local version."""
+    def refresh(self, xid, operation, changes):
+        """Gives what differs a base row: the local version.  One that is there says at most
+        that a deletion is known."""
         local = operation["copy"]
+        public = self.public_of(local)
         for table, where, entity, row in changes:
-            if table != "base" or where != local or row is None or (local, entity) in self.bases:
+            if table != "base" or where != local or row is None:
                 self.violation("refresh changes no entity", f"it wrote {table} {where} {entity}")
+            elif (local, entity) in self.bases:
+                each = Touched(self.bases[local, entity], self.current(local, entity), None)
+                each.new_base = Base(row["doc"], row["at"], row.get("unknown"))
+                # A row that a writer has made meanwhile is written with what it holds.
+                if each.new_base != each.base and not any(is_noted(each, self.versions[public, entity][place])
+                                                          for place in self.plausible(operation, xid, public, entity)):
+                    self.violation("refresh changes no entity", f"it replaced the base {each.base} of {entity} by {each.new_base}")
             elif row["doc"] != self.current(local, entity).doc:
                 self.violation("no acknowledged edit lost", f"refresh made {row} the base of {entity}")
             if table == "base":
@@ -524,6 +541,14 @@ class Checker:
 def is_copy(each):
     """May this be a new entity that "both" made?"""
     return each.local.doc is None and each.base == NO_ROW and each.new_local not in (UNTOUCHED, None)
+
+
+def is_noted(each, public):
+    """Does the base row only say from now on that the deletion at the far end is known, since
+    its tombstone may be pruned?"""
+    return (NO_ROW not in (each.base, each.new_base) and each.new_base == each.base._replace(unknown=False)
+            and each.base.doc is not None and each.local.doc is not None and public.doc is None
+            and each.new_local == UNTOUCHED and each.new_public == UNTOUCHED)
 
 
 def matches(outcome, each):

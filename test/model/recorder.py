@@ -31,12 +31,15 @@ def parse_change(text):
     if table not in TABLES:
         return None
     kind, time = TABLES[table]
-    values = {name: quoted.replace("''", "'") if bare == "" else None
-              for name, quoted, bare in COLUMN.findall(columns)}
+    found = COLUMN.findall(columns)
+    values = {name: quoted.replace("''", "'") if bare == "" else None for name, quoted, bare in found}
     row = None
     if action != "DELETE":
         doc = values.get("doc")
         row = {"doc": doc and json.loads(doc), "at": values[time]}
+        for name, _, bare in found:
+            if name == "unknown" and bare in ("true", "false"):
+                row[name] = bare == "true"
     return [kind, values["diagram_id"], values["id"], row]
 
 

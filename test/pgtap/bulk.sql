@@ -40,7 +40,7 @@ SELECT t.timed('DELETE at the far end', $$ DELETE FROM diagsync_public.entity WH
 SELECT t.timed('DELETE of a linked diagram', $$ DELETE FROM diagsync_local.entity WHERE diagram_id = 'l' AND id NOT LIKE '%5' $$, 30);
 SELECT is(t.status('l'), 'pending 90000/10000/0', 'deletions of both sides');
 SELECT t.timed('pull of deletions', $$ SELECT diagsync.pull('l') $$, 20);
-SELECT t.timed('push of deletions', $$ SELECT diagsync.push('l') $$, 30);
+SELECT t.timed('push of deletions', $$ SELECT diagsync.push('l', allow_deletions => true) $$, 30);
 SELECT is((SELECT count(*) FROM diagsync.entity WHERE diagram_id IN ('l', 'p')), 0::bigint, 'nothing is left');
 SELECT t.timed('put', $$ SELECT diagsync.put('l', (SELECT jsonb_agg(jsonb_build_object('id', 'e' || n, 'v', n)) FROM generate_series(1, 50000) AS n)) $$, 30);
 SELECT t.timed('remove', $$ SELECT diagsync.remove('l', (SELECT array_agg('e' || n) FROM generate_series(1, 50000) AS n)) $$, 30);

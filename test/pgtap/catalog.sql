@@ -36,9 +36,13 @@ SELECT set_eq('SELECT nspname::text FROM schema',
 SELECT is_empty($$ SELECT pg_describe_object(classid, objid, 0) FROM member, LATERAL pg_identify_object(classid, objid, 0) AS o
 	WHERE o.schema NOT IN (SELECT nspname FROM schema) AND o.type <> 'schema' $$,
 	'the extension puts nothing into the schemas of others');
-SELECT is_empty($$ SELECT pg_describe_object(classid, objid, 0) FROM member
+SELECT set_eq($$ SELECT pg_describe_object(classid, objid, 0) FROM member
 	WHERE classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass, 'pg_type'::regclass) $$,
-	'it is made of schemas, functions, relations and types: no cast, operator or event trigger reaches beyond its schemas');
+	'{event trigger diagsync_guard_tables}'::text[],
+	'it is made of schemas, functions, relations and types: no cast or operator reaches beyond its schemas, and one event trigger alone');
+SELECT is((SELECT format('%s %s %s %s', evtevent, evttags, evtfoid::regproc, evtenabled) FROM pg_event_trigger WHERE evtname = 'diagsync_guard_tables'),
+	'ddl_command_end {"CREATE TABLE","ALTER TABLE","CREATE FOREIGN TABLE","ALTER FOREIGN TABLE","CREATE SCHEMA"} diagsync.guard_tables O',
+	'... that watches how tables are made and altered');
 SELECT is_empty(format($$ SELECT pg_describe_object(%1$L::regclass, o.oid, 0) FROM %1$s AS o
 	WHERE %2$I IN (SELECT oid FROM schema) AND NOT EXISTS (SELECT FROM member WHERE classid = %1$L::regclass AND objid = o.oid) %3$s $$,
 	catalog, schema_of, but), 'everything in its schemas belongs to it: ' || catalog)

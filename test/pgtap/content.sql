@@ -155,6 +155,16 @@ SELECT is(t.status('s'), 'in_sync 0/0/0', 'nothing is left');
 SELECT is((SELECT count(*) FROM diagsync_local.entity AS l JOIN diagsync_public.entity AS p USING (id)
 	WHERE l.diagram_id = 's' AND p.diagram_id = 'far s' AND l.doc - '{id,_id}'::text[] <> p.doc - '{id,_id}'::text[]), 0::bigint, 'all else of them is equal');
 
+-- Two copies that differ in nothing else are in sync when they are linked, and what is
+-- edited then is a change of one side.
+SELECT t.make('s2'), t.make('s3');
+INSERT INTO diagsync_local.entity (diagram_id, id, doc) SELECT d, 'e' || n, t.shape('{"x": 1, "y": 1}', 'e' || n, CASE d WHEN 's2' THEN b ELSE l END) FROM t.shapes, unnest('{s2,s3}'::text[]) AS d;
+INSERT INTO diagsync_local.entity (diagram_id, id, doc) VALUES ('s2', 'number', '{"id": 7}'), ('s3', 'number', '{}');
+SELECT diagsync.share('s3', 'far s3'), diagsync.link('s2', 'far s3');
+SELECT is((SELECT array_agg(id) FROM diagsync_local.base WHERE diagram_id = 's2'), '{number}', 'linked copies are equal but for a number');
+SELECT t.write('s2', 'e' || n, t.shape('{"x": 2, "y": 1}', 'e' || n, p)) FROM t.shapes;
+SELECT is((SELECT string_agg(DISTINCT entity_id ^@ 'e' || ' ' || side || ' ' || coalesce(conflict, 'no'), ', ') FROM diagsync.changes('s2')), 'false both insert_insert, true local no', 'what is edited then is a local change');
+
 -- put() and plain SQL write the same entity.
 SELECT diagsync.put('i', '[{"id": "z", "x": 1}]');
 SELECT diagsync.push('i', on_conflict => 'skip');

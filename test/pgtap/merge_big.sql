@@ -98,7 +98,7 @@ CALL t.measure('300 calls of merge() with 1 MB', 'count(m.merged) FROM t.big, ge
 -- ---- The results of these ------------------------------------------------------------
 
 SET statement_timeout = '60s';
-SELECT plan(77);
+SELECT plan(71);
 SELECT ok(coalesce(kb < 100000, true), what || ' do not let the backend grow by 100 MB')
 	|| E'\n' || diag(format('%s: %s MB', what, coalesce(round(kb / 1024.0, 1)::text, 'unknown'))) FROM t.measured ORDER BY n;
 SELECT is(m.result, v.result, what) FROM t.measured AS m JOIN (VALUES (1, 'pending 60/60/0'), (2, 'yes +0 ~60 -0 0/0, merged is 60'), (3, '300')) AS v (n, result) USING (n) ORDER BY n;

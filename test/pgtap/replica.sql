@@ -82,10 +82,12 @@ SELECT is(t.stamps('p', 'copied'), 'mine 2020-01-01', '... with their time');
 
 -- Rows put back from a copy.
 DELETE FROM diagsync_local.entity WHERE diagram_id = 'l' AND id IN ('a', 'b');
+CREATE TABLE t.deleted AS SELECT diagram_id, id, changed_at FROM diagsync_local.base WHERE diagram_id = 'l';
 INSERT INTO diagsync_local.entity SELECT * FROM t.copy;
 SELECT is(t.base('l'), '{"a": {"v": 1}, "b": {"v": 1}}', 'put back after a deletion: the base is what was deleted');
 SELECT is(t.changes('l'), '', '... and nothing has changed');
-SELECT is((SELECT count(*) FROM diagsync_local.entity JOIN diagsync_local.base USING (diagram_id, id) WHERE modified_at >= changed_at), 2::bigint, '... but the time');
+SELECT is((SELECT count(*) FROM diagsync_local.entity JOIN t.deleted USING (diagram_id, id) WHERE modified_at >= changed_at), 2::bigint, '... but the time');
+SELECT is((SELECT count(*) FROM diagsync_local.base WHERE diagram_id = 'l' AND changed_at IS NULL), 2::bigint, '... which the base rows no longer have');
 DELETE FROM diagsync_local.entity WHERE diagram_id = 'l' AND id IN ('a', 'b');
 SELECT diagsync.push('l');
 INSERT INTO diagsync_local.entity SELECT * FROM t.copy;

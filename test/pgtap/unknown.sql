@@ -28,8 +28,9 @@ BEGIN
 END $$;
 
 -- What happens to entity e, which both ends have as {"v": 1}; "seen at once": by
--- status, without comparing in full.
-CREATE TABLE t.loss (n int GENERATED ALWAYS AS IDENTITY, what text, at_once boolean, change text);
+-- status, without comparing in full; "newest": the end with the later time, where they
+-- have not the same.
+CREATE TABLE t.loss (n int GENERATED ALWAYS AS IDENTITY, what text, at_once boolean, change text, newest text DEFAULT 'public');
 INSERT INTO t.loss (what, at_once, change) VALUES
 	('the local row is changed quietly', false, 'both:update>update'),
 	('the shared row is changed quietly', false, 'both:update>update'),
@@ -49,6 +50,7 @@ INSERT INTO t.loss (what, at_once, change) VALUES
 	('deleted here, and the base row is lost', false, 'local:delete>'),
 	('inserted here, and the base row is lost', false, 'public:>delete'),
 	('deleted there, and the tombstone is lost', false, 'public:>delete');
+UPDATE t.loss SET newest = 'local' WHERE what = 'edited here, and the base row is lost';
 
 CREATE FUNCTION t.lost(l text, n int, storage_type text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -116,7 +118,7 @@ BEGIN
 END $$;
 
 -- What each rule makes of it, and that it is settled then.
-CREATE FUNCTION t.check_rule(what text, l text, call text, rule text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION t.check_rule(what text, l text, call text, rule text, newest text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	mine jsonb := t.docs(l) -> 'e';
 	theirs jsonb := t.docs('far ' || l) -> 'e';
@@ -126,7 +128,7 @@ DECLARE
 	copies int := CASE WHEN rule = 'both' AND mine IS NOT NULL AND theirs IS NOT NULL THEN 1 ELSE 0 END;
 BEGIN
 	want := CASE rule WHEN 'local' THEN mine WHEN 'public' THEN theirs WHEN 'both' THEN coalesce(theirs, mine)
-		WHEN 'merged' THEN '{"m": 1}' ELSE coalesce(theirs, mine) END;
+		WHEN 'merged' THEN '{"m": 1}' ELSE CASE newest WHEN 'local' THEN mine ELSE coalesce(theirs, mine) END END;
 	CASE call
 		WHEN 'push' THEN
 			plan := (diagsync.push(l, on_conflict => rule, dry_run => true)).plan;
@@ -176,7 +178,7 @@ BEGIN
 					l := format('%s: %s; %s; %s, %s', storage_type, c.what, way, call, rule);
 					PERFORM t.lost(l, c.n, storage_type);
 					PERFORM t.look(l, way);
-					PERFORM t.check_rule(l, l, call, rule);
+					PERFORM t.check_rule(l, l, call, rule, c.newest);
 				END LOOP;
 			END LOOP;
 		END LOOP;
@@ -184,6 +186,19 @@ BEGIN
 END $$;
 CALL t.run('public', '{refresh,policy,"refreshed twice, then pruned","refreshed, then another policy",skipped by a push,skipped by a pull}');
 CALL t.run('private', '{refresh}');
+
+-- What was missing is written again, and then deleted at the other end: that is known.
+SELECT t.pair('again', 'far again', '{"e": {"v": 1}, "z": {}}');
+SELECT t.quietly('again', 'e', NULL), diagsync.refresh('again');
+SELECT t.write('again', 'e', '{"v": 2}');
+INSERT INTO t.outcome (test, have, want) SELECT 'written again', t.changes('again'), 'e:local:update>:';
+SELECT t.write('far again', 'e', NULL);
+INSERT INTO t.outcome (test, have, want) SELECT 'written again, then deleted there', t.changes('again'), 'e:both:update>delete:update_delete';
+-- Not that one which the other end lacks was deleted here, and made again.
+SELECT t.pair('gone', 'far gone', '{"e": {"v": 1}, "z": {}}');
+SELECT t.quietly('far gone', 'e', NULL), diagsync.refresh('gone');
+SELECT t.write('gone', 'e', NULL), t.write('gone', 'e', '{"v": 2}');
+INSERT INTO t.outcome (test, have, want) SELECT 'made again here', t.changes('gone'), 'e:both:update>delete:unknown';
 
 SELECT plan((SELECT count(*)::int FROM t.outcome));
 SELECT is(have, want, test) FROM t.outcome ORDER BY n;

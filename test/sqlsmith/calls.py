@@ -83,7 +83,7 @@ class Calls:
             array(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, i) ORDER BY i),
             has_function_privilege(p.oid, 'EXECUTE')
             FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-            WHERE nspname IN ('diagsync', 'diagsync_api') AND prorettype NOT IN ('trigger'::regtype, 'internal'::regtype)
+            WHERE nspname IN ('diagsync', 'diagsync_api') AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)
             ORDER BY 1, 2""")
         functions = self.cursor.fetchall()
         self.allowed = [row for row in functions if row[6]]

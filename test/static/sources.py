@@ -31,7 +31,7 @@ def project_files():
     for folder, _, names in os.walk("."):
         for name in names:
             path = os.path.relpath(os.path.join(folder, name))
-            if BUILT.search(path) or path.startswith(".git/"):
+            if BUILT.search(path) or path == ".git" or path.startswith(".git/"):
                 continue
             try:
                 yield path, read(path)

@@ -140,9 +140,9 @@ sub count_in_shared_memory
 	is(scalar($node->psql('d', "SET ROLE regress_web; DO \$\$ BEGIN FOR i IN 1..20000 LOOP PERFORM set_config('request.jwt.claims', json_build_object('sub', 'flood $how ' || i)::text, false);"
 		  . " BEGIN PERFORM diagsync.push('nix'); EXCEPTION WHEN undefined_object THEN NULL; END; END LOOP; END \$\$", extra_params => [ '-U', 'regress_auth' ])), 0, 'a flood of principals');
 	is(calls('d', 'regress_u9', "SELECT diagsync.push('nix')", 12), '10 42704, 2 53400', 'after 20,000 other principals');
-	# A long one, and two that are the same up to the end.
-	my $long = 'l' x 10000;
-	@jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "$long 1 $how", "$long 2 $how");
+	# Two that are as long as is allowed, of characters of four bytes, and the same up to the end.
+	my @long = map { my $end = " $_ $how"; "\xF0\x9F\x98\x80" x (255 - length($end)) . $end } 1, 2;
+	@jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } @long);
 	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'very long principals are told apart');
 
 	# The room that a diagram has for entities is shared, too.
