@@ -60,8 +60,8 @@
  *
  * and on top of them the functions that users call:
  *
- *	  httpcall.c   functions called over HTTP
  *	  httpbody.c   bodies of plain writes over HTTP
+ *	  httpcall.c   functions called over HTTP
  *	  route.c      what HTTP routes ask: requested_diagram, check_request
  *	  trigger.c    the small triggers of the storage tables
  *	  edits.c      which rows of a statement are edits

@@ -198,7 +198,7 @@ test('no answer tells of the inside', async () => {
 		for (const name of ['push', 'put', 'remove', 'resolve', 'create_diagram', 'set_merge_policy', 'create_token', 'status', 'set_limits']) answers.push(await rpc(name, body, { as }));
 		answers.push(await request('PATCH', '/diagrams?_id=eq.' + id, { as, body }));
 	}
-	for (const query of ['nothing=eq.1', 'modifiedAt=gt.nonsense', 'select=nothing', 'order=nothing', 'doc=eq.nonsense', 'id=is.nonsense', 'id=in.a', 'id=in.(a', 'id=in.(a,"b', 'id=in.(a)b', 'offset=999999999']) {
+	for (const query of ['nothing=eq.1', 'modifiedAt=gt.nonsense', 'select=nothing', 'order=nothing', 'doc=eq.nonsense', 'id=is.nonsense', 'id=in.a', 'id=in.(a', 'id=in.(a,"b', 'id=in.(a)b', 'order=id.asc.desc', 'offset=999999999']) {
 		for (const at of ['/db/public/' + id, '/entities', '/diagrams', '/tokens']) answers.push(await get(`${at}?${query}`, { as }));
 	}
 	answers.push(await get('/', { as, headers: { Accept: 'text/html' } }), await get('/tokens?select=secret_hash', { as }),
@@ -249,6 +249,10 @@ test('the directory is written by fields that it has, and keeps what is not ment
 	ok(await patch({ name: 'theirs' }, id, 'closed-other'), 204);
 	assert.equal(ok(await get('/diagrams?_id=eq.' + id, { as }))[0].name, 'both');
 	for (const body of [[], [{ doc: {} }], [{ doc: {} }, { doc: {} }]]) refused(await request('PATCH', `/db/local/${id}?id=eq.a`, { as, body }), 400);
+	for (const part of ['limit=0', 'limit=1&order=id', 'offset=1', 'order=id']) {
+		for (const method of ['PATCH', 'DELETE']) refused(await request(method, `/db/local/${id}?id=eq.a&${part}`, { as, body: method === 'PATCH' ? { doc: {} } : undefined }), 400);
+	}
+	for (const headers of [{ 'If-Match': '"x"' }, { 'If-Unmodified-Since': 'Thu, 01 Jan 1970 00:00:00 GMT' }]) refused(await get('/', { as, headers }), 400);
 	// In SQL an UPDATE writes what it says.
 	assert.equal(sql(`UPDATE diagsync.directory SET name = 'by SQL' WHERE id = '${id}' RETURNING name`), 'by SQL');
 });
