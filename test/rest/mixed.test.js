@@ -1,6 +1,7 @@
 // Sixty clients at once, who do everything: HEAD, edits of the shared diagram,
-// conflicts, link, clone, resolve, push and pull, wrong tokens with large bodies.
-// Nobody may get a 5xx, and what was acknowledged is there.
+// conditional writes, conflicts, link, clone, resolve, push and pull, wrong tokens
+// with large bodies.  Nobody may get a 5xx, what was acknowledged is there, and of
+// the conditional writes of one entity none undoes another.
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -10,6 +11,7 @@ const { diagram, entities, get, ok, post, request, rpc } = require('./lib.js');
 const CLIENTS = Number(process.env.REST_MIXED_CLIENTS ?? 60);
 const SECONDS = Number(process.env.REST_MIXED_SECONDS ?? 5);
 const PUBLIC = 'mixed-public';
+const COUNTER = 'mixed-counter';
 const large = 'x'.repeat(30000);
 
 class Client {
@@ -20,6 +22,7 @@ class Client {
 		this.number = number;
 		this.counts = {};
 		this.calls = 0;
+		this.counted = 0;
 	}
 
 	async send(name, promise, expected) {
@@ -33,12 +36,23 @@ class Client {
 		return this.send(name, post('/api/sync/' + name, { localDbName: this.local, ...body }, { as: this.as }), [200]);
 	}
 
+	// One more, if nobody else has counted since.
+	async count() {
+		const path = `/db/public/${COUNTER}?id=eq.count`;
+		const before = await this.send('GET counter', get(path, { as: this.as }), [200]);
+		const doc = { value: before.json[0].doc.value + 1 };
+		const answer = await this.send('PATCH counter', request('PATCH', path,
+			{ as: this.as, body: { doc }, headers: { 'If-Match': before.headers.etag } }), [204, 412]);
+		if (answer.status === 204) this.counted++;
+	}
+
 	async step() {
 		const { as, local } = this;
 		const id = `own-${this.number}-${randomInt(4)}`;
 		const doc = { value: `${this.number}.${Math.random()}` };
 		// Sixty clients would soon have synced as often as they may.
 		const may = ++this.calls < 100;
+		if (randomInt(8) === 0) return this.count();
 		switch (randomInt(may ? 10 : 4)) {
 			case 0: return this.send('HEAD', request('HEAD', '/diagrams?limit=3', { as }), [200]);
 			case 1:
@@ -71,6 +85,7 @@ class Client {
 test(`${CLIENTS} clients do everything for ${SECONDS} seconds without a 5xx or a loss`, async (t) => {
 	await diagram('mixed-first', 'mixed-first', 'local', { c0: { value: 0 }, c1: { value: 1 }, c2: { value: 2 } });
 	ok(await rpc('share', { localDbName: 'mixed-first', publicDbName: PUBLIC }, { as: 'mixed-first' }));
+	await diagram('mixed-first', COUNTER, 'public', { count: { value: 0 } });
 	const clients = Array.from({ length: CLIENTS }, (_, number) => new Client(number));
 	await Promise.all(clients.map(async ({ as, local }) => ok(await rpc('clone', { publicDbName: PUBLIC, localDbName: local }, { as }))));
 
@@ -86,6 +101,10 @@ test(`${CLIENTS} clients do everything for ${SECONDS} seconds without a 5xx or a
 	for (const client of clients) {
 		for (const id of Object.keys(client.own)) assert.ok(id in stored, `${id} is lost`);
 	}
+	const counted = clients.reduce((sum, client) => sum + client.counted, 0);
+	assert.ok(counted > 0);
+	assert.equal((await entities('mixed-first', 'public', COUNTER)).count.value, counted);
+
 	const counts = {};
 	for (const client of clients) {
 		for (const [name, count] of Object.entries(client.counts)) counts[name] = (counts[name] ?? 0) + count;
