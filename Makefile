@@ -92,15 +92,17 @@ export PG_CONFIG
 ifneq (,$(filter-out help $(TOOLS) $(STAGES_ALONE),$(or $(MAKECMDGOALS),all)))
 
 MODULE_big   = diagsync
-OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # The install script, joined from one part for each concern.
-SQL_PARTS    = schema directory storage books entity link merge status sync synclog prune guard feed access api install
+SQL_PARTS    = schema directory storage capture entity link merge status pushpull synclog prune guard feed access api install
 SQL_FILES    = $(SQL_PARTS:%=src/sql/%.sql)
 SQL_UNLISTED := $(filter-out $(SQL_FILES),$(wildcard src/sql/*.sql))
 ifneq (,$(SQL_UNLISTED))
 $(error $(SQL_UNLISTED): not in SQL_PARTS of the Makefile)
 endif
+
+EXTRA_CLEAN  = $(OBJS:.o=.d)
 
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
 DATA         = $(wildcard $(EXTENSION)--*--*.sql)
@@ -113,7 +115,7 @@ ISOLATION_OPTS = --inputdir=test/isolation --outputdir=output_iso --load-extensi
 
 PG_CPPFLAGS  = -Isrc
 # PostgreSQL's own headers have unused parameters.
-PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
+PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter -MMD -MP
 ifeq ($(WERROR),1)
 PG_CFLAGS   += -Werror
 endif
@@ -139,7 +141,9 @@ SHLIB_LINK += -Wl,--version-script=src/diagsync.map
 $(shlib): src/diagsync.map
 endif
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+# What was compiled is compiled again where a header that it includes has changed.
+-include $(OBJS:.o=.d)
+$(OBJS:.o=.bc): $(wildcard src/*/*.h)
 
 $(DATA_built): $(SQL_FILES) $(EXTENSION).control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \

@@ -263,7 +263,7 @@ UPDATE diagsync_local.entity
    SET doc = doc || '{"color": "#1F618D"}'
  WHERE diagram_id = 'architecture-colleague'
    AND id IN ('shape-candidates', 'shape-lock', 'shape-prune', 'shape-seen',
-              'shape-weigh');
+              'shape-classify');
 
 UPDATE diagsync_local.entity
    SET doc = doc || '{"text": "fills the new copy"}'
@@ -289,7 +289,7 @@ UPDATE diagsync_local.entity
    SET doc = doc || jsonb_build_object('text', upper(doc->>'text'))
  WHERE diagram_id = 'architecture'
    AND id IN ('shape-candidates', 'shape-lock', 'shape-prune', 'shape-seen',
-              'shape-weigh');
+              'shape-classify');
 
 DELETE FROM diagsync_local.entity
  WHERE diagram_id = 'architecture' AND id = 'link-clone-local-entity';
@@ -368,12 +368,12 @@ SELECT entity_id, local_change, public_change, conflict, paths,
 \echo
 
 SELECT entity_id, side, local_change, public_change, conflict
-  FROM diagsync.resolve('architecture', 'shape-weigh', 'local');
+  FROM diagsync.resolve('architecture', 'shape-classify', 'local');
 
 :check('Your version stayed, as a change on top of the shared one.',
        bool_and(side = 'local' AND local_change = 'update' AND conflict IS NULL
-                AND base = public AND local->>'text' = 'WEIGH'))
-  FROM diagsync.changes('architecture') WHERE entity_id = 'shape-weigh'
+                AND base = public AND local->>'text' = 'CLASSIFY'))
+  FROM diagsync.changes('architecture') WHERE entity_id = 'shape-classify'
 :end
 
 \echo 'public takes the shared version. Nothing is left to sync, so side is empty.'
@@ -615,10 +615,10 @@ UPDATE diagsync_local.entity
  WHERE diagram_id = 'architecture' AND id = 'shape-mobile';
 
 SELECT doc AS connection FROM diagsync_local.entity
- WHERE diagram_id = 'architecture' AND id = 'link-push-weigh' \gset
+ WHERE diagram_id = 'architecture' AND id = 'link-push-classify' \gset
 \echo
 
-SELECT diagsync.remove('architecture', '{link-push-weigh}');
+SELECT diagsync.remove('architecture', '{link-push-classify}');
 
 SELECT entity_id, side, local_change FROM diagsync.changes('architecture');
 
@@ -632,7 +632,7 @@ UPDATE diagsync_local.entity
  WHERE diagram_id = 'architecture' AND id = 'shape-mobile';
 
 INSERT INTO diagsync_local.entity (diagram_id, id, doc)
-VALUES ('architecture', 'link-push-weigh', :'connection');
+VALUES ('architecture', 'link-push-classify', :'connection');
 
 SELECT local_id, state, local_changes, public_changes, conflicts
   FROM diagsync.status('architecture');

@@ -78,7 +78,7 @@ BEGIN READ ONLY;
 SELECT state FROM diagsync.status('mine');
 ROLLBACK;
 \set VERBOSITY default
-SELECT diagsync.keep_books();
+SELECT diagsync.capture_changes();
 
 -- Nothing of all this changed anything.
 SELECT diagram_id, id, doc FROM diagsync.entity ORDER BY 1, 2;

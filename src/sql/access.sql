@@ -1,5 +1,5 @@
 -- Who may do what: members, access tokens, and the row-level policies of all
--- tables (access.c, rowaccess.c, member.c, usage.c, route.c).
+-- tables (access.c, rls.c, member.c, grants.c, routes.c).
 
 -- Without foreign keys: pg_dump does not order the rows of an extension's tables
 -- by them, and a parallel restore would fail now and then. drop_diagram()

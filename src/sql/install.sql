@@ -1,4 +1,4 @@
--- Last: what a dump carries, and who may use it (privileges.c). Nothing is granted
+-- Last: what a dump carries, and who may use it (initialprivileges.c). Nothing is granted
 -- to PUBLIC.
 
 SELECT pg_catalog.pg_extension_config_dump('diagsync.directory', '');

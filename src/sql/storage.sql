@@ -15,7 +15,7 @@ CREATE TABLE diagsync_local.entity (
 	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
 COMMENT ON TABLE diagsync_local.entity IS
-'the entities of local diagrams; written with plain SQL or diagsync.put(), triggers keep the books';
+'the entities of local diagrams; written with plain SQL or diagsync.put(), triggers capture changes';
 COMMENT ON COLUMN diagsync_local.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_local.entity.id IS
@@ -54,7 +54,7 @@ COMMENT ON COLUMN diagsync_local.base.changed_by IS
 COMMENT ON COLUMN diagsync_local.base.accepted IS
 'ids of the entities with which it was in conflict over a reference that would dangle, and that a resolution has accepted; null where there are none';
 COMMENT ON COLUMN diagsync_local.base.unknown IS
-'true: both copies differ, and no books say who changed the entity (conflict "unknown"); false: the link knows that the shared one was deleted, whether a tombstone is left or not; null: the books decide';
+'true: both copies differ, and no record says who changed the entity (conflict "unknown"); false: the link knows that the shared one was deleted, whether a tombstone is left or not; null: the records decide';
 
 CREATE TABLE diagsync_public.entity (
 	diagram_id text COLLATE "C" NOT NULL,
@@ -70,7 +70,7 @@ CREATE TABLE diagsync_public.entity (
 );
 CREATE INDEX entity_rev ON diagsync_public.entity (diagram_id, rev);
 COMMENT ON TABLE diagsync_public.entity IS
-'the entities of public diagrams, and of those without a storage type; written with plain SQL or diagsync.put(), triggers keep the books';
+'the entities of public diagrams, and of those without a storage type; written with plain SQL or diagsync.put(), triggers capture changes';
 COMMENT ON COLUMN diagsync_public.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_public.entity.id IS
@@ -120,7 +120,7 @@ CREATE TABLE diagsync_private.entity (
 );
 CREATE INDEX entity_rev ON diagsync_private.entity (diagram_id, rev);
 COMMENT ON TABLE diagsync_private.entity IS
-'the entities of private shared diagrams; written with plain SQL or diagsync.put(), triggers keep the books';
+'the entities of private shared diagrams; written with plain SQL or diagsync.put(), triggers capture changes';
 COMMENT ON COLUMN diagsync_private.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_private.entity.id IS

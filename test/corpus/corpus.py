@@ -333,7 +333,7 @@ def references_of(policy, document):
                 yield pointer_of(place), target
 
 
-def weigh(policy, base, ours, theirs, newer):
+def classify(policy, base, ours, theirs, newer):
     """The verdict on each entity of a merge, dangling references included."""
     verdicts = {
         entity: Verdict(policy, entity, base.get(entity, ABSENT), ours.get(entity, ABSENT), theirs.get(entity, ABSENT), newer)
@@ -528,7 +528,7 @@ class Case:
             stored = database.set_policy(self.asked)
         self.check((stored is None) == (self.asked is None), "set_merge_policy returned", stored)
         self.policy = Policy(stored)
-        self.verdicts = weigh(self.policy, merge["base"], merge["ours"], merge["theirs"], self.newer)
+        self.verdicts = classify(self.policy, merge["base"], merge["ours"], merge["theirs"], self.newer)
 
     def check_stats(self):
         """The corpus counts by its own means where the two sides met: so far both readings must agree."""

@@ -22,8 +22,8 @@ import sys
 LINES = 0.95
 BRANCHES = 0.90
 # The pure merge: documents, pointers, policies.  All of their branches.
-CORE = ("document.c", "jsonvalue.c", "jsonvalue.h", "merge.c", "pointer.c", "policy.c", "preset.c",
-        "same.c", "threeway.c")
+CORE = ("document.c", "jsonvalue.c", "jsonvalue.h", "merge.c", "part.c", "pointer.c", "policy.c", "preset.c",
+        "policycompare.c", "threeway.c")
 
 # Branches of these are of reporting and waiting, not of what the line decides.
 IGNORED = re.compile(r"\b(ereport|elog|CHECK_FOR_INTERRUPTS|SpinLockAcquire)\(")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Crash test: what was acknowledged survives SIGKILL, whole, with its books.
+"""Crash test: what was acknowledged survives SIGKILL, whole, with its records.
 
 A server of its own with the settings that people run (fsync and
 synchronous_commit on).  In each round agents work until a number of edits has
@@ -23,13 +23,13 @@ with savepoints, rollbacks and prepared transactions.  After recovery:
     what an acknowledged push or pull was to bring is at the other end;
     prepared transactions are there, and end as they are told to;
     status() and changes() are what the agents know, and what a full comparison
-    says; refresh() changes no figure; the books have no orphans; pg_amcheck;
+    says; refresh() changes no figure; the records have no orphans; pg_amcheck;
     everything is synced, and then all copies hold exactly what was committed.
 
 --self-test damages the data, or takes synchronous_commit away, and demands that
 each damage is reported.  It runs after the rounds, on what they left.
 
-Runs below tools/throwaway.  --seed replays the choices, though not the moments.
+Runs below tools/lib/throwaway.  --seed replays the choices, though not the moments.
 """
 
 import argparse
@@ -60,7 +60,7 @@ TABLES = {"P": "diagsync_public.entity", "L": "diagsync_local.entity", "M": "dia
 ROWS = 150  # entities of each writer
 ROWS_OF_WORKERS = 40  # in each copy
 RECOVERY = 5  # seconds that it may take, where the machine does nothing else
-# The far end may be private, too; and it is read by a superuser here.
+# The shared copy may be private, too; and it is read by a superuser here.
 TRUTH = STATUS_AND_TRUTH.replace("diagsync_public.entity", "diagsync.entity")
 OPERATIONS = ("update", "upsert", "insert", "delete", "put", "remove", "push", "pull", "share", "clone", "drop",
               "link", "unlink", "set_storage_type", "resolve", "prune", "commit", "prepare", "commit prepared")
@@ -137,7 +137,7 @@ class Server:
             "shared_preload_libraries = diagsync\ndiagsync.sync_rate_limit = 10000\n")
         os.environ.update(PGPORT=str(int(os.environ["PGPORT"]) + 1), PGDATABASE="crash", PGDATA=str(self.data))
         subprocess.run(
-            ["tools/fresh-server"], check=True,
+            ["tools/lib/fresh-server"], check=True,
             env={**os.environ, "SETTINGS": "shipped", "TEMP_CONFIG": str(conf), "SERVER_LOG": str(self.log)})
         subprocess.run(["pg_ctl", "stop", "-w"], check=True, stdout=subprocess.DEVNULL)
         self.postmaster = None

@@ -86,7 +86,7 @@ def missed(crash, damages):
     """Those of the damages that are not reported."""
     found = []
     with crash.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")  # triggers would refuse, or keep the books
+        cursor.execute("SET session_replication_role = replica")  # triggers would refuse, or capture changes
         before = crash.problems(cursor)
         if before:
             return [f"there are problems before any damage: {before}"]

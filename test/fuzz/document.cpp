@@ -1,7 +1,7 @@
 /*
  * document.cpp
  *	  Fuzzes what is done with the document of an entity but for merging: compared
- *	  and digested by value, given a new id, its references found and led over.
+ *	  and digested by value, given a new id, its references found and redirected.
  *
  * An input is up to four lines; the document is an object:
  *
@@ -58,7 +58,7 @@ refers(const Value *document, const Path &place, const std::string &id)
 	return value && value->type == Type::string && value->string == id;
 }
 
-/* The document with the references at the place led over, but for those that the
+/* The document with the references at the place redirected, but for those that the
  * base or the other document has there */
 static void
 lead(Value &document, const Path &place, const Input &input, const CoreEntity &given)
@@ -103,7 +103,7 @@ references(const Value &document, const std::vector<Path> &places)
 static void
 compare(const CoreEntity &given, const Input &input, const slow::Policy &policy, const std::string &id)
 {
-	Value renamed = *input.document, led = *input.document;
+	Value renamed = *input.document, redirected = *input.document;
 
 	for (auto key : {"id", "_id"})
 	{
@@ -115,10 +115,10 @@ compare(const CoreEntity &given, const Input &input, const slow::Policy &policy,
 	if (!gives(given.renamed, &renamed))
 		fail("given another new id");
 	for (auto &place : policy.references)
-		lead(led, place, input, given);
-	if (!gives(given.led, &led))
-		fail("led over otherwise, expected " + text_of(led));
-	count(equal(&led, &*input.document) ? "= nothing led over" : "= led over");
+		lead(redirected, place, input, given);
+	if (!gives(given.redirected, &redirected))
+		fail("redirected otherwise, expected " + text_of(redirected));
+	count(equal(&redirected, &*input.document) ? "= nothing redirected" : "= redirected");
 
 	auto expected = references(*input.document, policy.references);
 	if (given.references != (int) expected.size())

@@ -298,7 +298,7 @@ class Session(threading.Thread):
         self.mark("prune", SHARED)
 
     def link_again(self, local):
-        """Cuts a link and makes it again; writers in between keep no books."""
+        """Cuts a link and makes it again; writers in between record no changes."""
         def unlink(_):
             self.ask("SELECT diagsync.unlink(%s)", local)
             self.mark("unlink", local)
@@ -470,7 +470,7 @@ def main():
             os.remove(options.history)
         else:
             if not keep and "DIAGSYNC_BESIDE" in os.environ:
-                # The temporary folder of tools/throwaway disappears; beside it, it is kept.
+                # The temporary folder of tools/lib/throwaway disappears; beside it, it is kept.
                 options.history = shutil.move(options.history, os.environ["DIAGSYNC_BESIDE"])
             print(f"history: {options.history}")
     print("concurrent histories: " + ("all properties hold" if good else "FAILED"), flush=True)

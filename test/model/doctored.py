@@ -27,7 +27,7 @@ def base(local, token, xid=0):
 
 
 def known(local, token):
-    """A base row that says that the deletion at the far end is known."""
+    """A base row that says that the deletion in the shared copy is known."""
     return ["base", local, "e", {**row(token, 0), "at": None, "unknown": False}]
 
 
@@ -45,9 +45,9 @@ def transaction(xid, kind, copy, *changes, **rest):
     return [{"transaction": xid, "operations": [[operation, list(changes)]]}, {"acknowledged": [xid]}]
 
 
-def edit(xid, copy, token, *books):
+def edit(xid, copy, token, *records):
     change = entity(copy, token, xid)
-    return transaction(xid, "edit", copy, change, *books, edits=[["e", change[3] and change[3]["doc"]]])
+    return transaction(xid, "edit", copy, change, *records, edits=[["e", change[3] and change[3]["doc"]]])
 
 
 def sync(xid, kind, local, *changes, rule="abort", resolved=0, conflicts=0, inserted=0, updated=0, deleted=0, **rest):
@@ -136,7 +136,7 @@ HISTORIES = [
      + sync(22, "pull", "A", known("A", "t1"), rule="skip")),
     ("refresh notes a deletion and another base", "refresh changes no entity",
      EDITED_AND_GONE + transaction(22, "refresh", "A", known("A", "t2"))),
-    ("a difference is unknown though all have their books", "the books explain every difference",
+    ("a difference is unknown though all have their records", "the records explain every difference",
      EDITED_AND_GONE + sync(22, "pull", "A", ["base", "A", "e", {**row("t1", 0), "at": None, "unknown": True}], rule="skip", conflicts=1)),
     ("refresh takes the far version for the base", SAFE,
      START + edit(20, "P", "t2") + transaction(21, "refresh", "A", base("A", "t2"))),
@@ -193,7 +193,7 @@ HISTORIES = [
      CLASH + sync(22, "pull", "A", no_base("A"), entity("A", "t3", 21), updated=1, conflicts=1)),
     ("a plan that is overtaken is carried out", "a plan that is overtaken is not carried out",
      START + edit(20, "P", "t2") + sync(21, "pull", "A", entity("A", "t2", 20), updated=1, overtaken=True)),
-    ("a pull writes the far end", "a sync writes only its link", START + sync(20, "pull", "A", entity("P", "t1", 10))),
+    ("a pull writes the shared copy", "a sync writes only its link", START + sync(20, "pull", "A", entity("P", "t1", 10))),
     ("an operation that was rolled back is in the log", "record", START + [{"abandoned": [10]}]),
     ("rows are written that nobody knows of", "record",
      [{"transaction": 20, "operations": [[{"number": 0, "kind": "unknown"}, [entity("P", "t2", 20)]]]}, {"acknowledged": [0]}]),

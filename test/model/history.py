@@ -301,8 +301,8 @@ class Run:
             self.function("refresh", local)
 
     def lose(self, local, id):
-        """A local row is lost past the triggers, once all is seen that the far
-        end has; a refresh finds it."""
+        """A local row is lost past the triggers, once all is seen that the shared
+        copy has; a refresh finds it."""
         id = self.id(id)
         if (self.savepoints or local not in self.model.links or self.model.doc(local, id) is None
                 or self.model.doc("P", id) is None):

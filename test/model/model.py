@@ -34,7 +34,7 @@ class Refused(Exception):
         self.sqlstate = sqlstate
 
 
-class Weighed(typing.NamedTuple):
+class Classified(typing.NamedTuple):
     """What both sides did to one entity."""
 
     local_change: str  # insert, update, delete, or None
@@ -65,7 +65,7 @@ def plain(value):
 # A sync deletes fewer than these unasked, or not more than this part of an end.
 FEW, PART = 10, 0.5
 
-NOTHING = Weighed(None, None, None, [], None, False)
+NOTHING = Classified(None, None, None, [], None, False)
 
 # A document may repeat the id of its entity in these, as a string.
 REPEATED = ("id", "_id")
@@ -89,8 +89,8 @@ def with_id_as(id, doc, like):
     return {**doc, **{key: id for key in REPEATED if like.get(key) == id and key not in doc}}
 
 
-def weigh(id, base, local, public, policy, local_is_newer):
-    """All are weighed as if they repeated the id as the shared version does, or without
+def classify(id, base, local, public, policy, local_is_newer):
+    """All are classified as if they repeated the id as the shared version does, or without
     that the local one."""
     like = local if public is None else public
     base, local = with_id_as(id, base, like), with_id_as(id, local, like)
@@ -118,14 +118,14 @@ def weigh_text(*arguments):
 
     changes = change(local), change(public)
     if None in changes:
-        return Weighed(*changes, None, [], None, False)
+        return Classified(*changes, None, [], None, False)
     if same(local, public):
-        return Weighed(None, None, None, [], None, True)
+        return Classified(None, None, None, [], None, True)
     answer = merge.run()
     if answer.noisy:
         raise NotImplementedError(f"docs/merging.md leaves open what becomes of {arguments}")
     kind = "_".join(changes) if answer.conflict else None
-    return Weighed(*changes, kind, answer.paths, plain(answer.merged), False)
+    return Classified(*changes, kind, answer.paths, plain(answer.merged), False)
 
 
 def renamed(doc, id, new):
@@ -273,12 +273,12 @@ class Model:
     def triple(self, local, id):
         return self.links[local].base.get(id), self.doc(local, id), self.doc("P", id)
 
-    def weigh(self, local, id):
+    def classify(self, local, id):
         if self.is_unknown(local, id):
             base, _, theirs = self.triple(local, id)
-            public_change = weigh(id, base, base, theirs, self.policies[local], False).public_change
-            return Weighed("delete", public_change, "unknown", [""], None, False)
-        return weigh(id, *self.triple(local, id), self.policies[local], self.local_is_newer(local, id))
+            public_change = classify(id, base, base, theirs, self.policies[local], False).public_change
+            return Classified("delete", public_change, "unknown", [""], None, False)
+        return classify(id, *self.triple(local, id), self.policies[local], self.local_is_newer(local, id))
 
     def local_is_newer(self, local, id):
         """A version without a known time loses, and so does the local one
@@ -289,9 +289,9 @@ class Model:
         return sorted({*self.links[local].base, *self.entities[local], *self.entities["P"]}, key=str.encode)
 
     def changes(self, local):
-        """What diagsync.changes() shows: {id: Weighed}."""
-        weighed = {id: self.weigh(local, id) for id in self.ids(local)}
-        return {id: what for id, what in weighed.items() if what.local_change or what.public_change}
+        """What diagsync.changes() shows: {id: Classified}."""
+        classified = {id: self.weigh(local, id) for id in self.ids(local)}
+        return {id: what for id, what in classified.items() if what.local_change or what.public_change}
 
     def conflicts(self, local):
         return [id for id, what in self.changes(local).items() if what.conflict]
@@ -427,7 +427,7 @@ class Model:
     # ---- What the database is asked after every step ----------------------------
 
     def status(self, local, changes):
-        figures = [sum(1 for what in changes.values() if getattr(what, kind)) for kind in Weighed._fields[:3]]
+        figures = [sum(1 for what in changes.values() if getattr(what, kind)) for kind in Classified._fields[:3]]
         state = "conflict" if figures[2] else "pending" if any(figures) else "in_sync"
         return {"state": state, "diverged": any(figures), "local_changes": figures[0], "public_changes": figures[1],
                 "conflicts": figures[2], "pushed": self.links[local].pushed, "pulled": self.links[local].pulled}

@@ -10,7 +10,7 @@ HISTORIES = [
     [["create", "A"], ["share", "A", "public"], ["clone", "B"], ["create", "C"], ["link", "C"], ["push", "B", "local", True],
      ["push", "B", "abort", True], ["upsert", "C", "a", {"x": 1.25}], ["push", "B", "public", True],
      ["push", "C", "public", False], ["carry_out", 2]],
-    # What a link pushed, deleted at the far end.
+    # What a link pushed, deleted in the shared copy.
     [["create", "A"], ["share", "A", "public"], ["upsert", "A", "c", {"x": 1, "clock": 1}], ["push", "A", "newest", False],
      ["delete", "P", "c"]],
 ]

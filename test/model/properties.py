@@ -18,8 +18,8 @@ A history is a sequence of lines, each a JSON object, as recorder.py writes them
 
 The rows come from logical decoding, not from what diagsync says of itself.  They
 are replayed in commit order.  What a transaction wrote, it had locked, so the
-state before it is what its operation found there.  What a sync only read (the far
-end of a pull) may be older: any version from the one that its snapshot shows on.
+state before it is what its operation found there.  What a sync only read (the shared
+copy of a pull) may be older: any version from the one that its snapshot shows on.
 
 Each document has a token that no other edit uses, so that a version is known by it.
 """
@@ -44,7 +44,7 @@ class Version:
 
 
 NOTHING = Version(None, None, 0)
-Base = collections.namedtuple("Base", "doc at unknown")  # unknown: False says that the deletion at the far end is known
+Base = collections.namedtuple("Base", "doc at unknown")  # unknown: False says that the deletion in the shared copy is known
 Outcome = collections.namedtuple("Outcome", "kind base local public copies")
 
 
@@ -107,7 +107,7 @@ class Checker:
         self.bases = {}  # (local, id) -> Base
         self.tombstones = {}  # (copy, id) -> when deleted
         self.lost = collections.defaultdict(set)  # (copy, id) -> tokens that it had and lost
-        self.known = {}  # (local, id) -> place of the version of the far end that it knows
+        self.known = {}  # (local, id) -> place of the version of the shared copy that it knows
         self.relinked = set()  # (local, id) that differed when they were linked, and still do
         self.committed = {}  # number -> place of its transaction in the commit order
         self.link_changes = []  # (local, xid, place) of link and unlink
@@ -247,7 +247,7 @@ class Checker:
         else:
             self.bases[local, entity] = Base(row["doc"], row["at"], row.get("unknown"))
             if row.get("unknown"):
-                self.violation("the books explain every difference", f"{entity} of {local} is unknown")
+                self.violation("the records explain every difference", f"{entity} of {local} is unknown")
 
     def keep_tombstone(self, copy, entity, row):
         if row is None:
@@ -362,7 +362,7 @@ class Checker:
             self.relinked.discard((local, entity))
 
     def check_return(self, operation, entity, doc, outcome):
-        """What the far end has lost comes back only where somebody has decided so."""
+        """What the shared copy has lost comes back only where somebody has decided so."""
         local = operation["copy"]
         lost = self.lost[self.public_of(local), entity]
         if doc is None or doc["token"] not in lost:
@@ -370,7 +370,7 @@ class Checker:
         if outcome.kind == "settled" or (local, entity) in self.relinked:
             lost.discard(doc["token"])
         else:
-            self.violation("deletes never come back", f"{doc} was pushed, which the far end had lost")
+            self.violation("deletes never come back", f"{doc} was pushed, which the shared copy had lost")
 
     def check_figures(self, operation, touched, settled):
         """Does what a sync says of itself agree with what it wrote?"""
@@ -544,7 +544,7 @@ def is_copy(each):
 
 
 def is_noted(each, public):
-    """Does the base row only say from now on that the deletion at the far end is known, since
+    """Does the base row only say from now on that the deletion in the shared copy is known, since
     its tombstone may be pruned?"""
     return (NO_ROW not in (each.base, each.new_base) and each.new_base == each.base._replace(unknown=False)
             and each.base.doc is not None and each.local.doc is not None and public.doc is None

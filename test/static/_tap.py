@@ -1,4 +1,4 @@
-"""Results in TAP, for tools/run-tap."""
+"""Results in TAP, for tools/lib/run-tap."""
 
 import subprocess
 import sys

@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True  # the sources' folder stays clean
 
 import _tap
 
-SOURCES = sorted(glob.glob("src/*.c"))
+SOURCES = sorted(glob.glob("src/*.c") + glob.glob("src/*/*.c"))
 PG_CONFIG = os.environ.get("PG_CONFIG", "pg_config")
 WORKERS = os.cpu_count() or 1
 

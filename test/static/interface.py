@@ -32,7 +32,7 @@ def symbols():
     exported = {line.split()[0] for line in
                 _tap.output(["nm", "-D", "-P", "--defined-only", os.environ["DIAGSYNC_INSTALL"] + library]).splitlines()}
     declared = set(rows(members("pg_proc", "prosrc") + " WHERE probin IS NOT NULL"))
-    called = {line for source in glob.glob("src/*.c") for line in
+    called = {line for source in glob.glob("src/*/*.c") for line in
               re.findall(r"^(?:PG_FUNCTION_INFO_V1|DIAGSYNC_FUNCTION)\((\w+)\)", open(source, encoding="utf-8").read(), re.M)}
     print(f"# {len(exported)} symbols exported, {len(declared)} functions declared, {len(called)} made callable")
     _tap.check([] if len(declared) > 40 else ["hardly any function found"], "there are C functions")

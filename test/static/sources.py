@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Rules of the sources that no compiler knows.
 
-The order of files in src/diagsync.c (lower ones never call higher ones) is
-checked against the symbols of the object files, so the build comes first.
+Which folder may use which (src/layers.txt) is checked against the symbols of the
+object files, so the build comes first.
 """
 
 import collections
@@ -15,10 +15,13 @@ sys.dont_write_bytecode = True  # the sources' folder stays clean
 
 import _tap
 
-MAX_LINES = 700
-SOURCES = sorted(glob.glob("src/*.c"))
-HEADERS = sorted(glob.glob("src/*.h"))
-BUILT = re.compile(r"(^|/)(node_modules|results|output_iso|tmp_check)/|\.(o|so|bc)$|^diagsync--[^-]*\.sql$")
+MAX_LINES = 600
+MAX_FUNCTION = 70
+MAX_WIDTH = 80
+MAX_FILES = 20
+SOURCES = sorted(glob.glob("src/*.c") + glob.glob("src/*/*.c"))
+HEADERS = sorted(glob.glob("src/*.h") + glob.glob("src/*/*.h"))
+BUILT = re.compile(r"(^|/)(node_modules|results|output_iso|tmp_check)/|\.(o|so|bc|d)$|^diagsync--[^-]*\.sql$")
 
 
 def read(path):
@@ -31,7 +34,7 @@ def project_files():
     for folder, _, names in os.walk("."):
         for name in names:
             path = os.path.relpath(os.path.join(folder, name))
-            if BUILT.search(path) or path == ".git" or path.startswith(".git/"):
+            if BUILT.search(path) or path.startswith(".git/"):
                 continue
             try:
                 yield path, read(path)
@@ -39,47 +42,111 @@ def project_files():
                 pass
 
 
-def order_of_layers():
-    """The files that the comment in src/diagsync.c lists, from the bottom up."""
-    head = read("src/diagsync.c").split("*/", 1)[0]
-    return re.findall(r"^ \*\t  (\w+\.c) ", head, re.M)
+def layers_of():
+    """The folders that src/layers.txt lists, each with those that it may use."""
+    layers = {}
+    for line in read("src/layers.txt").splitlines():
+        line = line.split("#")[0].strip()
+        if line:
+            folder, _, others = line.partition(":")
+            layers[folder] = set(others.split())
+    return layers
+
+
+def folder_of(path):
+    return path.split("/")[1]
 
 
 def layers():
-    order = order_of_layers()
-    place = {name: number for number, name in enumerate(order)}
-    there = {os.path.basename(source) for source in SOURCES} - {"diagsync.c"}
-    _tap.check([f"{name}: twice in the list" for name, n in collections.Counter(order).items() if n > 1]
-               + [f"{name}: not in the list" for name in sorted(there - set(order))]
-               + [f"{name}: in the list, but there is no such file" for name in sorted(set(order) - there)],
-               "src/diagsync.c lists every file once")
+    may_use = layers_of()
+    there = {folder_of(path) for path in SOURCES + HEADERS if path.count("/") > 1}
+    _tap.check([f"{folder}: not in the list" for folder in sorted(there - set(may_use))]
+               + [f"{folder}: in the list, but there is no such folder" for folder in sorted(set(may_use) - there)],
+               "src/layers.txt lists every folder")
+    below = set()
+    circles = []
+    for folder, others in may_use.items():
+        circles += [f"{folder} may use {other}, which is not above it in the list" for other in sorted(others - below)]
+        below.add(folder)
+    _tap.check(circles, "each folder uses only what stands above it there: there is no circle")
+
+    bad = []
+    for path in SOURCES + HEADERS:
+        if path.count("/") < 2:
+            continue
+        for other in re.findall(r'^#include "(\w+)/\w+\.h"', read(path), re.M):
+            if other in may_use and other != folder_of(path) and other not in may_use[folder_of(path)]:
+                bad.append(f"{path} includes a header of {other}")
+    _tap.check(bad, "no file includes what its folder may not use")
 
     defines, uses = {}, collections.defaultdict(set)
-    for name in order:
-        for line in _tap.output(["nm", "-P", f"src/{name[:-2]}.o"]).splitlines():
+    for path in SOURCES:
+        if path.count("/") < 2:
+            continue
+        for line in _tap.output(["nm", "-P", path[:-1] + "o"]).splitlines():
             symbol, kind = line.split()[:2]
             if kind == "U":
-                uses[name].add(symbol)
+                uses[path].add(symbol)
             elif kind.isupper():
-                defines[symbol] = name
+                defines[symbol] = folder_of(path)
     _tap.check([] if len(defines) > 200 else ["no symbols found"], "the object files can be read")
-    _tap.check([f"{name} uses {symbol} of {defines[symbol]}, which is higher"
-                for name in order for symbol in sorted(uses[name])
-                if symbol in defines and place[defines[symbol]] > place[name]],
-               "no file uses anything of a higher one")
+    _tap.check([f"{path} uses {symbol} of {defines[symbol]}"
+                for path in sorted(uses) for symbol in sorted(uses[path])
+                if symbol in defines and defines[symbol] != folder_of(path)
+                and defines[symbol] not in may_use[folder_of(path)]],
+               "no file uses anything that its folder may not use")
+
+
+def folders():
+    """Each folder has a page that lists its files, of which there are not too many."""
+    bad = []
+    for folder in layers_of():
+        names = {os.path.basename(path) for path in SOURCES + HEADERS if path.startswith(f"src/{folder}/")}
+        names -= {name for name in names if name.endswith(".h") and name[:-1] + "c" in names}
+        page = f"src/{folder}/README.md"
+        listed = re.findall(r"^\| \[`(\w+\.[ch])`\]", read(page) if os.path.exists(page) else "", re.M)
+        bad += [f"{page} does not list {name}" for name in sorted(names - set(listed))]
+        bad += [f"{page} lists {name}, which is not there" for name in sorted(set(listed) - names)]
+        if len(names) > MAX_FILES:
+            bad.append(f"src/{folder} has {len(names)} files")
+    names = collections.Counter(os.path.basename(path) for path in SOURCES + HEADERS)
+    bad += [f"{name} is there {n} times" for name, n in names.items() if n > 1]
+    _tap.check(bad, f"each folder has a README.md that lists its files, at most {MAX_FILES}, and no two files have one name")
+
+
+def width(line):
+    return len(line.expandtabs(4))
 
 
 def sizes():
     _tap.check([f"{path}: {lines} lines" for path in SOURCES + HEADERS
                 for lines in [read(path).count("\n")] if lines > MAX_LINES],
                f"no source file is longer than {MAX_LINES} lines")
+    long, wide, count = [], [], 0
+    for path in SOURCES + HEADERS:
+        begin, comment = None, False
+        for number, line in enumerate(read(path).splitlines(), 1):
+            if line == "{":
+                begin, count = number, count + 1
+            elif line == "}" and begin:
+                if number - begin - 1 > MAX_FUNCTION:
+                    long.append(f"{path}:{begin}: {number - begin - 1} lines")
+                begin = None
+            comment = comment or "/*" in line
+            if comment and width(line) > MAX_WIDTH and '"' not in line.split("/*")[0]:
+                wide.append(f"{path}:{number}: {width(line)} columns")
+            if "*/" in line:
+                comment = False
+    _tap.check([] if count > 400 else [f"only {count} functions found"], "functions are found by their braces")
+    _tap.check(long, f"no function is longer than {MAX_FUNCTION} lines")
+    _tap.check(wide, f"no comment is wider than {MAX_WIDTH} columns")
 
 
 def versions():
-    _tap.check([f"{path}:{number}: {line}" for path in SOURCES + HEADERS if path != "src/compat.h"
+    _tap.check([f"{path}:{number}: {line}" for path in SOURCES + HEADERS if path != "src/server/compat.h"
                 for number, line in enumerate(read(path).splitlines(), 1)
                 if re.search(r"PG_VERSION_NUM|PG_MAJORVERSION|CATALOG_VERSION_NO", line)],
-               "differences between versions of PostgreSQL are in src/compat.h alone")
+               "differences between versions of PostgreSQL are in src/server/compat.h alone")
     _tap.check([f"{path}: {made} descriptions of rows, {told} finished" for path in SOURCES
                 for made, told in [(read(path).count("CreateTemplateTupleDesc("), read(path).count("compat_finish_tupdesc("))]
                 if made != told],
@@ -137,6 +204,7 @@ def places():
 
 if __name__ == "__main__":
     layers()
+    folders()
     sizes()
     versions()
     comments()

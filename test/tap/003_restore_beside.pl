@@ -38,7 +38,7 @@ same_picture(picture($node, 'turned'), $before, 'the opposite order');
 my $expected = carry_on($node, 'origin');
 same_picture(carry_on($node, $_), $expected, "data only ($_), then synced") foreach qw(plain custom turned);
 
-# ---- Shared rows that come back where a link has seen the far end
+# ---- Shared rows that come back where a link has seen the shared copy
 
 new_database($node, 'd');
 $node->safe_psql('d', "SELECT diagsync.create_diagram('a', 'local', 'a'); SELECT diagsync.put('a', " . entities(6) . ");"
@@ -83,14 +83,14 @@ $node->safe_psql('d',
 is_sql($node, 'd', 'SELECT id, doc FROM diagsync_local.base', 'e4|', 'a local row that comes back gets a base row');
 is_sql($node, 'd', "SELECT local_id, local_changes, public_changes FROM diagsync.status_all() ORDER BY 1",
 	"a|0|0\nb|0|1", '... and is no change where both ends have it');
-is_sql($node, 'd', "SELECT documents_updated FROM diagsync.pull('b')", '1', 'the other link takes what was restored at the far end');
+is_sql($node, 'd', "SELECT documents_updated FROM diagsync.pull('b')", '1', 'the other link takes what was restored in the shared copy');
 
 # A revision that lies in the future is lowered, so that later edits are not
 # below it.
 my $future = $node->safe_psql('d', 'SELECT pg_current_xact_id()::text::bigint + 1000000');
 $node->safe_psql('d', "INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUES ('a-p', 'future', '{\"v\": 1}', $future, '2020-01-01')");
 is_sql($node, 'd', "SELECT rev < $future - 900000 FROM diagsync_public.entity WHERE id = 'future'", 't', 'a revision in the future is lowered');
-is_sql($node, 'd', "SELECT documents_updated FROM diagsync.pull('a'); SELECT documents_updated FROM diagsync.pull('b')", "1\n1", '... and weighed once');
+is_sql($node, 'd', "SELECT documents_updated FROM diagsync.pull('a'); SELECT documents_updated FROM diagsync.pull('b')", "1\n1", '... and classified once');
 is_sql($node, 'd', "SELECT DISTINCT state FROM diagsync.status_all()", 'in_sync', 'all is in sync');
 $node->safe_psql('d', upd('a-p', 'future', 'edited'));
 is_sql($node, 'd', "SELECT DISTINCT public_changes FROM diagsync.status_all()", '1', '... and a later edit of it is seen');

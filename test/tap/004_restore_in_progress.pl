@@ -17,7 +17,7 @@ new_database($node, 'd');
 $node->safe_psql('d', "SELECT diagsync.create_diagram('a', 'local', 'a'); SELECT diagsync.put('a', " . entities(20) . ");"
 	  . " SELECT diagsync.share('a', 'a-p'); SELECT diagsync.clone('a-p', 'b')");
 
-# Writers at the far end, in progress while both links sync; ids between them
+# Writers in the shared copy, in progress while both links sync; ids between them
 # are used up by others.
 my @writers = map { background($node, 'd') } 1 .. 4;
 $writers[0]->query_safe('BEGIN; ' . upd('a-p', 'e1', 'late'));

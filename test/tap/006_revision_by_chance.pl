@@ -1,5 +1,5 @@
 # A restored revision can equal the restoring transaction's id by chance. Beside rows of
-# other revisions it is a replica all the same; where the statement brings no others it
+# other revisions it is a restored row all the same; where the statement brings no others it
 # is taken for an edit, and nothing is lost: what differs is shown as a conflict.
 use strict;
 use warnings;
@@ -82,7 +82,7 @@ foreach my $kind (qw(timed own))
 is_sql($new, 'd', 'SELECT id FROM diagsync_local.base ORDER BY id', "own\ntimed", 'a row with this id is an edit, whatever its time');
 
 # A shared row restored so, where the link's own revision is left out of what it
-# weighs: after a push of the same transaction.
+# classifies: after a push of the same transaction.
 $new->safe_psql('d', "SELECT diagsync.push('a'); SELECT diagsync.pull('a', on_conflict => 'public')");
 $new->safe_psql('d',
 	'BEGIN; ' . upd('a', 'e1', 'L') . "SELECT diagsync.push('a');"
@@ -90,7 +90,7 @@ $new->safe_psql('d',
 	  . " diagsync.revision() AS rev, '2020-01-01'::timestamptz AS modified_at, 'role:somebody'::text AS modified_by;"
 	  . " COPY t TO '$dir/shared'; COPY diagsync_public.entity FROM '$dir/shared'; COMMIT;");
 is_sql($new, 'd', "SELECT entity_id, side FROM diagsync.changes('a') WHERE entity_id IN ('e1', 'shared')", 'shared|public',
-	'a shared row restored by a transaction that has pushed is weighed');
+	'a shared row restored by a transaction that has pushed is classified');
 
 $_->stop foreach ($node, $new);
 done_testing();

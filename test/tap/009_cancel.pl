@@ -162,11 +162,11 @@ sub cancelled_waiting
 }
 cancelled_waiting(upd('a', 'e30', 'other'), "push('a', on_conflict => 'local')", 'a local entity');
 cancelled_waiting("SELECT 1 FROM diagsync_local.base WHERE diagram_id = 'a' AND id = 'e30' FOR UPDATE;", "push('a', on_conflict => 'local')", 'a base row');
-cancelled_waiting(upd('a-p', 'e30', 'other'), "push('a', on_conflict => 'local')", 'an entity of the far end');
+cancelled_waiting(upd('a-p', 'e30', 'other'), "push('a', on_conflict => 'local')", 'an entity of the shared copy');
 cancelled_waiting(upd('b', 'e31', 'other'), "pull('b')", 'a local entity');
 cancelled_waiting("SELECT 1 FROM diagsync.directory WHERE id = 'a' FOR UPDATE;", "push('a')", 'its link');
 cancelled_waiting("SELECT diagsync.push('a', on_conflict => 'local');", "pull('a', on_conflict => 'public')", 'another sync');
-cancelled_waiting("SELECT 1 FROM diagsync.directory WHERE id = 'a-p' FOR UPDATE;", "clone('a-p', 'c')", 'the directory row of the far end');
+cancelled_waiting("SELECT 1 FROM diagsync.directory WHERE id = 'a-p' FOR UPDATE;", "clone('a-p', 'c')", 'the directory row of the shared copy');
 cancelled_waiting(upd('a', 'e30', 'other'), "resolve('a', 'e30', 'local')", 'the entity in conflict');
 
 # ---- Terminated

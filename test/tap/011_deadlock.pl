@@ -39,11 +39,11 @@ foreach my $edit (qw(update delete))
 	blocked($sync_pid);
 	# e2 is there again.
 	$writer->query_safe(ins($name, 'e2', 'again'));
-	# The push goes on, and waits for e3 at the far end.
+	# The push goes on, and waits for e3 in the shared copy.
 	$far->query_safe("BEGIN; SELECT 1 FROM diagsync_public.entity WHERE diagram_id = '$name-p' AND id = 'e3' FOR UPDATE");
 	$first->query_safe('COMMIT');
 	$node->poll_query_until('d', "SELECT pg_blocking_pids($sync_pid) = ARRAY[" . $far->query_safe('SELECT pg_backend_pid()') . ']')
-	  or die 'the push does not wait for the far end';
+	  or die 'the push does not wait for the shared copy';
 	# e2 is edited once more, by a one-row transaction.
 	blocked_session($writer, $edit eq 'update' ? upd($name, 'e2', 'and again') : del($name, 'e2'));
 	$node->poll_query_until('d', "SELECT wait_event_type = 'Lock' OR state = 'idle' FROM pg_stat_activity WHERE pid = $writer_pid");

@@ -94,7 +94,7 @@ DELETE FROM diagsync_public.entity WHERE diagram_id = 'a-p' AND id = 'late';
 INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES ('a-p', 'late', '{}');
 WITH gone AS (DELETE FROM diagsync_public.entity WHERE diagram_id = 'a-p' AND id = 'late' RETURNING id) INSERT INTO diagsync_public.entity (diagram_id, id, doc) SELECT 'a-p', id, '{"v": 1}' FROM gone;
 SELECT * FROM diagsync.pull('a', on_conflict => 'public');
--- a trigger of the directory that edits the far end
+-- a trigger of the directory that edits the shared copy
 CREATE TRIGGER edit_far BEFORE UPDATE ON diagsync.directory FOR EACH ROW WHEN (NEW.seen_own IS NOT NULL) EXECUTE FUNCTION t.edit_far();
 SELECT diagsync.put('a', '[{"id":"w","v":1}]');
 SELECT * FROM diagsync.push('a');
@@ -114,13 +114,13 @@ SELECT diagsync.set_merge_policy('a', '{"references": ["/to"]}');
 SELECT diagsync.put('a', '[{"id":"arrow","to":"box"}]'), diagsync.remove('a-p', '{box}');
 SELECT * FROM diagsync.resolve('a', 'arrow', 'local');
 SELECT diagsync.set_merge_policy('a', NULL);
--- a transaction that syncs and edits the far end
+-- a transaction that syncs and edits the shared copy
 BEGIN;
 SELECT * FROM diagsync.pull('a', on_conflict => 'local');
 SELECT diagsync.put('a-p', '[{"id":"own","v":1}]');
 COMMIT;
 -- rows of a dump
-INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUES ('a-p', 'replica', '{}', 3, '2020-01-01');
+INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUES ('a-p', 'restored row', '{}', 3, '2020-01-01');
 INSERT INTO diagsync_public.tombstone (diagram_id, id, rev, deleted_at, deleted_by) VALUES ('a-p', 'old', 3, '2020-01-01', 'role:x');
 INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUES ('a-p', 'future', '{}', 999999999999, '2020-01-01');
 INSERT INTO diagsync_public.tombstone (diagram_id, id, rev, deleted_at, deleted_by) VALUES ('a-p', 'older', 999999999999, '2020-01-01', 'role:x');

@@ -193,7 +193,7 @@ sub diagrams
 	  . "SELECT diagsync.resolve('resolved', 'e2', 'public');\n"
 	  . "SELECT diagsync.resolve('resolved', 'e3', 'both');\n"
 	  . upd('resolved-p', 'e1', 'P again');
-	# The far end edited by the transaction that pushed, and before it did
+	# The shared copy edited by the transaction that pushed, and before it did
 	$sql{'own-and-other'} =
 	    _shared('own-and-other')
 	  . "BEGIN;\n" . upd('own-and-other-p', 'e3', 'P') . edit_sql('own-and-other', 'L')
@@ -356,7 +356,7 @@ sub carry_on
 		$sql .= "SELECT '$id', entity_id, side, local_change, public_change, conflict, base, local, public"
 		  . " FROM diagsync.changes('$id');\n";
 	}
-	# Every diagram is edited once more, at the far end and here.
+	# Every diagram is edited once more, in the shared copy and here.
 	$sql .= "UPDATE diagsync_$_.entity SET doc = doc || '{\"late\": \"$_\"}' WHERE id = 'e7';\n" foreach qw(public private);
 	$sql .= "DELETE FROM diagsync_$_.entity WHERE id = 'e8';\n" foreach qw(public private);
 	$sql .= "UPDATE diagsync_local.entity SET doc = doc || '{\"late\": \"local\"}' WHERE id = 'e9';\n"

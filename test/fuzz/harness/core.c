@@ -5,12 +5,12 @@
 #include "postgres.h"
 
 #include "core.h"
-#include "document.h"
-#include "policy.h"
-#include "preset.h"
-#include "reference.h"
-#include "same.h"
-#include "threeway.h"
+#include "json/document.h"
+#include "merge/policy.h"
+#include "merge/preset.h"
+#include "merge/reference.h"
+#include "merge/policycompare.h"
+#include "merge/threeway.h"
 
 void
 core_forget(void)
@@ -34,11 +34,11 @@ call_merge(void *argument)
 	};
 	ListCell   *lc;
 
-	threeway_weigh(&threeway);
+	threeway_classify(&threeway);
 	merge->local_changed = threeway.local_changed;
 	merge->remote_changed = threeway.public_changed;
 	merge->differ = threeway.differ;
-	merge->are_same = same_documents(threeway.policy, merge->local, merge->remote);
+	merge->are_same = policycompare_documents(threeway.policy, merge->local, merge->remote);
 	merge->merged = threeway.clashes == NIL ? threeway_merged(&threeway) : NULL;
 	merge->paths = threeway_paths(threeway.clashes)->ndim;
 	merge->clashes = list_length(threeway.clashes);
@@ -227,7 +227,7 @@ call_entity(void *argument)
 		renames = lappend(renames, rename);
 	}
 	entity->renamed = document_rename(entity->document, entity->id, entity->new_id);
-	entity->led = reference_lead(policy, unconstify(Jsonb *, (const Jsonb *) entity->document),
+	entity->redirected = reference_redirect(policy, unconstify(Jsonb *, (const Jsonb *) entity->document),
 								 renames, entity->base, entity->other);
 	entity->equals_other = document_equal(entity->document, entity->other);
 	entity->digest = digest_of(entity->document, entity->id);

@@ -41,7 +41,7 @@ typedef struct CoreMerge
 	bool		local_changed;
 	bool		remote_changed;
 	bool		differ;
-	bool		are_same;		/* both sides, by same_documents() */
+	bool		are_same;		/* both sides, by policycompare_documents() */
 } CoreMerge;
 
 /* These return the error's message, or NULL. */
@@ -117,7 +117,7 @@ typedef struct CoreEntity
 
 	/* Set by core_entity() */
 	const void *renamed;
-	const void *led;
+	const void *redirected;
 	int			references;
 	CoreReference *reference;
 	bool		equals_other;

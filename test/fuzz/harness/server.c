@@ -21,7 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "compat.h"
+#include "server/compat.h"
 #include "core.h"
 #include "decimal.h"
 

@@ -1,0 +1,153 @@
+/*
+ * merge.c
+ *	  merge(): the three-way merge of three documents, as a function.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "merge/threeway.h"
+#include "server/sqlfunction.h"
+
+#define MERGE_COLUMNS 6
+
+/* Kept from one call to the next, in fn_extra */
+typedef struct MergeState
+{
+	TupleDesc	tupdesc;
+	MemoryContext context;		/* of the policy */
+	Jsonb	   *given;			/* as it was given, or NULL */
+	Policy	   *policy;
+} MergeState;
+
+static MergeState *
+merge_state(FunctionCallInfo fcinfo)
+{
+	MergeState *state = fcinfo->flinfo->fn_extra;
+	MemoryContext caller;
+
+	if (state != NULL)
+		return state;
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	state = palloc0(sizeof(MergeState));
+	if (get_call_result_type(fcinfo, NULL,
+							 &state->tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	Assert(state->tupdesc->natts == MERGE_COLUMNS);
+	state->tupdesc = BlessTupleDesc(CreateTupleDescCopy(state->tupdesc));
+	state->context = AllocSetContextCreate(CurrentMemoryContext,
+										   "diagsync merge policy",
+										   ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(caller);
+	fcinfo->flinfo->fn_extra = state;
+	return state;
+}
+
+/* The policy that was given (NULL: the default), parsed once. */
+static const Policy *
+given_policy(MergeState *state, const Jsonb *given)
+{
+	MemoryContext caller;
+
+	if (state->policy != NULL &&
+		(given == NULL || state->given == NULL ? given == state->given :
+		 VARSIZE(given) == VARSIZE(state->given) &&
+		 memcmp(given, state->given, VARSIZE(given)) == 0))
+		return state->policy;
+
+	state->policy = NULL;		/* until it is right */
+	MemoryContextReset(state->context);
+	caller = MemoryContextSwitchTo(state->context);
+	state->given = NULL;
+	if (given != NULL)
+	{
+		state->given = palloc(VARSIZE(given));
+		memcpy(state->given, given, VARSIZE(given));
+	}
+	state->policy = policy_parse(state->given == NULL ? NULL :
+								 policy_expand(state->given, NULL), NULL);
+	MemoryContextSwitchTo(caller);
+	return state->policy;
+}
+
+static JsonValue
+base_of(const Three *values)
+{
+	return values->base;
+}
+
+static JsonValue
+local_of(const Three *values)
+{
+	return values->local;
+}
+
+static JsonValue
+public_of(const Three *values)
+{
+	return values->public;
+}
+
+/* The values of a side where there are conflicts, as an array of jsonb */
+static Datum
+value_array(List *clashes, JsonValue (*side) (const Three *values))
+{
+	int			n = list_length(clashes);
+	Datum	   *values = palloc(n * sizeof(Datum));
+	bool	   *nulls = palloc(n * sizeof(bool));
+	int			lower = 1;
+	ListCell   *lc;
+
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(JSONBOID));
+	foreach(lc, clashes)
+	{
+		int			i = foreach_current_index(lc);
+		const Clash *clash = lfirst(lc);
+		Jsonb	   *doc = json_document(side(&clash->values));
+
+		values[i] = PointerGetDatum(doc);
+		nulls[i] = doc == NULL;
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower,
+											  JSONBOID, -1, false,
+											  TYPALIGN_INT));
+}
+
+/*
+ * diagsync.merge(base, local, public, policy)
+ *
+ * A null document is one that does not exist.  No side counts as the newer
+ * one: the public one is taken where that decides.
+ */
+DIAGSYNC_FUNCTION(diagsync_merge)
+{
+	MergeState *state = merge_state(fcinfo);
+	Threeway	threeway = {
+		.policy = given_policy(state, PG_ARGISNULL(3) ? NULL :
+							   PG_GETARG_JSONB_P(3)),
+		.base = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0),
+		.local = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1),
+		.public = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
+	};
+	bool		conflict;
+	Datum		values[MERGE_COLUMNS];
+	bool		nulls[MERGE_COLUMNS] = {false};
+
+	threeway_classify(&threeway);
+	conflict = threeway.clashes != NIL;
+	values[0] = PointerGetDatum(conflict ? NULL : threeway_merged(&threeway));
+	nulls[0] = DatumGetPointer(values[0]) == NULL;
+	values[1] = BoolGetDatum(conflict);
+	values[2] = PointerGetDatum(threeway_paths(threeway.clashes));
+	values[3] = value_array(threeway.clashes, base_of);
+	values[4] = value_array(threeway.clashes, local_of);
+	values[5] = value_array(threeway.clashes, public_of);
+	return HeapTupleGetDatum(heap_form_tuple(state->tupdesc, values, nulls));
+}

@@ -1,0 +1,41 @@
+/*
+ * policy.h
+ *	  Merge policies.
+ */
+#ifndef DIAGSYNC_POLICY_H
+#define DIAGSYNC_POLICY_H
+
+#include "json/pointer.h"
+
+#define NO_GROUP (-1)
+
+/* What a policy says of the value at some place in a document */
+typedef struct PolicyNode
+{
+	JsonKey		key;			/* under which it is found */
+	bool		ignore;
+	bool		latest;
+	int			group;			/* or NO_GROUP */
+	bool		ignore_below;	/* further inside */
+	bool		latest_below;
+	bool		groups_below;
+	int			count;
+	int			max;
+	struct PolicyNode **children;	/* in the order of their keys */
+} PolicyNode;
+
+typedef struct Policy
+{
+	PolicyNode	root;			/* of granularity "entity": one group */
+	int			groups;			/* how many there are */
+	Numeric		tolerance;		/* NULL: numbers are compared exactly */
+	int			references;
+	JsonPointer *reference;		/* where ids of other entities are */
+} Policy;
+
+extern Policy *policy_parse(const Jsonb *policy, const char *diagram);
+extern const Jsonb *policy_expand(const Jsonb *policy, const char *diagram);
+
+extern const PolicyNode *policy_child(const PolicyNode *node, JsonKey key);
+
+#endif							/* DIAGSYNC_POLICY_H */

@@ -1,0 +1,101 @@
+/*
+ * preset.c
+ *	  Merge policies for the formats that people have.  Each has all keys, so
+ *	  that it means the same once it is written out; docs/presets.md says why
+ *	  they are as they are.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+
+#include "merge/preset.h"
+
+typedef struct Preset
+{
+	const char *name;
+	const char *policy;
+} Preset;
+
+static const Preset presets[] = {
+	{"immersive",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/last_seen\"], "
+		"\"latest\": [], "
+		"\"tolerance\": 0.0001, "
+		"\"groups\": [[\"/parent\", \"/position\", \"/rotation\"], [\"/scale\"]], "
+	"\"references\": [\"/from\", \"/to\", \"/parent\"]}"},
+	{"excalidraw",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/version\", \"/versionNonce\", \"/updated\", "
+		"\"/lastCommittedPoint\", \"/baseline\"], "
+		"\"latest\": [\"/status\"], "
+		"\"tolerance\": 0.000001, "
+		"\"groups\": [[\"/x\", \"/y\", \"/width\", \"/height\", \"/points\", \"/pressures\", "
+		"\"/fixedSegments\", \"/startIsSpecial\", \"/endIsSpecial\"], "
+		"[\"/startBinding\"], [\"/endBinding\"], [\"/text\", \"/originalText\"], "
+		"[\"/crop\"]], "
+		"\"references\": [\"/containerId\", \"/frameId\", \"/startBinding/elementId\", "
+	"\"/endBinding/elementId\"]}"},
+	{"tldraw",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [], "
+		"\"latest\": [\"/props/growY\", \"/props/fontSizeAdjustment\"], "
+		"\"tolerance\": 0.000001, "
+		"\"groups\": [[\"/x\", \"/y\", \"/rotation\", \"/parentId\"], [\"/props/w\", "
+		"\"/props/h\", \"/props/scale\"], [\"/props/start\"], [\"/props/end\"], "
+		"[\"/props/points\"], [\"/props/handles\"], [\"/props/segments\", "
+		"\"/props/isClosed\", \"/props/isComplete\"], [\"/props/richText\"], "
+		"[\"/props/crop\"], [\"/fromId\", \"/toId\", \"/props/terminal\", "
+		"\"/props/normalizedAnchor\", \"/props/isExact\", \"/props/isPrecise\", "
+		"\"/props/snap\"]], "
+		"\"references\": [\"/parentId\", \"/fromId\", \"/toId\", \"/props/assetId\", "
+	"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"]}"},
+	{"jsoncanvas",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [], "
+		"\"latest\": [], "
+		"\"tolerance\": 0, "
+		"\"groups\": [[\"/x\", \"/y\"], [\"/width\", \"/height\"], [\"/fromNode\", "
+		"\"/fromSide\"], [\"/toNode\", \"/toSide\"]], "
+	"\"references\": [\"/fromNode\", \"/toNode\"]}"},
+	{"reactflow",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/selected\", \"/dragging\", \"/resizing\", "
+		"\"/positionAbsolute\", \"/measured\"], "
+		"\"latest\": [], "
+		"\"tolerance\": 0, "
+		"\"groups\": [[\"/position\", \"/parentId\", \"/parentNode\"], [\"/width\", "
+		"\"/height\"], [\"/style/width\", \"/style/height\"], [\"/source\", "
+		"\"/sourceHandle\"], [\"/target\", \"/targetHandle\"]], "
+	"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"]}"},
+};
+
+/*
+ * The policy of that name as a JSON text, NULL if there is none.
+ */
+const char *
+preset_policy(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(presets); i++)
+	{
+		if (strcmp(presets[i].name, name) == 0)
+			return presets[i].policy;
+	}
+	return NULL;
+}
+
+/*
+ * All names, for people.  palloc'd.
+ */
+const char *
+preset_names(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < (int) lengthof(presets); i++)
+		appendStringInfo(&names, "%s%s", i == 0 ? "" :
+						 i == lengthof(presets) - 1 ? " and " : ", ",
+						 presets[i].name);
+	return names.data;
+}

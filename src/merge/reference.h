@@ -1,0 +1,39 @@
+/*
+ * reference.h
+ *	  References to other entities in a document.
+ */
+#ifndef DIAGSYNC_REFERENCE_H
+#define DIAGSYNC_REFERENCE_H
+
+#include "nodes/pg_list.h"
+
+#include "merge/policy.h"
+
+/* The references of a document, one after the other */
+typedef struct ReferenceScan
+{
+	const Policy *policy;
+	JsonValue	document;
+	int			next;			/* number of the pointer to be followed */
+	const JsonPointer *place;	/* the one that was followed last */
+	bool		in_array;
+	JsonMembers elements;
+} ReferenceScan;
+
+/* An id that becomes another one */
+typedef struct Rename
+{
+	char	   *id;
+	char	   *new_id;
+} Rename;
+
+extern void reference_scan(ReferenceScan *scan, const Policy *policy,
+						   const Jsonb *doc);
+extern bool reference_next(ReferenceScan *scan, JsonValue *id);
+extern bool reference_is_at(const JsonPointer *place, const Jsonb *doc,
+							JsonValue id);
+extern Jsonb *reference_redirect(const Policy *policy, Jsonb *doc,
+								 List *renames,
+								 const Jsonb *base, const Jsonb *other);
+
+#endif							/* DIAGSYNC_REFERENCE_H */

@@ -1,0 +1,98 @@
+-- Moving changes and settling conflicts (pushpull.c, resolve.c).
+
+CREATE TYPE diagsync.sync_result AS (
+	success boolean,
+	documents_updated integer,
+	inserted integer,
+	updated integer,
+	deleted integer,
+	merged integer,
+	resolved integer,
+	conflicts integer,
+	public_version bigint,
+	plan text,
+	refused_deletions integer
+);
+COMMENT ON TYPE diagsync.sync_result IS
+'what a push or pull did, or with dry_run would do';
+COMMENT ON COLUMN diagsync.sync_result.success IS 'nothing is left in conflict, the expected plan (if one was given) was carried out, and no deletions were refused';
+COMMENT ON COLUMN diagsync.sync_result.documents_updated IS 'entities written: in the shared copy by a push, in the local one by a pull; inserted + updated + deleted';
+COMMENT ON COLUMN diagsync.sync_result.inserted IS 'entities inserted there';
+COMMENT ON COLUMN diagsync.sync_result.updated IS 'entities updated there';
+COMMENT ON COLUMN diagsync.sync_result.deleted IS 'entities deleted there';
+COMMENT ON COLUMN diagsync.sync_result.merged IS 'entities merged property by property';
+COMMENT ON COLUMN diagsync.sync_result.resolved IS 'conflicts settled by on_conflict';
+COMMENT ON COLUMN diagsync.sync_result.conflicts IS 'conflicts left';
+COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of the shared copy now';
+COMMENT ON COLUMN diagsync.sync_result.plan IS 'with dry_run or expected_plan: a digest of what the call does, to be given as expected_plan';
+COMMENT ON COLUMN diagsync.sync_result.refused_deletions IS 'so many entities would be deleted, which are too many to do it unasked, so nothing is written; 0 where none are refused. allow_deletions, or the plan of a dry run that showed them, allows it';
+
+CREATE FUNCTION diagsync.push(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		dry_run boolean DEFAULT false,
+		expected_plan text DEFAULT NULL,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
+	AS 'MODULE_PATHNAME', 'diagsync_push'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text, boolean) IS
+'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
+
+CREATE FUNCTION diagsync.pull(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		dry_run boolean DEFAULT false,
+		expected_plan text DEFAULT NULL,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
+	AS 'MODULE_PATHNAME', 'diagsync_pull'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text, boolean) IS
+'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
+
+CREATE TYPE diagsync.sync_preview AS (
+	result diagsync.sync_result,
+	entities json,
+	more boolean
+);
+COMMENT ON TYPE diagsync.sync_preview IS
+'what a push or pull would do with each entity, a page of it';
+COMMENT ON COLUMN diagsync.sync_preview.result IS 'what the call would return with dry_run, its plan included';
+COMMENT ON COLUMN diagsync.sync_preview.entities IS 'an array of {"id", "local", "public", "conflict", "paths", "resolved", "merged", "before", "after"}: what would be done with the entity in either copy (insert, update, delete or null), its conflict, and its document before and after in the copy that the call is about';
+COMMENT ON COLUMN diagsync.sync_preview.more IS 'whether there are more after these';
+
+CREATE FUNCTION diagsync.preview_push(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		first integer DEFAULT 0,
+		max integer DEFAULT 100,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_preview
+	AS 'MODULE_PATHNAME', 'diagsync_preview_push'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.preview_push(text, text, text, integer, integer, boolean) IS
+'a dry run of diagsync.push() that also says what it would do with each entity: up to max (1000 at most) of them, after the first so many';
+
+CREATE FUNCTION diagsync.preview_pull(
+		local text,
+		public text DEFAULT NULL,
+		on_conflict text DEFAULT 'abort',
+		first integer DEFAULT 0,
+		max integer DEFAULT 100,
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_preview
+	AS 'MODULE_PATHNAME', 'diagsync_preview_pull'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.preview_pull(text, text, text, integer, integer, boolean) IS
+'a dry run of diagsync.pull() that also says what it would do with each entity: up to max (1000 at most) of them, after the first so many';
+
+CREATE FUNCTION diagsync.resolve(
+		local text,
+		entity_id text,
+		resolution text,
+		doc jsonb DEFAULT NULL,
+		expected text DEFAULT NULL) RETURNS diagsync.change
+	AS 'MODULE_PATHNAME', 'diagsync_resolve'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.resolve(text, text, text, jsonb, text) IS
+'settle one conflict: local, public, both, newest, or merged (with the document to keep); returns the entity as it is then (for both: the one under the new id)';

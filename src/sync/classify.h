@@ -1,0 +1,155 @@
+/*
+ * classify.h
+ *	  One entity in its three versions, compared with each other.
+ */
+#ifndef DIAGSYNC_CLASSIFY_H
+#define DIAGSYNC_CLASSIFY_H
+
+#include "datatype/timestamp.h"
+#include "storage/itemptr.h"
+#include "utils/jsonb.h"
+
+#include "directory/directory.h"
+#include "merge/reference.h"
+#include "merge/threeway.h"
+#include "table/storage.h"
+
+/* What one side did since the base */
+typedef enum ChangeKind
+{
+	CHANGE_NONE,
+	CHANGE_INSERT,
+	CHANGE_UPDATE,
+	CHANGE_DELETE,
+} ChangeKind;
+
+/* Kinds of conflict, the local side first */
+typedef enum ConflictKind
+{
+	CONFLICT_NONE,
+	CONFLICT_UPDATE_UPDATE,
+	CONFLICT_UPDATE_DELETE,
+	CONFLICT_DELETE_UPDATE,
+	CONFLICT_INSERT_INSERT,
+	CONFLICT_DANGLING,			/* one refers to what the other end deleted */
+	CONFLICT_UNKNOWN,			/* no record says who changed or deleted it */
+} ConflictKind;
+
+/* An entity as one end has it, or the base of both. */
+typedef struct Version
+{
+	Jsonb	   *doc;			/* NULL: it does not exist there */
+	TimestampTz at;				/* when edited, or deleted; DT_NOBEGIN: not
+								 * known */
+	char	   *by;				/* by whom; NULL: not known */
+	uint64		rev;			/* revision of its row, if it is an entity's */
+	ItemPointerData tid;		/* its row; invalid if it has none */
+} Version;
+
+/* What a base row says of a difference beside its document */
+typedef enum Doubt
+{
+	DOUBT_OPEN,					/* nothing: the records decide */
+	DOUBT_NONE,					/* the link knows that the shared copy deleted
+								 * it */
+	DOUBT_NOTED,				/* no record says who changed it */
+} Doubt;
+
+/* Another entity, deleted at one end, that an entity refers to */
+typedef struct Target
+{
+	char	   *id;
+	bool		deleted_locally;	/* else in the shared copy */
+	bool		stays_deleted;	/* by the rule "newest" */
+} Target;
+
+/* What an entity depends on by references (see dependency.c) */
+typedef struct Dependencies
+{
+	bool		referred_to;	/* it is deleted at one end, and referred to
+								 * at the other */
+	bool		stays_deleted;	/* by the rule "newest" */
+	List	   *referrers;		/* their ids, where they were asked for */
+	List	   *targets;		/* what it refers to that is deleted, of
+								 * Target, in ascending ids */
+	List	   *renames;		/* what it refers to that "both" gives a new
+								 * id, of Rename, in ascending ids */
+	char	   *copy_id;		/* the new id that is announced to others, or
+								 * NULL */
+} Dependencies;
+
+typedef struct Entity
+{
+	char	   *id;
+	Datum		key;			/* the id as a text */
+	Version		local;
+	Version		public;
+	Version		base;			/* the local one where there is no base row */
+	bool		has_base_row;
+	Doubt		doubt;			/* as the base row says */
+	List	   *accepted;		/* ids with which a resolution has accepted
+								 * that a reference dangles */
+	Dependencies *dependencies; /* or NULL; to be set before it is read */
+	ItemPointerData found_at;	/* the shared row, perhaps; or invalid */
+
+	/* The verdict */
+	ChangeKind	local_change;	/* NONE for both where they agree */
+	ChangeKind	public_change;
+	ConflictKind conflict;
+	bool		equal;			/* both ends, by plain value, but for whether
+								 * they repeat the id */
+	bool		agreed;			/* both changed it to the same as the policy
+								 * sees it, but they are not equal */
+	bool		merges;			/* both changed it, and it can be merged */
+	Threeway	threeway;
+	Version    *merged;			/* see entity_merged() */
+	List	   *dangling;		/* places (JsonPointer) of references that
+								 * would dangle */
+} Entity;
+
+/* A deletion at one end of what the other end has */
+typedef struct Deletion
+{
+	TimestampTz at;				/* DT_NOBEGIN: not known */
+	TimestampTz left_at;		/* when the version that is left was edited,
+								 * DT_NOBEGIN: not since the base */
+	List	   *accepted;		/* as in Entity */
+	bool		is_insert;		/* it is no deletion, but an insert of the
+								 * other end */
+} Deletion;
+
+/* Reads entities of a link, one after the other. */
+typedef struct Reader
+{
+	const Link *link;
+	const Policy *policy;
+	const Policy *seen_policy;	/* by which the link has seen its shared copy */
+	Snapshot	snapshot;
+	Probe		local;
+	Probe		base;
+	Probe		public;
+	Probe		tombstone;
+} Reader;
+
+extern void reader_open(Reader *reader, const Link *link, LOCKMODE local,
+						LOCKMODE public);
+extern void reader_begin(Reader *reader, Snapshot snapshot);
+extern Size reader_read(Reader *reader, Entity *entity);
+extern bool reader_is_deleted(Reader *reader, Datum key, bool locally,
+							  Deletion *deletion);
+extern bool reader_id_is_taken(Reader *reader, const char *id);
+extern void reader_end(Reader *reader);
+extern void reader_close(Reader *reader);
+
+extern const Target *dependencies_target(const Dependencies *dependencies,
+										 const char *id, int len);
+
+extern void entity_classify(Entity *entity, const Policy *policy,
+							bool unexplained);
+extern const char *change_name(ChangeKind change);
+extern const char *conflict_name(ConflictKind conflict);
+extern const Version *entity_merged(Entity *entity);
+extern ArrayType *entity_paths(const Entity *entity);
+extern char *entity_version(const Entity *entity);
+
+#endif							/* DIAGSYNC_CLASSIFY_H */

@@ -1,0 +1,54 @@
+/*
+ * phases.h
+ *	  The way of a push or pull.
+ */
+#ifndef DIAGSYNC_PHASES_H
+#define DIAGSYNC_PHASES_H
+
+#include "json/document.h"
+#include "server/subxact.h"
+#include "sync/deletions.h"
+#include "sync/listing.h"
+
+/* What a sync has done, or would do */
+typedef struct SyncCounts
+{
+	int64		inserted;		/* at the end that the call is about, as are */
+	int64		updated;		/* the next two */
+	int64		deleted;
+	int64		bytes;			/* of what is written there */
+	int64		merged;
+	int64		resolved;
+	int64		conflicts;
+	int64		late_conflicts; /* made by triggers while it wrote */
+	Deletions	deletions;		/* at either end */
+	int64		refused_deletions;
+	bool		unpulled;		/* a push leaves public changes for a pull */
+} SyncCounts;
+
+/* A push or pull that was called, and what comes of it */
+typedef struct Sync
+{
+	const char *function;
+	char	   *local;
+	char	   *public;			/* or NULL */
+	MemoryContext context;		/* of the call */
+	Direction	direction;
+	Resolution	on_conflict;
+	bool		dry_run;
+	char	   *expected_plan;	/* or NULL */
+	bool		allow_deletions;
+
+	char	   *shared;			/* the shared copy, once that is known */
+	SyncCounts	counts;
+	int64		public_version;
+	char	   *plan;			/* in that context, or NULL */
+	Digest	   *digest;			/* of the plan in the making, or NULL */
+	Listing    *listing;		/* of what it would do, or NULL */
+	int			tries;
+	TransactionId inserter;		/* to be waited for before the next try */
+} Sync;
+
+extern SubxactEnd sync_carry_out(void *arg);
+
+#endif							/* DIAGSYNC_PHASES_H */

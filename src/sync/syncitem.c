@@ -1,0 +1,151 @@
+/*
+ * syncitem.c
+ *	  A sync or a resolution at work, and the entities that it works on.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "json/document.h"
+#include "statement/rowwriter.h"
+#include "sync/syncitem.h"
+
+/*
+ * Open both ends of a link, for a sync or resolution (run->direction) that
+ * writes, or only looks.  Whoever adds a trigger waits until the one that
+ * writes is over.
+ *
+ * An application's trigger may edit what is written after it.  Of such a row
+ * SQL passes the old version over; it cannot be updated by ctid in the same
+ * transaction.  So no table that is written before may have one either.
+ */
+void
+syncrun_open(SyncRun *run, const Link *link, bool write)
+{
+	bool		push = run->direction == DIRECTION_PUSH;
+	StorageType shared = link->public->storage;
+
+	run->link = link;
+	reader_open(&run->reader, link,
+				write ? RowExclusiveLock : AccessShareLock,
+				write && push ? RowExclusiveLock : AccessShareLock);
+	if (!write)
+		return;
+	run->direct_local = rowwriter_suits(STORAGE_LOCAL, TABLE_ENTITY) &&
+		rowwriter_suits(STORAGE_LOCAL, TABLE_BASE);
+	run->direct_public = push && run->direct_local &&
+		rowwriter_suits(shared, TABLE_ENTITY) &&
+		rowwriter_suits(shared, TABLE_TOMBSTONE);
+}
+
+/*
+ * A new item for the entity with this id, nothing of it read or locked.
+ */
+SyncItem *
+syncitem_new(const char *id)
+{
+	SyncItem   *item = palloc0(sizeof(SyncItem));
+
+	item->entity.id = pstrdup(id);
+	item->entity.key = CStringGetTextDatum(id);
+	ItemPointerSetInvalid(&item->entity.local.tid);
+	ItemPointerSetInvalid(&item->entity.base.tid);
+	ItemPointerSetInvalid(&item->entity.public.tid);
+	ItemPointerSetInvalid(&item->locked_local);
+	ItemPointerSetInvalid(&item->locked_base);
+	ItemPointerSetInvalid(&item->locked_public);
+	return item;
+}
+
+/*
+ * Decide what is done with an item that was read.
+ */
+void
+syncitem_decide(const SyncRun *run, SyncItem *item)
+{
+	switch (item->role)
+	{
+		case ROLE_SYNCED:
+			decision_make(&item->decision, &item->entity, run->direction,
+						  run->resolution, run->given);
+			break;
+		case ROLE_FOLLOWS:
+			decision_follow(&item->decision, &item->entity);
+			break;
+		case ROLE_ACCEPTS:
+			decision_accept(&item->decision, &item->entity, item->accepts);
+			break;
+	}
+}
+
+/*
+ * The item for the copy that an item with decision.copies makes: the local
+ * version under a new id, inserted locally and by a push in the shared copy.
+ * The reader is between reader_begin() and reader_end().
+ */
+SyncItem *
+syncitem_copy(SyncRun *run, SyncItem *item)
+{
+	const Dependencies *dependencies = item->entity.dependencies;
+	Rename		rename = {item->entity.id, NULL};
+	SyncItem   *copy;
+	Version    *version = palloc(sizeof(Version));
+
+	/* The id was announced, but it may have been taken meanwhile. */
+	if (dependencies != NULL && dependencies->copy_id != NULL &&
+		!reader_id_is_taken(&run->reader, dependencies->copy_id))
+		rename.new_id = dependencies->copy_id;
+	else
+		rename.new_id = decision_copy_id(&run->reader, &item->entity);
+	copy = syncitem_new(rename.new_id);
+
+	copy->copy_of = item;
+	*version = *decision_redirect(&item->entity, &item->entity.local);
+	version->doc = document_rename(version->doc, rename.id, rename.new_id);
+	version->doc = reference_redirect(run->reader.policy, version->doc,
+									  list_make1(&rename), NULL, NULL);
+	ItemPointerSetInvalid(&version->tid);
+	copy->decision.local = version;
+	if (run->direction == DIRECTION_PUSH)
+		copy->decision.public = version;
+	else
+		copy->decision.base = BASE_SET;
+	return copy;
+}
+
+static bool
+is_newer(const SyncRun *run, const Version *version)
+{
+	if (version->doc == NULL || version->rev == run->own)
+		return false;
+	return !DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
+											 UInt64GetDatum(version->rev),
+											 PointerGetDatum(run->dependencies_seen)));
+}
+
+/*
+ * Was an item edited since its dependencies were found?  Then it may refer to
+ * something else.
+ */
+bool
+syncitem_is_newer_than_dependencies(const SyncRun *run, const SyncItem *item)
+{
+	return run->dependencies != NULL &&
+		(is_newer(run, &item->entity.local) ||
+		 is_newer(run, &item->entity.public));
+}
+
+/*
+ * Is the copy of an item (or NULL) what other references were redirected to,
+ * if they were?
+ */
+bool
+syncitem_has_announced_id(const SyncItem *item, const SyncItem *copy)
+{
+	const Dependencies *dependencies = item->entity.dependencies;
+
+	if (dependencies == NULL || dependencies->copy_id == NULL)
+		return true;
+	return copy != NULL && strcmp(copy->entity.id, dependencies->copy_id) == 0;
+}

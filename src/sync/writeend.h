@@ -1,0 +1,14 @@
+/*
+ * writeend.h
+ *	  The entities of a batch at one end of a link, written.
+ */
+#ifndef DIAGSYNC_WRITEEND_H
+#define DIAGSYNC_WRITEEND_H
+
+#include "nodes/pg_list.h"
+
+#include "sync/syncitem.h"
+
+extern PhaseEnd writeend_write(SyncRun *run, bool is_local, List *items);
+
+#endif							/* DIAGSYNC_WRITEEND_H */
