@@ -30,6 +30,7 @@ PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "examples/*/*.md", "ben
 BLOCK = re.compile(r"^```(?P<language>sql|sh)\n(?P<code>.*?)^```\n(?:\n*^```text\n(?P<shown>.*?)^```\n)?"
                    r"|^<!-- run\n(?P<hidden>.*?)^-->\n", re.M | re.S)
 MARK = "@@ block"
+FOLDERS = ["test", "tools", "sql", "expected", "bench", "examples", "docs"] + ["src"] * os.path.exists("src/layers.txt")
 # Messages of PostgreSQL itself
 POSTGRESQL = r"permission denied for function|duplicate key value|relation |column |role .* cannot be dropped"
 
@@ -131,10 +132,11 @@ def links():
             file = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
             if not os.path.exists(file) or (anchor and anchor not in anchors(pages.get(file, ""))):
                 broken.append(f"{path}: {target}")
-        # Named from the top of the sources, tests without their ending.  (Those of
-        # other projects, which docs/presets.md names, are in TypeScript.)
-        for name in re.findall(r"`((?:src|test|tools|sql|expected|bench|examples|docs)/[\w./-]*\w)`", prose):
-            if not (os.path.exists(name) or glob.glob(name + ".*") or name.endswith(".ts")):
+        # Named from the top of the sources, tests without their folder and ending.
+        # (Those of other projects, which docs/presets.md names, are in TypeScript.)
+        for name in re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*\w)`", prose):
+            folder, _, file = name.rpartition("/")
+            if not (os.path.exists(name) or glob.glob(f"{folder}/**/{file}.*", recursive=True) or name.endswith(".ts")):
                 missing.append(f"{path}: {name}")
     print(f"# {len(pages)} pages, {count} links")
     _tap.check(broken, "each link of a page leads somewhere")
