@@ -147,7 +147,7 @@ def messages():
     """Those that docs/troubleshooting.md explains; "..." in them is a name."""
     sources = "".join(open(path, encoding="utf-8").read() for path in glob.glob("src/**/*.c", recursive=True))
     known = {"".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text)).replace('\\"', '"')
-             for text in re.findall(r'errmsg(?:_plural)?\(((?:\s*"(?:[^"\\]|\\.)*")+)', sources)}
+             for text in re.findall(r'(?:errmsg(?:_plural)?|psprintf)\(((?:\s*"(?:[^"\\]|\\.)*")+)', sources)}
     name = r'(?:%s\.%s|diagsync\.directory|%s|%d|sub|_?id)'
     with open("docs/troubleshooting.md", encoding="utf-8") as file:
         page = file.read()
