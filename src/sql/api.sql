@@ -392,7 +392,7 @@ BEGIN ATOMIC
 	  FROM diagsync.status_all() AS s;
 END;
 COMMENT ON FUNCTION diagsync_api.status_all() IS
-'How each linked local diagram of the caller stands to its shared copy
+'How each linked local diagram of the caller differs from its shared copy
 
 Returns an array of {"local", "public", "diverged", "localChanges", "publicChanges", "lastSyncedAt", "state", "conflicts"}, in ascending ids of the local ones: in one call what status says of each.';
 
