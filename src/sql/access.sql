@@ -61,13 +61,13 @@ COMMENT ON COLUMN diagsync.access_token.secret_hash IS
 COMMENT ON COLUMN diagsync.access_token.role IS
 'what its bearer may do: reader, writer or admin, as for members';
 COMMENT ON COLUMN diagsync.access_token.label IS
-'what it is for, as whoever made it says';
+'what it is for, in the words of its creator';
 COMMENT ON COLUMN diagsync.access_token.created_at IS
 'when it was made';
 COMMENT ON COLUMN diagsync.access_token.created_by IS
 'the principal who made it';
 COMMENT ON COLUMN diagsync.access_token.expires_at IS
-'from when on it is good for nothing; null for never';
+'when it expires; null for never';
 
 -- Principals are names, and a name can come to mean another role.
 CREATE TABLE diagsync.known_role (
@@ -80,7 +80,7 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync.known_role FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.known_role IS
-'which role each principal means that was let in, or has diagrams or memberships; another role of that name gets nothing of it before diagsync.confirm_role()';
+'which role each principal means that was let in, or has diagrams or memberships. Another role of that name is refused until diagsync.confirm_role()';
 COMMENT ON COLUMN diagsync.known_role.principal IS
 'role:NAME';
 COMMENT ON COLUMN diagsync.known_role.role_oid IS
@@ -103,11 +103,11 @@ CREATE VIEW diagsync.orphan WITH (security_invoker = true) AS
 					   AND k.cluster = (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c)))
 	 GROUP BY o.principal, r.oid;
 COMMENT ON VIEW diagsync.orphan IS
-'owners and members that are no roles any more; for the extension''s owner and superusers';
+'owners and members whose roles no longer exist; for the extension''s owner and superusers';
 COMMENT ON COLUMN diagsync.orphan.principal IS
 'role:NAME';
 COMMENT ON COLUMN diagsync.orphan.name_is_taken IS
-'whether there is another role of that name now, which diagsync.confirm_role() would give all of it';
+'whether another role has that name now; diagsync.confirm_role() would give it the diagrams and memberships';
 COMMENT ON COLUMN diagsync.orphan.diagrams IS
 'how many diagrams the principal owns';
 COMMENT ON COLUMN diagsync.orphan.memberships IS
@@ -154,13 +154,13 @@ CREATE FUNCTION diagsync.check_may_write(diagram text, entity text DEFAULT NULL)
 	AS 'MODULE_PATHNAME', 'diagsync_check_may_write'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION diagsync.check_may_write(text, text) IS
-'for row-level policies: true where the caller may add rows to this diagram, else an error that says why not';
+'for row-level policies: true if the caller may add rows to this diagram, otherwise an error that says why not';
 
 CREATE FUNCTION diagsync.access(diagram text) RETURNS text
 	AS 'MODULE_PATHNAME', 'diagsync_access'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION diagsync.access(text) IS
-'what the caller may do with a diagram: reader, writer, admin or owner; null where there is none for him';
+'what the caller may do with a diagram: reader, writer, admin or owner; null if they may not see it';
 
 -- ---- The policies -----------------------------------------------------------------
 -- Whoever reaches a table at all (diagsync.grant_usage) reaches these rows.
@@ -241,13 +241,13 @@ CREATE FUNCTION diagsync.remove_member(diagram text, principal text) RETURNS voi
 	AS 'MODULE_PATHNAME', 'diagsync_remove_member'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.remove_member(text, text) IS
-'end a principal''s membership of a shared diagram; everybody may end his own';
+'end a principal''s membership of a shared diagram; members may end their own';
 
 CREATE FUNCTION diagsync.set_owner(diagram text, principal text) RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_set_owner'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.set_owner(text, text) IS
-'give a diagram to another owner; the one before keeps what he is besides, as a member';
+'give a diagram to another owner; the former owner keeps only a membership, if there is one';
 
 CREATE FUNCTION diagsync.owner(diagram text) RETURNS text
 	AS 'MODULE_PATHNAME', 'diagsync_owner'
@@ -263,13 +263,13 @@ CREATE FUNCTION diagsync.create_token(
 	AS 'MODULE_PATHNAME', 'diagsync_create_token'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.create_token(text, text, interval, text) IS
-'make an access token for a shared diagram and return it, this once: its bearer is reader, writer or admin, for that long or until it is revoked';
+'make an access token for a shared diagram and return it, this once. Its bearer is reader, writer or admin, until it expires or is revoked';
 
 CREATE FUNCTION diagsync.revoke_token(id text) RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_revoke_token'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.revoke_token(text) IS
-'make an access token good for nothing; its id is the part before the dot';
+'revoke an access token; its id is the part before the dot';
 
 CREATE FUNCTION diagsync.limits(
 		diagram text,
@@ -303,7 +303,7 @@ CREATE FUNCTION diagsync.grant_usage(role text, anonymous boolean DEFAULT false)
 	AS 'MODULE_PATHNAME', 'diagsync_grant_usage'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.grant_usage(text, boolean) IS
-'grant a database role what it needs to use diagsync; with anonymous only what needs no owner: reading, and editing public diagrams and those that a token is for';
+'grant a database role what it needs to use diagsync. With anonymous it may read, and edit public diagrams and those that it has a token for, but own nothing';
 
 CREATE FUNCTION diagsync.revoke_usage(role text) RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_revoke_usage'
@@ -315,7 +315,7 @@ CREATE FUNCTION diagsync.confirm_role(role text) RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_confirm_role'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.confirm_role(text) IS
-'say that a role which was dropped and made again, or got its name from another, is to have the diagrams and memberships of that name';
+'confirm that a new role with the name of a former one is to have its diagrams and memberships';
 
 -- ---- What HTTP routes ask -----------------------------------------------------------
 
@@ -329,4 +329,4 @@ CREATE FUNCTION diagsync.check_request() RETURNS void
 	AS 'MODULE_PATHNAME', 'diagsync_check_request'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION diagsync.check_request() IS
-'for PostgREST''s db-pre-request: an error where the route names a diagram that the caller may not see, or of another storage type than the header x-diagsync-storage says';
+'for PostgREST''s db-pre-request: an error if the route names a diagram that the caller may not see, or one whose storage type is not that of the header x-diagsync-storage';

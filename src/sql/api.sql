@@ -18,7 +18,7 @@ CREATE VIEW diagsync_api.diagrams WITH (security_invoker = true) AS
 COMMENT ON VIEW diagsync_api.diagrams IS
 'The diagrams that the caller may see
 
-His own local ones, all public ones, and the private ones that he owns, is a member of, or has an access token for. The owner and admins may change name and description with PATCH; everything else changes through the functions.';
+Their own local ones, all public ones, and the private ones that they own, are a member of, or have an access token for. The owner and admins may change name and description with PATCH; everything else changes through the functions.';
 COMMENT ON COLUMN diagsync_api.diagrams."_id" IS
 'the diagram''s id: any text of 1 to 255 characters';
 COMMENT ON COLUMN diagsync_api.diagrams.name IS
@@ -100,7 +100,7 @@ CREATE FUNCTION diagsync_api.set_owner(diagram text, principal text) RETURNS voi
 COMMENT ON FUNCTION diagsync_api.set_owner(text, text) IS
 'Give a diagram to another owner
 
-For its owner, who is nobody in it afterwards unless he is also a member. A principal is "sub:" and the claim sub of that user''s JWT.';
+For its owner, who has no access afterwards unless they are also a member. A principal is "sub:" and the claim sub of that user''s JWT.';
 
 CREATE FUNCTION diagsync_api.access(diagram text) RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED
@@ -178,9 +178,9 @@ COMMENT ON COLUMN diagsync_api.local_entities.id IS
 COMMENT ON COLUMN diagsync_api.local_entities.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_api.local_entities."modifiedAt" IS
-'when the content was last edited, here or where it was pulled from; stamped';
+'when the content was last edited, here or where it was pulled from; set by the server';
 COMMENT ON COLUMN diagsync_api.local_entities."modifiedBy" IS
-'the principal who last edited the content; stamped';
+'the principal who last edited the content; set by the server';
 
 CREATE VIEW diagsync_api.public_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
@@ -196,9 +196,9 @@ COMMENT ON COLUMN diagsync_api.public_entities.id IS
 COMMENT ON COLUMN diagsync_api.public_entities.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_api.public_entities."modifiedAt" IS
-'when the content was last edited, here or where it was pushed from; stamped';
+'when the content was last edited, here or where it was pushed from; set by the server';
 COMMENT ON COLUMN diagsync_api.public_entities."modifiedBy" IS
-'the principal who last edited the content; stamped';
+'the principal who last edited the content; set by the server';
 
 CREATE VIEW diagsync_api.private_entities WITH (security_invoker = true) AS
 	SELECT diagram_id AS diagram, id, doc, modified_at AS "modifiedAt", modified_by AS "modifiedBy"
@@ -214,9 +214,9 @@ COMMENT ON COLUMN diagsync_api.private_entities.id IS
 COMMENT ON COLUMN diagsync_api.private_entities.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_api.private_entities."modifiedAt" IS
-'when the content was last edited, here or where it was pushed from; stamped';
+'when the content was last edited, here or where it was pushed from; set by the server';
 COMMENT ON COLUMN diagsync_api.private_entities."modifiedBy" IS
-'the principal who last edited the content; stamped';
+'the principal who last edited the content; set by the server';
 
 CREATE FUNCTION diagsync_api.put(diagram text, entities jsonb) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
@@ -377,9 +377,9 @@ BEGIN ATOMIC
 	  FROM diagsync.status(status.local, status.public) AS s;
 END;
 COMMENT ON FUNCTION diagsync_api.status(text, text) IS
-'How a local diagram stands to its shared copy
+'How a local diagram differs from its shared copy
 
-Returns {"diverged", "localChanges", "publicChanges", "lastSyncedAt", "state", "conflicts"}. localChanges and publicChanges count the entities that each side changed since they last agreed (one in conflict counts on both), state is in_sync, pending, conflict or unlinked; the figures of an unlinked one are null. It changes nothing and takes no locks.';
+Returns {"diverged", "localChanges", "publicChanges", "lastSyncedAt", "state", "conflicts"}. localChanges and publicChanges count the entities that each side changed since they last agreed (conflicting edits count on both sides, identical edits on neither), state is in_sync, pending, conflict or unlinked; the figures of an unlinked one are null. It changes nothing and takes no locks.';
 
 CREATE FUNCTION diagsync_api.status_all() RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED
@@ -392,7 +392,7 @@ BEGIN ATOMIC
 	  FROM diagsync.status_all() AS s;
 END;
 COMMENT ON FUNCTION diagsync_api.status_all() IS
-'How each linked local diagram of the caller stands to its shared copy
+'How each linked local diagram of the caller differs from its shared copy
 
 Returns an array of {"local", "public", "diverged", "localChanges", "publicChanges", "lastSyncedAt", "state", "conflicts"}, in ascending ids of the local ones: in one call what status says of each.';
 
@@ -525,7 +525,7 @@ END;
 COMMENT ON FUNCTION diagsync_api.resolve(text, text, text, jsonb, text) IS
 'Settle one conflict
 
-resolution: local, public, both, newest, or merged with the document to keep in doc. With expected, the version that conflicts showed, nothing is written where the entity has moved on. Returns the entity as it is then, in the form of changes (for both: the one under the new id). A push sends what is left to send.';
+resolution: local, public, both, newest, or merged with the document to keep in doc. expected is the version that conflicts showed: nothing is written if the entity has changed since. Returns the entity as it is afterwards, in the form of changes (for both: the one under the new id). A push sends the result.';
 
 -- ---- Following a shared diagram ------------------------------------------------
 
@@ -555,7 +555,7 @@ CREATE VIEW diagsync_api.members WITH (security_invoker = true) AS
 COMMENT ON VIEW diagsync_api.members IS
 'The members of shared diagrams
 
-The owner and admins see those of their diagrams, everybody else only himself. Changed with add_member and remove_member.';
+The owner and admins see those of their diagrams, everybody else only their own memberships. Changed with add_member and remove_member.';
 COMMENT ON COLUMN diagsync_api.members.diagram IS
 'the diagram';
 COMMENT ON COLUMN diagsync_api.members.principal IS
@@ -581,7 +581,7 @@ CREATE FUNCTION diagsync_api.remove_member(diagram text, principal text) RETURNS
 COMMENT ON FUNCTION diagsync_api.remove_member(text, text) IS
 'End a membership
 
-For the owner and admins; everybody may end his own.';
+For the owner and admins; members may end their own.';
 
 CREATE VIEW diagsync_api.tokens WITH (security_invoker = true) AS
 	SELECT id, diagram_id AS diagram, role, label, created_at AS "createdAt", created_by AS "createdBy",

@@ -5,7 +5,7 @@ CREATE FUNCTION diagsync.open_statement() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_open_statement'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.open_statement() IS
-'trigger of the entity tables: notes that a statement has begun whose records are not written yet; named so that it fires before triggers of applications';
+'trigger of the entity tables: notes that a statement has begun whose changes are not captured yet; named so that it fires before triggers of applications';
 
 CREATE FUNCTION diagsync.stamp_entity() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_stamp_entity'
@@ -17,13 +17,13 @@ CREATE FUNCTION diagsync.capture_changes() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_capture_changes'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.capture_changes() IS
-'trigger of the entity and tombstone tables: after a statement, notes bases of local changes, tombstones and restored rows';
+'trigger of the entity and tombstone tables: captures what a statement changed, as base rows and tombstones, and recognizes restored rows';
 
 CREATE FUNCTION diagsync.refuse_truncate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_refuse_truncate'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.refuse_truncate() IS
-'trigger of all tables but the directory, which has its own: refuses TRUNCATE, which would go past change capture and row-level security';
+'trigger of all tables but the directory, which has its own: refuses TRUNCATE, which would bypass change capture and row-level security';
 
 CREATE TRIGGER "!diagsync_open_statement"
 	BEFORE INSERT OR UPDATE OR DELETE ON diagsync_local.entity FOR EACH STATEMENT

@@ -11,13 +11,13 @@ CREATE FUNCTION diagsync.revision() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'diagsync_revision'
 	LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.revision() IS
-'the revision that this transaction gives what it writes: its 64-bit transaction id, which is assigned if need be';
+'the revision that this transaction gives what it writes: its 64-bit transaction id';
 
 CREATE FUNCTION diagsync.edit_time() RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'diagsync_edit_time'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION diagsync.edit_time() IS
-'the time of an edit: when the statement that edits was opened, by the clock; the default of modified_at';
+'the time of an edit: when its statement began, by the clock; the default of modified_at';
 
 CREATE TABLE diagsync.directory (
 	id text COLLATE "C" NOT NULL,
@@ -66,7 +66,7 @@ COMMENT ON COLUMN diagsync.directory.name IS
 COMMENT ON COLUMN diagsync.directory.description IS
 'what the diagram is about, or null';
 COMMENT ON COLUMN diagsync.directory.storage_type IS
-'local, public or private; null for a diagram from before storage types existed, which behaves as public and cannot be synced until diagsync.set_storage_type() gives it one';
+'local, public or private; null for a diagram from before storage types existed. Such a diagram behaves as public, and cannot be synced until diagsync.set_storage_type() gives it one';
 COMMENT ON COLUMN diagsync.directory.owner IS
 'the principal who owns it; diagsync.set_owner() gives it to another';
 COMMENT ON COLUMN diagsync.directory.created_at IS
@@ -84,7 +84,7 @@ COMMENT ON COLUMN diagsync.directory.merge_policy IS
 COMMENT ON COLUMN diagsync.directory.seen IS
 'bookkeeping of the link: the snapshot under which it last read its shared copy; null compares in full, and a missing shared row counts as deleted';
 COMMENT ON COLUMN diagsync.directory.seen_own IS
-'bookkeeping of the link: the revision that its own last sync wrote, which is no change to it';
+'bookkeeping of the link: the revision that its own last sync wrote, which it does not compare again';
 COMMENT ON COLUMN diagsync.directory.seen_on IS
 'bookkeeping of the link: system identifier and timeline of the cluster on which "seen" means something, or - where it means nothing here; null until a restored link has synced';
 COMMENT ON COLUMN diagsync.directory.compare_in_full IS
@@ -126,7 +126,7 @@ CREATE FUNCTION diagsync.guard_directory() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'diagsync_guard_directory'
 	LANGUAGE C PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.guard_directory() IS
-'trigger of diagsync.directory: refuses what only the functions may change and clears "seen_on" of an entry that is inserted';
+'trigger of diagsync.directory: refuses changes that only functions may make, and clears "seen_on" of an entry that is inserted';
 
 CREATE TRIGGER diagsync_guard_row
 	BEFORE INSERT OR DELETE OR UPDATE OF id, name, description, storage_type, public_copy_id, merge_policy

@@ -9,7 +9,7 @@ CREATE TYPE diagsync.feed_page AS (
 COMMENT ON TYPE diagsync.feed_page IS
 'what was written and deleted in a shared diagram since a mark';
 COMMENT ON COLUMN diagsync.feed_page.mark IS 'the mark to give next: what its reader has seen then';
-COMMENT ON COLUMN diagsync.feed_page.resync IS 'whether the reader is to forget what he has: none or no valid mark was given, and this page begins with all that there is';
+COMMENT ON COLUMN diagsync.feed_page.resync IS 'whether the reader is to forget what they have: none or no valid mark was given, and this page begins with all that there is';
 COMMENT ON COLUMN diagsync.feed_page.more IS 'whether there is more at once';
 COMMENT ON COLUMN diagsync.feed_page.changes IS 'an array of {"id", "deleted", "doc", "modifiedAt", "modifiedBy"}, in ascending ids; doc is null where the entity was deleted';
 

@@ -7,7 +7,7 @@ CREATE FUNCTION diagsync.share(
 	AS 'MODULE_PATHNAME', 'diagsync_share'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.share(text, text, text) IS
-'make a shared copy (public or private) of a local diagram, link the local one to it and return its id; an error where already linked or the target exists';
+'make a shared copy (public or private) of a local diagram, link the local one to it and return its id; an error if the diagram is linked or the id is taken';
 
 CREATE FUNCTION diagsync.clone(
 		public text,

@@ -10,7 +10,7 @@ CREATE TYPE diagsync.merge_result AS (
 	public_values jsonb[]
 );
 COMMENT ON TYPE diagsync.merge_result IS
-'what comes of merging three versions of a document; the four arrays are in step';
+'the result of merging three versions of a document; the four arrays have the same order';
 COMMENT ON COLUMN diagsync.merge_result.merged IS 'the merged document; null where it conflicts, or where it is deleted';
 COMMENT ON COLUMN diagsync.merge_result.conflict IS 'whether anything conflicts';
 COMMENT ON COLUMN diagsync.merge_result.paths IS 'JSON Pointers in conflict (RFC 6901; the empty pointer is the whole document), in the order of the document';

@@ -15,7 +15,7 @@ CREATE TYPE diagsync.sync_result AS (
 );
 COMMENT ON TYPE diagsync.sync_result IS
 'what a push or pull did, or with dry_run would do';
-COMMENT ON COLUMN diagsync.sync_result.success IS 'nothing is left in conflict, the expected plan (if one was given) was carried out, and no deletions were refused';
+COMMENT ON COLUMN diagsync.sync_result.success IS 'no conflict is left, the expected plan (if one was given) was carried out, and no deletions were refused';
 COMMENT ON COLUMN diagsync.sync_result.documents_updated IS 'entities written: in the shared copy by a push, in the local one by a pull; inserted + updated + deleted';
 COMMENT ON COLUMN diagsync.sync_result.inserted IS 'entities inserted there';
 COMMENT ON COLUMN diagsync.sync_result.updated IS 'entities updated there';
@@ -25,7 +25,7 @@ COMMENT ON COLUMN diagsync.sync_result.resolved IS 'conflicts settled by on_conf
 COMMENT ON COLUMN diagsync.sync_result.conflicts IS 'conflicts left';
 COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of the shared copy now';
 COMMENT ON COLUMN diagsync.sync_result.plan IS 'with dry_run or expected_plan: a digest of what the call does, to be given as expected_plan';
-COMMENT ON COLUMN diagsync.sync_result.refused_deletions IS 'so many entities would be deleted, which are too many to do it unasked, so nothing is written; 0 where none are refused. allow_deletions, or the plan of a dry run that showed them, allows it';
+COMMENT ON COLUMN diagsync.sync_result.refused_deletions IS 'how many deletions were refused, because they are too large a part of the copy; nothing is written then. allow_deletions allows them, and so does the plan of a dry run that showed them';
 
 CREATE FUNCTION diagsync.push(
 		local text,
@@ -37,7 +37,7 @@ CREATE FUNCTION diagsync.push(
 	AS 'MODULE_PATHNAME', 'diagsync_push'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text, boolean) IS
-'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
+'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest. Deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
 
 CREATE FUNCTION diagsync.pull(
 		local text,
@@ -49,7 +49,7 @@ CREATE FUNCTION diagsync.pull(
 	AS 'MODULE_PATHNAME', 'diagsync_pull'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text, boolean) IS
-'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest; deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
+'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest. Deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
 
 CREATE TYPE diagsync.sync_preview AS (
 	result diagsync.sync_result,
@@ -95,4 +95,4 @@ CREATE FUNCTION diagsync.resolve(
 	AS 'MODULE_PATHNAME', 'diagsync_resolve'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.resolve(text, text, text, jsonb, text) IS
-'settle one conflict: local, public, both, newest, or merged (with the document to keep); returns the entity as it is then (for both: the one under the new id)';
+'settle one conflict: local, public, both, newest, or merged (with the document to keep); returns the entity as it is afterwards (for both: the one under the new id)';

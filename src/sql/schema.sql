@@ -10,8 +10,8 @@ COMMENT ON SCHEMA diagsync_local IS
 
 CREATE SCHEMA diagsync_public;
 COMMENT ON SCHEMA diagsync_public IS
-'diagsync: the entities of public diagrams and the traces of the deleted ones';
+'diagsync: the entities of public diagrams and which ones were deleted';
 
 CREATE SCHEMA diagsync_private;
 COMMENT ON SCHEMA diagsync_private IS
-'diagsync: the entities of private shared diagrams and the traces of the deleted ones';
+'diagsync: the entities of private shared diagrams and which ones were deleted';

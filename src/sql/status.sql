@@ -14,14 +14,14 @@ CREATE TYPE diagsync.sync_status AS (
 	public_version bigint
 );
 COMMENT ON TYPE diagsync.sync_status IS
-'how a local diagram stands to its shared copy';
+'how a local diagram differs from its shared copy';
 COMMENT ON COLUMN diagsync.sync_status.local_id IS 'the local diagram';
 COMMENT ON COLUMN diagsync.sync_status.public_id IS 'the shared diagram that it is linked to, or null';
 COMMENT ON COLUMN diagsync.sync_status.state IS 'in_sync, pending, conflict, or unlinked (then the figures are null)';
 COMMENT ON COLUMN diagsync.sync_status.diverged IS 'whether either side changed anything';
-COMMENT ON COLUMN diagsync.sync_status.local_changes IS 'entities that the local side changed since the base; one in conflict counts, one changed equally does not';
-COMMENT ON COLUMN diagsync.sync_status.public_changes IS 'entities that the shared side changed since the base; one in conflict counts, one changed equally does not';
-COMMENT ON COLUMN diagsync.sync_status.conflicts IS 'entities in conflict: both sides changed them differently, or it is not known who did';
+COMMENT ON COLUMN diagsync.sync_status.local_changes IS 'entities that the local side changed since the base; conflicting edits count on both sides, identical edits on neither';
+COMMENT ON COLUMN diagsync.sync_status.public_changes IS 'entities that the shared side changed since the base; conflicting edits count on both sides, identical edits on neither';
+COMMENT ON COLUMN diagsync.sync_status.conflicts IS 'entities in conflict: both sides changed them differently, a reference would dangle, or no captured change explains the difference';
 COMMENT ON COLUMN diagsync.sync_status.last_synced_at IS 'the later of last_pushed_at and last_pulled_at';
 COMMENT ON COLUMN diagsync.sync_status.last_pushed_at IS 'when the link last pushed';
 COMMENT ON COLUMN diagsync.sync_status.last_pulled_at IS 'when the link last pulled';
@@ -49,7 +49,7 @@ COMMENT ON COLUMN diagsync.change.entity_id IS 'the entity';
 COMMENT ON COLUMN diagsync.change.side IS 'who changed it: local, public or both; null where nothing is left to sync';
 COMMENT ON COLUMN diagsync.change.local_change IS 'what the local side did: insert, update, delete or null';
 COMMENT ON COLUMN diagsync.change.public_change IS 'what the shared side did: insert, update, delete or null';
-COMMENT ON COLUMN diagsync.change.conflict IS 'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling (one refers to what the other end deleted); or unknown (no record says who changed or deleted it)';
+COMMENT ON COLUMN diagsync.change.conflict IS 'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling (one refers to what the other side deleted); or unknown (no captured change explains the difference)';
 COMMENT ON COLUMN diagsync.change.paths IS 'JSON Pointers in conflict (RFC 6901; the empty pointer is the whole entity), or null';
 COMMENT ON COLUMN diagsync.change.base IS 'the version that both sides last agreed on, or null';
 COMMENT ON COLUMN diagsync.change.local IS 'the local version, or null';
@@ -65,7 +65,7 @@ CREATE FUNCTION diagsync.status(local text, public text DEFAULT NULL)
 	AS 'MODULE_PATHNAME', 'diagsync_status'
 	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.status(text, text) IS
-'how a local diagram stands to its shared copy; reads in proportion to what changed, takes no locks, works on a standby';
+'how a local diagram differs from its shared copy; reads in proportion to what changed, takes no locks, works on a standby';
 
 CREATE FUNCTION diagsync.status_all() RETURNS SETOF diagsync.sync_status
 	AS 'MODULE_PATHNAME', 'diagsync_status_all'
@@ -83,7 +83,7 @@ CREATE FUNCTION diagsync.conflicts(local text) RETURNS SETOF diagsync.change
 	AS 'MODULE_PATHNAME', 'diagsync_conflicts'
 	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION diagsync.conflicts(text) IS
-'those of diagsync.changes() that conflict: both sides changed them differently, a reference would dangle, or it is not known who changed them';
+'those of diagsync.changes() that conflict: both sides changed them differently, a reference would dangle, or no captured change explains the difference';
 
 CREATE FUNCTION diagsync.refresh(local text) RETURNS diagsync.sync_status
 	AS 'MODULE_PATHNAME', 'diagsync_refresh'

@@ -15,7 +15,7 @@ CREATE TABLE diagsync_local.entity (
 	CONSTRAINT entity_modified_at_finite CHECK (isfinite(modified_at))
 );
 COMMENT ON TABLE diagsync_local.entity IS
-'the entities of local diagrams; written with plain SQL or diagsync.put(), triggers capture changes';
+'the entities of local diagrams; written with plain SQL or diagsync.put(); triggers capture what changes';
 COMMENT ON COLUMN diagsync_local.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_local.entity.id IS
@@ -23,11 +23,11 @@ COMMENT ON COLUMN diagsync_local.entity.id IS
 COMMENT ON COLUMN diagsync_local.entity.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_local.entity.rev IS
-'64-bit id of the transaction that wrote this row; stamped';
+'64-bit id of the transaction that wrote this row; set by the server';
 COMMENT ON COLUMN diagsync_local.entity.modified_at IS
-'when the content was last edited, here or where it was pushed or pulled from; stamped';
+'when the content was last edited, here or where it was pushed or pulled from; set by the server';
 COMMENT ON COLUMN diagsync_local.entity.modified_by IS
-'the principal who last edited the content; stamped';
+'the principal who last edited the content; set by the server';
 
 CREATE TABLE diagsync_local.base (
 	diagram_id text COLLATE "C" NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE diagsync_local.base (
 	CONSTRAINT base_pkey PRIMARY KEY (diagram_id, id)
 );
 COMMENT ON TABLE diagsync_local.base IS
-'the local changes of linked diagrams: each entity changed since it last agreed with the shared copy, with the version that it was changed from; an entity without a row here is its own base';
+'base rows: each entity of a linked local diagram that was changed since it last agreed with the shared copy, and the version that it was changed from. An entity without a row here is its own base';
 COMMENT ON COLUMN diagsync_local.base.diagram_id IS
 'the local diagram';
 COMMENT ON COLUMN diagsync_local.base.id IS
@@ -52,9 +52,9 @@ COMMENT ON COLUMN diagsync_local.base.changed_at IS
 COMMENT ON COLUMN diagsync_local.base.changed_by IS
 'the principal who deleted it, if it was deleted';
 COMMENT ON COLUMN diagsync_local.base.accepted IS
-'ids of the entities with which it was in conflict over a reference that would dangle, and that a resolution has accepted; null where there are none';
+'ids of the entities to or from which a resolution has accepted a dangling reference; null if there are none';
 COMMENT ON COLUMN diagsync_local.base.unknown IS
-'true: both copies differ, and no record says who changed the entity (conflict "unknown"); false: the link knows that the shared one was deleted, whether a tombstone is left or not; null: the records decide';
+'true: the copies differ, and no captured change explains it (conflict "unknown"). false: the link knows that the shared entity was deleted, even if its tombstone is gone. null: base row and tombstone decide';
 
 CREATE TABLE diagsync_public.entity (
 	diagram_id text COLLATE "C" NOT NULL,
@@ -70,7 +70,7 @@ CREATE TABLE diagsync_public.entity (
 );
 CREATE INDEX entity_rev ON diagsync_public.entity (diagram_id, rev);
 COMMENT ON TABLE diagsync_public.entity IS
-'the entities of public diagrams, and of those without a storage type; written with plain SQL or diagsync.put(), triggers capture changes';
+'the entities of public diagrams, and of those without a storage type; written with plain SQL or diagsync.put(); triggers capture what changes';
 COMMENT ON COLUMN diagsync_public.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_public.entity.id IS
@@ -78,11 +78,11 @@ COMMENT ON COLUMN diagsync_public.entity.id IS
 COMMENT ON COLUMN diagsync_public.entity.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_public.entity.rev IS
-'64-bit id of the transaction that wrote this row; stamped';
+'64-bit id of the transaction that wrote this row; set by the server';
 COMMENT ON COLUMN diagsync_public.entity.modified_at IS
-'when the content was last edited, here or where it was pushed or pulled from; stamped';
+'when the content was last edited, here or where it was pushed or pulled from; set by the server';
 COMMENT ON COLUMN diagsync_public.entity.modified_by IS
-'the principal who last edited the content; stamped';
+'the principal who last edited the content; set by the server';
 
 CREATE TABLE diagsync_public.tombstone (
 	diagram_id text COLLATE "C" NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE diagsync_public.tombstone (
 );
 CREATE INDEX tombstone_rev ON diagsync_public.tombstone (diagram_id, rev);
 COMMENT ON TABLE diagsync_public.tombstone IS
-'hints that an entity was deleted from a public diagram (whether it exists, "entity" says); diagsync.prune() drops those that nobody needs';
+'which entities were deleted from public diagrams. A tombstone is a hint: whether the entity exists, the table of entities says. diagsync.prune() drops those that no link needs';
 COMMENT ON COLUMN diagsync_public.tombstone.diagram_id IS
 'the diagram';
 COMMENT ON COLUMN diagsync_public.tombstone.id IS
@@ -120,7 +120,7 @@ CREATE TABLE diagsync_private.entity (
 );
 CREATE INDEX entity_rev ON diagsync_private.entity (diagram_id, rev);
 COMMENT ON TABLE diagsync_private.entity IS
-'the entities of private shared diagrams; written with plain SQL or diagsync.put(), triggers capture changes';
+'the entities of private shared diagrams; written with plain SQL or diagsync.put(); triggers capture what changes';
 COMMENT ON COLUMN diagsync_private.entity.diagram_id IS
 'the diagram that it belongs to';
 COMMENT ON COLUMN diagsync_private.entity.id IS
@@ -128,11 +128,11 @@ COMMENT ON COLUMN diagsync_private.entity.id IS
 COMMENT ON COLUMN diagsync_private.entity.doc IS
 'the entity: a JSON object';
 COMMENT ON COLUMN diagsync_private.entity.rev IS
-'64-bit id of the transaction that wrote this row; stamped';
+'64-bit id of the transaction that wrote this row; set by the server';
 COMMENT ON COLUMN diagsync_private.entity.modified_at IS
-'when the content was last edited, here or where it was pushed or pulled from; stamped';
+'when the content was last edited, here or where it was pushed or pulled from; set by the server';
 COMMENT ON COLUMN diagsync_private.entity.modified_by IS
-'the principal who last edited the content; stamped';
+'the principal who last edited the content; set by the server';
 
 CREATE TABLE diagsync_private.tombstone (
 	diagram_id text COLLATE "C" NOT NULL,
@@ -144,7 +144,7 @@ CREATE TABLE diagsync_private.tombstone (
 );
 CREATE INDEX tombstone_rev ON diagsync_private.tombstone (diagram_id, rev);
 COMMENT ON TABLE diagsync_private.tombstone IS
-'hints that an entity was deleted from a private diagram (whether it exists, "entity" says); diagsync.prune() drops those that nobody needs';
+'which entities were deleted from private diagrams. A tombstone is a hint: whether the entity exists, the table of entities says. diagsync.prune() drops those that no link needs';
 COMMENT ON COLUMN diagsync_private.tombstone.diagram_id IS
 'the diagram';
 COMMENT ON COLUMN diagsync_private.tombstone.id IS

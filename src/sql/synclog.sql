@@ -23,7 +23,7 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync.sync_log FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.sync_log IS
-'every push, pull, resolve, share, clone, link and refresh that came to an end; diagsync.prune() drops entries older than diagsync.sync_log_days';
+'every push, pull, resolve, share, clone, link and refresh that ended; diagsync.prune() drops entries older than diagsync.sync_log_days';
 COMMENT ON COLUMN diagsync.sync_log.principal IS
 'who called it';
 COMMENT ON COLUMN diagsync.sync_log.action IS
@@ -37,9 +37,9 @@ COMMENT ON COLUMN diagsync.sync_log.called_at IS
 COMMENT ON COLUMN diagsync.sync_log.duration_ms IS
 'how many milliseconds it took, waiting included';
 COMMENT ON COLUMN diagsync.sync_log.success IS
-'whether no conflict was left and it did what was expected';
+'whether no conflict was left, and it did what was expected';
 COMMENT ON COLUMN diagsync.sync_log.inserted IS
-'entities inserted at the end that it is about; null where it counts none';
+'entities inserted in the copy that it wrote; null if it counts none';
 COMMENT ON COLUMN diagsync.sync_log.updated IS
 'entities updated there';
 COMMENT ON COLUMN diagsync.sync_log.deleted IS
@@ -61,13 +61,13 @@ CREATE TYPE diagsync.sync_progress AS (
 	entities_done integer
 );
 COMMENT ON TYPE diagsync.sync_progress IS
-'how far a share, clone, push or pull is that runs just now';
+'how far a running share, clone, push or pull is';
 COMMENT ON COLUMN diagsync.sync_progress.pid IS
 'the session, as in pg_stat_activity, where its query is';
 COMMENT ON COLUMN diagsync.sync_progress.action IS
 'share, clone, push or pull';
 COMMENT ON COLUMN diagsync.sync_progress.phase IS
-'collecting what may have changed, checking (looking whether there are conflicts before anything is written), writing';
+'collecting (what may have changed), checking (for conflicts, before anything is written), or writing';
 COMMENT ON COLUMN diagsync.sync_progress.entities_total IS
 'how many entities the phase goes through (one that both sides changed may count twice); null where that is not known before';
 COMMENT ON COLUMN diagsync.sync_progress.entities_done IS
@@ -77,4 +77,4 @@ CREATE FUNCTION diagsync.progress() RETURNS SETOF diagsync.sync_progress
 	AS 'MODULE_PATHNAME', 'diagsync_progress'
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION diagsync.progress() IS
-'each share, clone, push or pull that runs in this database just now, of the sessions that the caller may look at';
+'each share, clone, push or pull that is running in this database, of the sessions that the caller may look at';
