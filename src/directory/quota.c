@@ -52,10 +52,12 @@ OWNER_SQL("SELECT pg_catalog.sum(" ROW_SIZE ") FROM %1$s.entity AS e"
 		  " WHERE diagram_id" EQ "$1",
 		  1, TEXTOID);
 
+/* One diagram after the other: a join could read the whole table. */
 #define SIZE_OF_OWNED(schema) \
-	"SELECT pg_catalog.sum(" ROW_SIZE ") AS size" \
-	" FROM diagsync.directory AS d, " schema ".entity AS e" \
-	" WHERE d.owner" EQ "$1 AND e.diagram_id" EQ "d.id"
+	"SELECT s.size FROM diagsync.directory AS d," \
+	" LATERAL (SELECT pg_catalog.sum(" ROW_SIZE ") AS size" \
+	"  FROM " schema ".entity AS e WHERE e.diagram_id" EQ "d.id) AS s" \
+	" WHERE d.owner" EQ "$1"
 
 static OwnerSql size_of_owner =
 OWNER_SQL("SELECT pg_catalog.sum(size)::pg_catalog.int8 FROM ("

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Diagsync;
 
-my $node = new_node('plans', conf => "diagsync.max_entities = 100000\ndiagsync.create_rate_limit = 1000\ndiagsync.sync_rate_limit = 1000\n");
+my $node = new_node('plans', conf => "diagsync.max_entities = 100000\ndiagsync.create_rate_limit = 1000\ndiagsync.max_diagrams = 1000\ndiagsync.max_owner_size = 1GB\ndiagsync.sync_rate_limit = 1000\n");
 my $json = JSON::PP->new;
 
 # What users may set, each of which would change a plan.
@@ -124,6 +124,10 @@ INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUE
 INSERT INTO diagsync_public.tombstone (diagram_id, id, rev, deleted_at, deleted_by) VALUES ('a-p', 'old', 3, '2020-01-01', 'role:x');
 INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUES ('a-p', 'future', '{}', 999999999999, '2020-01-01');
 INSERT INTO diagsync_public.tombstone (diagram_id, id, rev, deleted_at, deleted_by) VALUES ('a-p', 'older', 999999999999, '2020-01-01', 'role:x');
+-- the same of a diagram to which no link leads, and what it may hold
+SELECT diagsync.create_diagram('R', 'public', id => 'r');
+INSERT INTO diagsync_public.entity (diagram_id, id, doc, rev, modified_at) VALUES ('r', 'old', '{}', 3, '2020-01-01');
+SELECT diagsync.set_limits('r', 10, 100000);
 -- an application's triggers
 CREATE TRIGGER nothing BEFORE INSERT OR UPDATE OR DELETE ON diagsync_public.entity FOR EACH ROW EXECUTE FUNCTION t.nothing();
 CREATE TRIGGER nothing BEFORE INSERT OR UPDATE OR DELETE ON diagsync_local.entity FOR EACH ROW EXECUTE FUNCTION t.nothing();
