@@ -325,7 +325,7 @@ SELECT entity_id, local_change, public_change, conflict, paths
 
 :check('The four kinds of conflict are all there.',
        array_agg(conflict ORDER BY entity_id)
-       = '{delete_update,update_delete,update_update,update_update,insert_insert,update_update,update_update,update_update}')
+       = '{delete_update,update_delete,update_update,update_update,update_update,insert_insert,update_update,update_update}')
   FROM diagsync.conflicts('architecture')
 :end
 

@@ -96,11 +96,11 @@ def classify(id, base, local, public, policy, local_is_newer):
     base, local = with_id_as(id, base, like), with_id_as(id, local, like)
     if local == public:
         return NOTHING
-    return weigh_text(*(json.dumps(value) for value in (base, local, public, policy)), local_is_newer)
+    return classify_text(*(json.dumps(value) for value in (base, local, public, policy)), local_is_newer)
 
 
 @functools.lru_cache(maxsize=100000)
-def weigh_text(*arguments):
+def classify_text(*arguments):
     """The table of docs/how-it-works.md, the policy applied."""
     base, local, public, policy = map(json.loads, arguments[:4])
     rules = Policy(policy)
@@ -290,7 +290,7 @@ class Model:
 
     def changes(self, local):
         """What diagsync.changes() shows: {id: Classified}."""
-        classified = {id: self.weigh(local, id) for id in self.ids(local)}
+        classified = {id: self.classify(local, id) for id in self.ids(local)}
         return {id: what for id, what in classified.items() if what.local_change or what.public_change}
 
     def conflicts(self, local):
@@ -341,7 +341,7 @@ class Model:
 
     def sync_entity(self, push, local, id, rule, now, new_id, result):
         base, mine, theirs = self.triple(local, id)
-        what = self.weigh(local, id)
+        what = self.classify(local, id)
         end = "P" if push else local
         was = self.doc(end, id)
         if what.conflict:
@@ -416,7 +416,7 @@ class Model:
 
     def resolve(self, local, id, resolution, doc, now, new_id):
         """The id of the row that the call returns."""
-        if not self.weigh(local, id).conflict:
+        if not self.classify(local, id).conflict:
             raise Refused("55000")
         if resolution == "merged":
             self.write(local, id, doc, now)
@@ -434,7 +434,7 @@ class Model:
 
     def change_row(self, local, id, what=None):
         """A row of diagsync.changes(), as far as it is determined."""
-        what = what or self.weigh(local, id)
+        what = what or self.classify(local, id)
         sides = bool(what.local_change), bool(what.public_change)
         base, mine, theirs = self.triple(local, id)
         row = {"entity_id": id,

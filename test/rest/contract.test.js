@@ -138,7 +138,7 @@ test('name and description change with PATCH /diagrams, nothing else does', asyn
 	assert.deepEqual([row.name, row.description], ['New', 'What it is']);
 	for (const body of [{ _id: 'other' }, { storageType: 'private' }, { publicCopyId: 'directory-public' },
 		{ lastPushedAt: null }, { publicVersion: 1 }]) {
-		assert.equal((await patch(body)).status, 403, JSON.stringify(body));
+		assert.equal((await patch(body)).status, 400, JSON.stringify(body));
 	}
 	assert.deepEqual(ok(await patch({ name: 'Stolen' }, 'contract-stranger')), []);
 	assert.equal(sql("SELECT name FROM diagsync.directory WHERE id = 'renamed'"), 'New');
