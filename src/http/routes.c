@@ -66,7 +66,10 @@ is_plain(void)
 static bool
 is_method(const char *method)
 {
-	return strcmp(GetConfigOption("request.method", false, false), method) == 0;
+	const char *is = GetConfigOption("request.method", true, false);
+
+	/* A setting that was taken back has no value. */
+	return is != NULL && strcmp(is, method) == 0;
 }
 
 /*

@@ -466,7 +466,7 @@ class Database:
         return dict(zip(
             ("success", "documents_updated", "inserted", "updated", "deleted", "merged", "resolved", "conflicts", "plan"),
             self.row(f"SELECT success, documents_updated, inserted, updated, deleted, merged, resolved, conflicts, plan"
-                     f" FROM diagsync.{what}(%s, on_conflict => %s"
+                     f" FROM diagsync.{what}(%s, on_conflict => %s, allow_deletions => true"
                      + "".join(f", {name} => %s" for name in more) + ")", LOCAL, rule, *more.values())))
 
 

@@ -200,7 +200,8 @@ class Run:
             name = ".".join(key)
             if not calls.called[key]:
                 found.append(f"{name}() was never called")
-            elif not calls.succeeded[key]:
+            # These call the function that a header of nginx's names.
+            elif not calls.succeeded[key] and key[1] not in ("call", "call_read", "call_void"):
                 found.append(f"{name}() was called {calls.called[key]} times and always failed")
             # sqlsmith knows no functions that return sets.
             if not function[3] and not smith.named[name]:
