@@ -31,7 +31,8 @@ OWNER_SQL("INSERT INTO %1$s.entity AS e (diagram_id, id, doc)"
 		  " SELECT $1, c.id, c.doc FROM unnest($2, $3) AS c(id, doc)"
 		  " ON CONFLICT (diagram_id, id) DO UPDATE SET doc = excluded.doc"
 		  " WHERE e.doc" NE "excluded.doc"
-		  "  AND e.doc" NE "(excluded.doc OPERATOR(pg_catalog.-) 'id'::pg_catalog.text)",
+		  "  AND (NOT excluded.doc OPERATOR(pg_catalog.?) 'id'"
+		  "   OR e.doc" NE "(excluded.doc OPERATOR(pg_catalog.-) 'id'::pg_catalog.text))",
 		  3, TEXTOID, TEXTARRAYOID, JSONBARRAYOID);
 
 static OwnerSql remove_entities =

@@ -74,23 +74,30 @@ translate(ErrorData *error)
 }
 
 /*
- * Call the body of a function.
+ * Call the body of a function.  The outermost one sees that the claims of this
+ * session are believed; what it calls in turn, for each row perhaps, asks for
+ * them only where it needs them.
  */
 Datum
 sqlfunction_call(FunctionCallInfo fcinfo, PGFunction body)
 {
+	static int	depth = 0;
 	MemoryContext caller = CurrentMemoryContext;
+	int			depth_before = depth;
 	volatile Datum result = (Datum) 0;
 
 	PG_TRY();
 	{
-		(void) claims_sub();
+		if (depth++ == 0)
+			(void) claims_sub();
 		result = body(fcinfo);
+		depth = depth_before;
 	}
 	PG_CATCH();
 	{
 		ErrorData  *error;
 
+		depth = depth_before;
 		if (!request_is_http())
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
