@@ -142,35 +142,48 @@ read_text(const char **text)
 	return bytes;
 }
 
+/* Is that the next character of a string?  If so, go past it. */
+static bool
+take(const char **string, char c)
+{
+	if (**string != c)
+		return false;
+	(*string)++;
+	return true;
+}
+
 /*
  * Read what comes after the epoch; false if it is no mark.
  */
 static bool
-read_rest(const char *text, Mark *mark)
+read_rest(const char *rest, Mark *mark)
 {
-	if (*text ++!= '-' || (mark->covers = read_seen(&text)) == NULL)
+	if (!take(&rest, '-'))
 		return false;
-	if (text[0] == '-' && text[1] != 'n')
+	mark->covers = read_seen(&rest);
+	if (mark->covers == NULL)
+		return false;
+	if (rest[0] == '-' && rest[1] != 'n')
 	{
-		text	  ++;
-
-		mark->since = read_seen(&text);
-		if (mark->since == NULL || *text ++!= '-' ||
-			(mark->after = read_text(&text)) == NULL)
+		rest++;
+		mark->since = read_seen(&rest);
+		if (mark->since == NULL || !take(&rest, '-'))
+			return false;
+		mark->after = read_text(&rest);
+		if (mark->after == NULL)
 			return false;
 		if (REV(mark->since->xmax) == 0)
 			mark->since = NULL;
 	}
-	if (text[0] == '-' && text[1] == 'n')
+	if (rest[0] == '-' && rest[1] == 'n')
 	{
-		text	  +=2;
-
-		if (strspn(text, "0123456789abcdef") < STREAM_DIGITS)
+		rest += 2;
+		if (strspn(rest, "0123456789abcdef") < STREAM_DIGITS)
 			return false;
-		mark->stream = pnstrdup(text, STREAM_DIGITS);
-		text	  +=STREAM_DIGITS;
+		mark->stream = pnstrdup(rest, STREAM_DIGITS);
+		rest += STREAM_DIGITS;
 	}
-	return *text == '\0';
+	return *rest == '\0';
 }
 
 /*
