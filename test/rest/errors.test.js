@@ -22,6 +22,7 @@ test('400: what is no request', async () => {
 	refused(await get('/diagrams?nothing=eq.1', { as }), 400);
 	refused(await rpc('create_token', { diagram: 'errors-400', expiresIn: 'soon' }, { as }), 400);
 	refused(await request('DELETE', '/db/local/errors-400', { as }), 400);
+	for (const where of ['/diagrams#x', '/db/local/errors-400?id=eq.e#', '/#']) assert.equal((await rawGet(where, ['Authorization: Bearer ' + login(as)])).status, 400);
 	const { status, text } = await rawRequest(['NONSENSE']);
 	assert.ok(status === 400 || text === '', text);
 });
@@ -35,6 +36,23 @@ test('401: who says who he is, wrongly, or does not and would have to', async ()
 	for (const path of [...sync('status').map((at) => at + '?local=x'), '/diagrams', '/db/local/x', '/db/public/x', '/db/private/x']) {
 		refused(await get(path, { headers }), 401, 'PGRST301');
 	}
+});
+
+test('401 also where the database is what refuses: status, code and words agree', async () => {
+	const id = await diagram('errors-owner', 'errors-login', 'public', { e: {} });
+	const rename = (headers, more) => request('PATCH', '/diagrams?_id=eq.' + id, { headers, body: { name: 'x' }, ...more });
+	// What is told of a login is not one.
+	for (const headers of [{}, { 'X-Other': 'authorization' }, { 'X-Other': '"authorization": "Bearer x"' }, { Prefer: 'authorization' }]) {
+		const answer = await rename(headers);
+		const error = refused(answer, 401);
+		assert.equal(error.message, 'Unauthorized');
+		assert.match(error.hint, /^Log in/);
+		assert.equal(answer.headers['www-authenticate'], 'Bearer');
+	}
+	const { token } = ok(await rpc('create_token', { diagram: id, role: 'admin' }, { as: 'errors-owner' }));
+	refused(await rename({}, { token }), 401);
+	ok(await rename({}, { as }), 204);
+	assert.equal(ok(await get('/diagrams?_id=eq.' + id))[0].name, 'Name of ' + id);
 });
 
 test('403: what one sees and may not change', async () => {
@@ -88,6 +106,10 @@ test('409: an id that is taken', async () => {
 	refused(await rpc('share', { localDbName: 'errors-409', publicDbName: 'errors-theirs' }, { as }), 409);
 	refused(await rpc('clone', { publicDbName: 'errors-public', localDbName: 'errors-409' }, { as }), 409);
 	assert.match(refused(await post('/db/local/errors-409', { id: 'e', doc: {} }, { as }), 409).details, /"e".*"errors-409"/);
+	// Twice in one body: the first is not there yet.
+	const twice = [{ id: 'f', doc: {} }, { id: 'g', doc: {} }, { id: 'f', doc: {} }];
+	assert.match(refused(await post('/db/local/errors-409', twice, { as }), 409).details, /"f".*"errors-409"/);
+	assert.match(refused(await request('PUT', '/db/local/errors-409', { as, body: twice }), 400).details, /"f".*twice/);
 });
 
 test('413: too large, for nginx or for diagsync', async () => {
