@@ -3,6 +3,7 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
+const http2 = require('node:http2');
 const net = require('node:net');
 const path = require('node:path');
 const { spawn } = require('node:child_process');
@@ -238,10 +239,10 @@ test('429 of nginx: so many requests a second of one address without a login', a
 	}
 });
 
-test('502: while PostgREST is away, nginx says so in JSON', async () => {
-	// Another nginx, in front of nothing.
+// Another nginx, whose configuration is changed, for as long as something runs.
+async function withNginx(change, run) {
 	const rest = path.join(process.env.DIAGSYNC_TMP, 'rest');
-	const folder = mkdtempSync(path.join(rest, 'away.'));
+	const folder = mkdtempSync(path.join(rest, 'another.'));
 	mkdirSync(path.join(folder, 'tmp'));
 	const port = await new Promise((resolve) => {
 		const server = net.createServer().listen(0, '127.0.0.1', () => {
@@ -249,8 +250,7 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 			server.close(() => resolve(port));
 		});
 	});
-	const conf = readFileSync(path.join(rest, 'diagsync.conf'), 'utf8')
-		.replace(/listen 127.*;/, `listen 127.0.0.1:${port};`).replace(/server unix:.*;/g, 'server unix:/nonexistent/socket;');
+	const conf = change(readFileSync(path.join(rest, 'diagsync.conf'), 'utf8').replace(/listen 127.*;/, `listen 127.0.0.1:${port};`));
 	writeFileSync(path.join(folder, 'diagsync.conf'), conf);
 	writeFileSync(path.join(folder, 'nginx.conf'), readFileSync(path.join(rest, 'nginx.conf')));
 	const nginx = spawn(path.join(rest, 'bin/nginx'), ['-p', folder + '/', '-e', 'error.log', '-c', 'nginx.conf'], { stdio: 'ignore' });
@@ -260,14 +260,55 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 			const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true); }).on('error', () => resolve(false));
 		});
 		for (let round = 0; round < 100 && !await there(); round++) await new Promise((resolve) => setTimeout(resolve, 50));
-		for (const where of ['/diagrams', '/db/local/x', '/api/sync/status?local=x', '/rpc/access?diagram=x']) {
-			refused(await get(where, { port, headers: { Authorization: 'Bearer ' + login(as) } }), 502);
-		}
-		refused(await get('/db/other/x', { port }), 404);
+		await run(port);
 	} finally {
 		nginx.kill('SIGTERM');
 		await exit;
 	}
+}
+
+test('502: while PostgREST is away, nginx says so in JSON', async () => {
+	await withNginx((conf) => conf.replace(/server unix:.*;/g, 'server unix:/nonexistent/socket;'), async (port) => {
+		for (const where of ['/diagrams', '/db/local/x', '/api/sync/status?local=x', '/rpc/access?diagram=x']) {
+			refused(await get(where, { port, headers: { Authorization: 'Bearer ' + login(as) } }), 502);
+		}
+		refused(await get('/db/other/x', { port }), 404);
+	});
+});
+
+test('HTTP/2, which tls.conf has: the same answers, and a body says how long it is', async () => {
+	const id = await diagram(as, 'errors-http2', 'public', { e: {} });
+	await withNginx((conf) => conf.replace(/listen (127.*);/, 'listen $1 http2;'), async (port) => {
+		const session = http2.connect(`http://127.0.0.1:${port}`);
+		const send = (method, where, body, headers = {}) => new Promise((resolve, reject) => {
+			const stream = session.request({ ':method': method, ':path': where, authorization: 'Bearer ' + login(as),
+				...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }, { endStream: body === undefined });
+			let text = '';
+			let answer;
+			stream.on('response', (fields) => { answer = fields; });
+			stream.on('data', (data) => { text += data; });
+			stream.on('end', () => resolve({ status: answer[':status'], text, headers: answer }));
+			stream.on('error', (error) => answer ? resolve({ status: answer[':status'], text, headers: answer }) : reject(error));
+			if (body !== undefined) stream.end(body);
+		});
+		const sized = (method, where, body, headers) => send(method, where, body, { 'content-length': Buffer.byteLength(body), ...headers });
+		try {
+			const made = await sized('POST', '/db/public/' + id, '{"id": "f", "doc": {}}', { origin: `http://127.0.0.1:${port}` });
+			assert.equal(made.status, 201, made.text);
+			const read = await send('GET', `/db/public/${id}?id=eq.f`);
+			assert.deepEqual([read.status, JSON.parse(read.text).length, read.headers.etag], [200, 1, made.headers.etag]);
+			assert.equal((await sized('POST', '/db/public/' + id, '{"id": "g", "doc": {}}', { origin: 'http://evil.example' })).status, 403);
+			for (const [where, size] of [['/api/sync/push', 100], ['/api/sync/push', 30000], ['/rpc/put', 100], ['/db/public/' + id, 100]]) {
+				const open = await send('POST', where, '['.repeat(size));
+				assert.equal(open.status, 411, open.text);
+				assert.equal(JSON.parse(open.text).code, 'PT411');
+			}
+			assert.equal((await sized('POST', '/api/sync/push', '['.repeat(30000))).status, 413);
+			assert.equal((await send('DELETE', `/db/public/${id}?id=eq.f`)).status, 204);
+		} finally {
+			session.destroy();
+		}
+	});
 });
 
 test('nothing that a user typed is in the status line or a header', async () => {
