@@ -8,7 +8,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { spawn } = require('node:child_process');
 const { mkdirSync, mkdtempSync, readFileSync, writeFileSync } = require('node:fs');
-const { base, diagram, entities, get, login, ok, post, rawGet, rawRequest, refused, request, rpc, someAddress } = require('./lib.js');
+const { base, diagram, entities, get, login, ok, post, rawGet, rawRequest, refused, request, rpc, someAddress, sql } = require('./lib.js');
 
 const as = 'errors-ann';
 const sync = (name) => ['/rpc/' + name, '/api/sync/' + name];
@@ -274,6 +274,46 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 		}
 		refused(await get('/db/other/x', { port }), 404);
 	});
+});
+
+test('504: what takes too long without a login ends, and says so in JSON', async () => {
+	const lock = spawn('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1'], { stdio: ['pipe', 'pipe', 'inherit'] });
+	const locked = new Promise((resolve) => lock.stdout.on('data', resolve));
+	lock.stdin.write("BEGIN; LOCK TABLE diagsync.directory; SELECT 'locked';\n");
+	await locked;
+	try {
+		const started = Date.now();
+		const error = refused(await get('/diagrams'), 504);
+		assert.ok(Date.now() - started > 3000 && Date.now() - started < 20000);
+		assert.doesNotMatch(JSON.stringify(error), /statement|canceling/i);
+	} finally {
+		const ended = new Promise((resolve) => lock.on('close', resolve));
+		lock.stdin.end('ROLLBACK;\n');
+		await ended;
+	}
+});
+
+test('503: while PostgreSQL is away, nobody is told where it is, and when to come back', async () => {
+	sql('ALTER ROLE diagsync_authenticator CONNECTION LIMIT 0');
+	const cut = () => sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'diagsync_authenticator'");
+	const ask = () => Promise.all([get('/diagrams'), get('/db/public/errors-public', { as }), rpc('access', { diagram: 'x' }), post('/db/public/errors-public', { id: 'away', doc: {} }, { as })]);
+	try {
+		cut();
+		await ask();
+		for (const answer of await ask()) {
+			assert.doesNotMatch(refused(answer, 503).details ?? '', /./);
+			assert.match(answer.headers['retry-after'], /^[1-9]\d?$/);
+			assert.doesNotMatch(answer.text, /socket|diagsync|connect|host|port|5432|role|limit/i);
+		}
+	} finally {
+		sql('ALTER ROLE diagsync_authenticator CONNECTION LIMIT -1');
+	}
+	let back;
+	for (let round = 0; round < 200 && !back; round++) {
+		back = (await get('/diagrams?limit=0')).status === 200;
+		if (!back) await new Promise((resolve) => setTimeout(resolve, 250));
+	}
+	assert.ok(back, 'it does not come back');
 });
 
 test('HTTP/2, which tls.conf has: the same answers, and a body says how long it is', async () => {
