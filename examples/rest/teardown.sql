@@ -3,7 +3,8 @@
 --
 --     psql -d mydatabase -f examples/rest/teardown.sql
 --
--- The extension and all diagrams stay; DROP EXTENSION diagsync removes them.
+-- The extension and all diagrams stay; DROP EXTENSION diagsync removes them,
+-- before this or after.
 -- Variables (psql -v name=value): authenticator, anonymous, web_user.
 
 \set ON_ERROR_STOP on
@@ -26,14 +27,22 @@ SET LOCAL client_min_messages = warning;
 SELECT format('ALTER ROLE %I IN DATABASE %I RESET ALL', rolname, current_database())
   FROM pg_roles WHERE rolname = :'authenticator'
 \gexec
--- Roles belong to all databases: those that another one still needs stay, with a
--- message that says where.
-SELECT diagsync.revoke_usage(rolname)
+\o /dev/null
+SELECT format('SELECT diagsync.revoke_usage(%L)', rolname)
   FROM pg_roles
  WHERE rolname IN (:'anonymous', :'web_user') AND EXISTS (SELECT FROM pg_extension WHERE extname = 'diagsync')
-\g /dev/null
+\gexec
+\o
+
+COMMIT;
+
+-- Roles belong to all databases: those that another one still needs stay, all
+-- three of them, with a message that says where.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+
 SELECT format('DROP ROLE IF EXISTS %I', name)
-  FROM unnest(ARRAY[:'authenticator', :'anonymous', :'web_user']) AS name
+  FROM unnest(ARRAY[:'anonymous', :'web_user', :'authenticator']) AS name
 \gexec
 
 COMMIT;

@@ -142,6 +142,7 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 	StorageTable table;
 	TriggerData *trigger = trigger_check(fcinfo, "open_statement", false, true,
 										 &storage, &table);
+	Jsonb	   *inserted = NULL;
 
 	storage_check_alone(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
@@ -150,9 +151,12 @@ DIAGSYNC_FUNCTION(diagsync_open_statement)
 		quota_begin_statement();
 	}
 	if (table == TABLE_ENTITY)
-		route_check_write(trigger->tg_event);
+		inserted = route_check_write(trigger->tg_event);
 	statement_open(RelationGetRelid(trigger->tg_relation),
 				   trigger->tg_event);
+	if (inserted != NULL)
+		condition_note_insert(trigger, storage, inserted,
+							  statement_edit_time(), principal_current());
 	return PointerGetDatum(NULL);
 }
 

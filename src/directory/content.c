@@ -2,7 +2,8 @@
  * content.c
  *	  What may be in a document that is written, by whatever way: how deep it
  *	  is nested (diagsync.max_depth), how long it is when it is printed
- *	  (max_entity_size), and that it repeats no other id than its entity's.
+ *	  (max_entity_size), and that it repeats no other id than its entity's.  In
+ *	  a request the first two also hold for what is only looked at.
  *
  * The depth is checked for everybody, so that all that is stored can be
  * compared and merged: what a merge makes is no deeper than what it is made
@@ -185,4 +186,31 @@ content_check(const char *diagram, const char *entity, Datum doc, bool limited)
 	}
 	if ((Pointer) jsonb != DatumGetPointer(doc))
 		pfree(jsonb);
+}
+
+/*
+ * Check a document that somebody gives to look at, not to store: an argument,
+ * or NULL.  54000 where it is nested too deep, or what is printed of it would
+ * be larger than an entity may be.
+ */
+void
+content_check_given(const char *name, const Jsonb *doc)
+{
+	Size		size;
+
+	if (doc == NULL || settings_max_entity_size == 0)
+		return;
+	if (json_nests_deeper(json_root(doc), settings_max_depth))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("argument \"%s\" is nested too deep", name),
+				 errdetail("It has objects or arrays within each other on more than %d levels.",
+						   settings_max_depth)));
+	size = printed_length(json_root(doc));
+	if (size > (Size) settings_max_entity_size * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("argument \"%s\" is too large", name),
+				 errdetail("It has %zu bytes as text; %d kB are allowed.", size,
+						   settings_max_entity_size)));
 }

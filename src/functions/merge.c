@@ -12,7 +12,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "directory/content.h"
 #include "merge/threeway.h"
+#include "server/request.h"
 #include "server/sqlfunction.h"
 
 #define MERGE_COLUMNS 6
@@ -124,7 +126,8 @@ value_array(List *clashes, JsonValue (*side) (const Three *values))
  * diagsync.merge(base, local, public, policy)
  *
  * A null document is one that does not exist.  No side counts as the newer
- * one: the public one is taken where that decides.
+ * one: the public one is taken where that decides.  In a request a document may
+ * be as large as an entity (54000).
  */
 DIAGSYNC_FUNCTION(diagsync_merge)
 {
@@ -140,6 +143,12 @@ DIAGSYNC_FUNCTION(diagsync_merge)
 	Datum		values[MERGE_COLUMNS];
 	bool		nulls[MERGE_COLUMNS] = {false};
 
+	if (request_is_http())
+	{
+		content_check_given("base", threeway.base);
+		content_check_given("local", threeway.local);
+		content_check_given("public", threeway.public);
+	}
 	threeway_classify(&threeway);
 	conflict = threeway.clashes != NIL;
 	values[0] = PointerGetDatum(conflict ? NULL : threeway_merged(&threeway));

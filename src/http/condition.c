@@ -1,7 +1,7 @@
 /*
  * condition.c
  *	  Conditional requests over HTTP (RFC 9110): what has not changed is
- *	  answered 304, and nobody writes over a version that he has not seen
+ *	  answered 304, and nobody writes over a version that they have not seen
  *	  (412).
  *
  * Of one entity the tag is a digest of it; of all that a shared diagram has,
@@ -22,6 +22,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -29,6 +30,7 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "http/condition.h"
@@ -47,6 +49,8 @@ typedef struct Condition
 	StorageType storage;
 	char	   *diagram;
 	char	   *entity;			/* the one it names, or NULL */
+	char	   *inserted;		/* the only one in its body, or NULL */
+	char	   *headers;		/* of the answer, without a tag; or NULL */
 	char	   *if_match;		/* or NULL */
 	char	   *if_none_match;	/* or NULL */
 	bool		inserts;		/* it may make the entity */
@@ -148,14 +152,20 @@ tag_of_tuple(HeapTuple tuple, TupleDesc tupdesc)
 
 /* ---- Answers ------------------------------------------------------------ */
 
+/* The headers of the answer so far, as PostgREST reads them; or NULL */
+static const char *
+answer_headers(void)
+{
+	return GetConfigOption("response.headers", true, false);
+}
+
 /*
- * Have PostgREST send the tag with its answer, besides what other headers
- * there are.
+ * Have PostgREST send the tag with its answer, besides other headers (an array
+ * in JSON, or NULL).
  */
 static void
-send_tag(const char *tag)
+send_tag(const char *tag, const char *headers)
 {
-	const char *headers = GetConfigOption("response.headers", true, false);
 	const char *end = headers ? strrchr(headers, ']') : NULL;
 	char	   *value = end != NULL ?
 		psprintf("%.*s, {\"ETag\": \"\\\"%s\\\"\"}]",
@@ -347,7 +357,7 @@ begin_read_of_diagram(const Diagram *diagram, const char *if_match,
 	if (if_none_match != NULL &&
 		list_has(if_none_match, true, is_current_mark, &test))
 		answer_not_modified(test.tag);
-	send_tag(tag);
+	send_tag(tag, answer_headers());
 }
 
 /*
@@ -383,7 +393,7 @@ condition_begin(const Diagram *diagram, Snapshot snapshot)
 		if (!holds(NULL, if_none_match, tag != NULL, tag))
 			answer_not_modified(tag);
 		if (tag != NULL)
-			send_tag(tag);
+			send_tag(tag, answer_headers());
 		return;
 	}
 
@@ -402,6 +412,7 @@ condition_begin(const Diagram *diagram, Snapshot snapshot)
 	condition->entity = entity ? pstrdup(entity) : NULL;
 	condition->if_match = if_match ? pstrdup(if_match) : NULL;
 	condition->if_none_match = if_none_match ? pstrdup(if_none_match) : NULL;
+	condition->headers = answer_headers() ? pstrdup(answer_headers()) : NULL;
 	condition->inserts = method != NULL && (strcmp(method, "POST") == 0 ||
 											strcmp(method, "PUT") == 0);
 	MemoryContextSwitchTo(caller);
@@ -447,6 +458,55 @@ is_named_tuple(HeapTuple tuple, TupleDesc tupdesc)
 					SPI_getvalue(tuple, tupdesc, Anum_entity_id));
 }
 
+/* Is there a trigger that may change a row before it is inserted? */
+static bool
+has_insert_trigger(Relation rel)
+{
+	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgenabled != TRIGGER_DISABLED &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_INSERT(trigger->tgtype))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * BEFORE INSERT, STATEMENT: that entity, the only one in the body of the
+ * request, is to be stored with that time and principal.  PostgREST asks for
+ * the headers of its answer before the rows are there, so its tag is foretold:
+ * an INSERT that updates instead (condition_note_row) has another one, and one
+ * that may leave the entity as it is has none.
+ */
+void
+condition_note_insert(const TriggerData *trigger, StorageType storage,
+					  const Jsonb *entity, TimestampTz at, const char *by)
+{
+	JsonbContainer *fields = unconstify(JsonbContainer *, &entity->root);
+	char	   *prefer = request_header("prefer");
+	MemoryContext caller;
+	char	   *id;
+	JsonbValue	doc;
+	bool		is_other;
+
+	if (!is_own_statement(storage) || has_insert_trigger(trigger->tg_relation) ||
+		(prefer != NULL && strstr(prefer, "ignore-duplicates") != NULL) ||
+		getKeyJsonValueFromContainer(fields, "doc", strlen("doc"), &doc) == NULL)
+		return;
+	id = request_string(entity, "id", &is_other);
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	condition->inserted = pstrdup(id);
+	MemoryContextSwitchTo(caller);
+	send_tag(entity_tag(CStringGetTextDatum(id),
+						JsonbPGetDatum(JsonbValueToJsonb(&doc)),
+						TimestampTzGetDatum(at), CStringGetTextDatum(by)),
+			 condition->headers);
+}
+
 /*
  * BEFORE UPDATE or DELETE, ROW: is the locked row the one that the request
  * names, and as it requires?
@@ -467,8 +527,8 @@ condition_check_row(const TriggerData *trigger, StorageType storage)
 }
 
 /*
- * BEFORE UPDATE, ROW: the entity that the request names will be stored like
- * this.
+ * BEFORE UPDATE, ROW: the entity that the request names, in its query or as the
+ * only one in its body, will be stored like this.
  */
 void
 condition_note_row(const TriggerData *trigger, StorageType storage,
@@ -478,9 +538,13 @@ condition_note_row(const TriggerData *trigger, StorageType storage,
 	bool		isnull;
 
 	(void) heap_getattr(written, Anum_entity_doc, tupdesc, &isnull);
-	if (!isnull && is_own_statement(storage) && is_named_tuple(written,
-															   tupdesc))
-		send_tag(tag_of_tuple(written, tupdesc));
+	if (isnull || !is_own_statement(storage))
+		return;
+	if (is_named_tuple(written, tupdesc) ||
+		(condition->inserted != NULL &&
+		 strcmp(condition->inserted,
+				SPI_getvalue(written, tupdesc, Anum_entity_id)) == 0))
+		send_tag(tag_of_tuple(written, tupdesc), condition->headers);
 }
 
 /*

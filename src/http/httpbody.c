@@ -134,22 +134,24 @@ check_entity(JsonbContainer *entity, bool is_new, bool on_route,
 
 /*
  * Check the body of an INSERT, or UPDATE, of entities.  route is the diagram
- * of the path, or NULL.
+ * of the path, or NULL.  Returns the entity that the body is about, if that is
+ * one, or NULL.
  */
-void
+Jsonb *
 httpbody_check_entities(bool is_new, char *route)
 {
 	Jsonb	   *body = find_body();
+	Jsonb	   *only = NULL;
 	char	   *diagram = route;
 	JsonbIterator *it;
 	JsonbValue	value;
 
 	if (body == NULL)
-		return;
+		return NULL;
 	if (JB_ROOT_IS_OBJECT(body))
 	{
 		check_entity(&body->root, is_new, route != NULL, &diagram);
-		return;
+		return body;
 	}
 	if (!is_new)
 		bad_body("The body must be an object: {\"doc\"}.");
@@ -162,7 +164,10 @@ httpbody_check_entities(bool is_new, char *route)
 		if (value.type != jbvBinary)
 			bad_body("An entity is a JSON object: {\"id\", \"doc\"}.");
 		check_entity(value.val.binary.data, is_new, route != NULL, &diagram);
+		if (JB_ROOT_COUNT(body) == 1)
+			only = JsonbValueToJsonb(&value);
 	}
+	return only;
 }
 
 /* May a diagram have that as its name, or description? */

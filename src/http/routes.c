@@ -4,7 +4,7 @@
  *	  to PostgREST in headers (examples/rest/nginx.conf), and these functions
  *	  make it count: requested_diagram(), check_request().
  *
- * Whoever sends the headers himself can only make things harder for himself.
+ * Whoever sends the headers themselves only makes things harder for themselves.
  */
 #include "postgres.h"
 
@@ -76,15 +76,16 @@ is_method(const char *method)
  * Check a statement that writes entities, if it is that of a plain request:
  * the web server has to vouch that an UPDATE or DELETE names entities of one
  * diagram, and the body has to be one.  (What functions write in a request,
- * they name.)
+ * they name.)  Returns the entity that is to be inserted, if the body has only
+ * one, or NULL.
  */
-void
+Jsonb *
 route_check_write(TriggerEvent event)
 {
 	bool		is_bad;
 
 	if (!request_is_http() || !is_plain())
-		return;
+		return NULL;
 	if ((is_method("PATCH") || is_method("DELETE")) &&
 		request_header("x-diagsync-named") == NULL)
 		ereport(ERROR,
@@ -93,9 +94,10 @@ route_check_write(TriggerEvent event)
 				 errdetail_internal("The request does not name a diagram and its entities."),
 				 errhint("Name them: ?diagram=eq.ID&id=eq.ID")));
 	if (TRIGGER_FIRED_BY_INSERT(event) && is_method("POST"))
-		httpbody_check_entities(true, route_diagram(&is_bad));
+		return httpbody_check_entities(true, route_diagram(&is_bad));
 	if (TRIGGER_FIRED_BY_UPDATE(event) && is_method("PATCH"))
-		httpbody_check_entities(false, route_diagram(&is_bad));
+		(void) httpbody_check_entities(false, route_diagram(&is_bad));
+	return NULL;
 }
 
 /* Is a statement on the directory that of a plain request? */
@@ -187,7 +189,7 @@ check_login(void)
 /*
  * diagsync.check_request(): what PostgREST calls before each request
  *
- * A table that has no rows for a caller is an empty answer; a diagram that he
+ * A table that has no rows for a caller is an empty answer; a diagram that they
  * may not see has to be none.  What a request depends on (If-Match,
  * If-None-Match) is checked then (condition.c).
  */

@@ -6,8 +6,9 @@
 #define DIAGSYNC_ROUTES_H
 
 #include "commands/trigger.h"
+#include "utils/jsonb.h"
 
-extern void route_check_write(TriggerEvent event);
+extern Jsonb *route_check_write(TriggerEvent event);
 extern void route_check_rename(void);
 extern HeapTuple route_keep_absent(const TriggerData *trigger);
 

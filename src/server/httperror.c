@@ -31,7 +31,7 @@
 typedef struct Wording
 {
 	int			category;		/* an SQLSTATE, or the class of some */
-	const char *code;			/* NULL: PostgREST decides on the status */
+	const char *code;
 	const char *message;
 	const char *detail;
 	const char *hint;
@@ -45,9 +45,10 @@ static const Wording wordings[] = {
 	"A field is missing.", "An entity is {\"id\", \"doc\"}."},
 	{ERRCODE_CHECK_VIOLATION, "PT400", "Bad Request",
 	"A field has a value that it cannot have.", NULL},
-	{ERRCODE_INSUFFICIENT_PRIVILEGE, NULL, "Forbidden",
-		"The caller may not do that.",
-	"Without a login: log in, with the header Authorization: Bearer TOKEN"},
+	{ERRCODE_INSUFFICIENT_PRIVILEGE, "PT403", "Forbidden",
+	"The caller may not do that.", NULL},
+	{ERRCODE_CARDINALITY_VIOLATION, "PT400", "Bad Request",
+	"The body has an entity twice.", NULL},
 	{ERRCODE_UNDEFINED_COLUMN, "PT400", "Bad Request",
 	"The query or the body names a field that there is not.", NULL},
 	{ERRCODE_UNDEFINED_TABLE, "PT404", "Not Found", NULL, NULL},
@@ -80,6 +81,13 @@ static const Wording wordings[] = {
 	{ERRCODE_SYSTEM_ERROR, "PT500", "Internal Server Error", NULL, NULL},
 };
 
+/* What a user may do, to somebody who has not said that they are one */
+static const Wording login_needed = {
+	ERRCODE_INSUFFICIENT_PRIVILEGE, "PT401", "Unauthorized",
+	"This is only for users.",
+	"Log in: send a token in the header Authorization: Bearer TOKEN"
+};
+
 static emit_log_hook_type previous_log = NULL;
 static post_parse_analyze_hook_type previous_analyze = NULL;
 
@@ -88,15 +96,14 @@ static char inserted[2000];
 
 /*
  * Note the id of the row that is about to be inserted, to name it if there is
- * one already (PostgreSQL does not where row-level security applies).
+ * one already, or twice (PostgreSQL does not where row-level security applies).
  */
 void
 httperror_note_insert(const char *diagram, const char *entity)
 {
 	if (request_is_http())
 		snprintf(inserted, sizeof(inserted),
-				 "entity \"%s\" of diagram \"%s\" exists already", entity,
-				 diagram);
+				 "entity \"%s\" of diagram \"%s\"", entity, diagram);
 }
 
 /* The names of columns that clients know by others */
@@ -114,7 +121,10 @@ static char *
 detail_of(const ErrorData *error, const Wording *wording)
 {
 	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && inserted[0] != '\0')
-		return pstrdup(inserted);
+		return psprintf("%s exists already", inserted);
+	if (error->sqlerrcode == ERRCODE_CARDINALITY_VIOLATION &&
+		inserted[0] != '\0')
+		return psprintf("%s is in the body twice", inserted);
 	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION &&
 		error->column_name != NULL)
 		return psprintf("field \"%s\" is missing or null",
@@ -187,18 +197,20 @@ word(ErrorData *error)
 		if (wording->category != error->sqlerrcode &&
 			wording->category != ERRCODE_TO_CATEGORY(error->sqlerrcode))
 			continue;
+		if (wording->category == ERRCODE_INSUFFICIENT_PRIVILEGE &&
+			!request_has_login())
+			wording = &login_needed;
 		error->detail_log = error->detail ?
 			psprintf("%s: %s", error->message, error->detail) :
 			pstrdup(error->message);
 		error->detail = detail_of(error, wording);
 		error->hint = wording->hint != NULL ? pstrdup(wording->hint) : NULL;
 		error->message = pstrdup(wording->message);
-		if (wording->code != NULL)
-			error->sqlerrcode = MAKE_SQLSTATE(wording->code[0],
-											  wording->code[1],
-											  wording->code[2],
-											  wording->code[3],
-											  wording->code[4]);
+		error->sqlerrcode = MAKE_SQLSTATE(wording->code[0],
+										  wording->code[1],
+										  wording->code[2],
+										  wording->code[3],
+										  wording->code[4]);
 		return;
 	}
 }

@@ -86,6 +86,27 @@ request_header(const char *name)
 	return headers != NULL ? request_string(headers, name, &is_other) : NULL;
 }
 
+/*
+ * Has the request a header Authorization?  Never fails, whatever the headers
+ * are: this is also asked while an error is being told of.
+ */
+bool
+request_has_login(void)
+{
+	static const char key[] = "\"authorization\"";
+	const char *headers = GetConfigOption("request.headers", true, false);
+
+	/* In a string of JSON there is a backslash before each of these quotes. */
+	while (headers != NULL && (headers = strstr(headers, key)) != NULL)
+	{
+		headers += strlen(key);
+		headers += strspn(headers, " \t\r\n");
+		if (*headers == ':')
+			return true;
+	}
+	return false;
+}
+
 static int
 hex_digit(char c)
 {

@@ -530,15 +530,14 @@ resolution: local, public, both, newest, or merged with the document to keep in 
 -- ---- Following a shared diagram ------------------------------------------------
 
 CREATE FUNCTION diagsync_api.changes_since(
-		diagram text DEFAULT NULL,
+		diagram text,
 		since text DEFAULT NULL,
 		max integer DEFAULT 1000) RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT pg_catalog.format('{"mark": %s, "resync": %s, "more": %s, "changes": %s}',
 							 pg_catalog.to_json(p.mark), p.resync::text, p.more::text, p.changes)::json
-	  FROM diagsync.changes_since(COALESCE(changes_since.diagram, diagsync.requested_diagram()),
-								  changes_since.since, changes_since.max) AS p;
+	  FROM diagsync.changes_since(changes_since.diagram, changes_since.since, changes_since.max) AS p;
 END;
 COMMENT ON FUNCTION diagsync_api.changes_since(text, text, integer) IS
 'What was written and deleted in a shared diagram since a mark

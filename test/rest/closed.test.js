@@ -139,6 +139,32 @@ test('filters that take long, casts, sums and other tables are refused', async (
 		SET LOCAL diagsync.anonymous_timeout = '3s'; SELECT diagsync.check_request(); SHOW statement_timeout`).split('\n').pop(), '3s');
 });
 
+test('a query asks for no more than is answered soon', async () => {
+	const id = await diagram(as, 'closed-query', 'public', { a: {}, ['->'.repeat(60)]: {} });
+	const many = (length, part, between) => Array.from({ length }, (_, n) => part.replaceAll('#', n)).join(between);
+	for (const at of ['/db/public/' + id, '/public_entities']) {
+		for (const query of ['select=' + many(100, 'k#:doc->a#', ','), 'order=' + many(20, 'doc->a#', ','), many(50, 'id=neq.b#', '&'), 'select=doc' + '->a'.repeat(50),
+			`select=doc&id=in.(${many(2000, 'e#', ',')})`, 'id=eq.' + '->'.repeat(60), `id=in.("a","${'-%3E'.repeat(60)}")`, 'doc->>a=eq.' + '->>,'.repeat(200)]) {
+			ok(await get(`${at}?${query}`, { as }));
+		}
+		const start = Date.now();
+		for (const query of ['select=' + many(101, 'k#:doc->a#', ','), 'select=' + many(101, 'id', '%2C'), 'select=' + many(1000, 'doc->>a#', '%2c'), 'order=' + many(21, 'doc->a#', ','), 'limit=1&order=' + many(900, 'id', ','),
+			many(51, 'id=neq.b#', '&'), '&'.repeat(15000), 'limit=1&'.repeat(1800), 'select=doc' + '->a'.repeat(51), 'doc' + '-%3Ea'.repeat(2000) + '=eq.1', 'order=id,doc' + '->>a-b'.repeat(51), 'select=id,k:doc' + '->a'.repeat(5000)]) {
+			assert.match(refused(await get(`${at}?${query}`), 400).hint, /up to 50 parts/, query.slice(0, 60));
+		}
+		assert.ok(Date.now() - start < 1500, `${Date.now() - start} ms`);
+	}
+	assert.equal(ok(await get(`/db/public/${id}?id=eq.${'->'.repeat(60)}`, { as })).length, 1);
+	// What is merged is no longer than an entity may be, either.
+	for (const number of ['1e131071', '1e-16383']) {
+		const body = `{"base": {}, "local": {"n": [${many(1000, number, ',')}]}, "public": {}}`;
+		assert.match(refused(await request('POST', '/rpc/merge', { body }), 413).details, /"local"/);
+	}
+	let deep = {};
+	for (let level = 0; level < 250; level++) deep = { deep };
+	assert.match(refused(await rpc('merge', { base: null, local: {}, public: deep }), 413).details, /"public"/);
+});
+
 test('how much goes in: bodies by route, diagrams, owners, new diagrams a minute', async () => {
 	for (const where of ['/api/sync/push', '/api/sync/pull', '/rpc/share', '/rpc/create_diagram', '/rpc/status']) {
 		refused(await post(where, { localDbName: 'x'.repeat(17000) }, { as }), 413);
@@ -214,7 +240,7 @@ test('no answer tells of the inside', async () => {
 test('missing, mistyped and unknown fields are 400, and named', async () => {
 	for (const [name, body, field] of [['push', {}, 'localDbName'], ['push', { localDbName: 5 }, 'localDbName'], ['push', { localDbName: 'x', nothing: 1 }, 'nothing'],
 		['pull', { localDbName: {} }, 'localDbName'], ['put', { diagram: 'x' }, 'entities'], ['remove', { diagram: 'x', ids: 'a' }, 'ids'], ['remove', { diagram: 'x', ids: [1] }, 'ids'],
-		['status', {}, 'local'], ['status', { local: true }, 'local'], ['set_limits', { diagram: 'x', maxSize: '1' }, 'maxSize'], ['resolve', { localDbName: 'x' }, 'entityId'],
+		['status', {}, 'local'], ['changes_since', {}, 'diagram'], ['status', { local: true }, 'local'], ['set_limits', { diagram: 'x', maxSize: '1' }, 'maxSize'], ['resolve', { localDbName: 'x' }, 'entityId'],
 		['create_diagram', { nam: 'x' }, 'nam'], ['create_token', { diagram: 'x', role: [] }, 'role']]) {
 		assert.match(refused(await rpc(name, body, { as }), 400).details, new RegExp(`field "${field}"`), name);
 	}
@@ -268,6 +294,16 @@ test('a token of a role that is none is no token, and no role is named', async (
 			refused(answer, answer.status, null);
 			assert.doesNotMatch(answer.text, /role|nobody_here|postgres|diagsync/);
 			if (answer.status === 401) assert.match(answer.headers['www-authenticate'], /^Bearer/);
+		}
+	}
+});
+
+test('what is wrong with a login is said in the same way, however long the body is', async () => {
+	const exp = Math.floor(Date.now() / 1000) + 60;
+	for (const [claims, status] of [[{ sub: 'x'.repeat(3000) }, 422], [{ sub: 'a\u0000b' }, 400], [{}, 401], [{ sub: '' }, 401], [{ sub: 5 }, 401], [{ sub: 'x', role: 'none_here' }, 401]]) {
+		const headers = { Authorization: 'Bearer ' + jwt({ role: 'diagsync_user', exp, ...claims }) };
+		for (const length of [1, 5000]) {
+			refused(await rpc('put', { diagram: 'closed-none', entities: [{ id: 'e', text: 'x'.repeat(length) }] }, { headers }), status, null);
 		}
 	}
 });

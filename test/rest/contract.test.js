@@ -283,3 +283,88 @@ test('a sync that deletes much is asked for', async () => {
 	assert.deepEqual([allowed.success, allowed.deleted, allowed.refusedDeletions], [true, 12, 0]);
 	assert.equal((await push({ allowDeletions: true })).text, '{"success": true, "documentsUpdated": 12, "conflicts": 0, "refusedDeletions": 0}');
 });
+
+test('a dry run shows what would be done, page by page; its plan is done, or nothing', async () => {
+	const id = await diagram(as, 'looks', 'local', Object.fromEntries(Array.from({ length: 7 }, (_, n) => ['e' + n, { n }])));
+	ok(await rpc('share', { localDbName: id, publicDbName: id + '-public' }, { as }));
+	const before = await entities(as, 'public', id + '-public');
+	ok(await request('PATCH', `/db/local/${id}?id=in.(e0,e1,e2)`, { as, body: { doc: { n: 9 } } }), 204);
+	ok(await request('DELETE', `/db/local/${id}?id=eq.e3`, { as }), 204);
+	ok(await post('/db/local/' + id, { id: 'new', doc: {} }, { as }), 201);
+	const push = async (more) => ok(await post('/api/sync/push', { localDbName: id, ...more }, { as }));
+	const all = await push({ dryRun: true });
+	assert.deepEqual({ ...all, plan: 0, entities: 0 }, { success: true, documentsUpdated: 5, conflicts: 0, refusedDeletions: 0, inserted: 1,
+		updated: 3, deleted: 1, merged: 0, resolved: 0, plan: 0, entities: 0, more: false });
+	const nothing = { conflict: null, paths: null, resolved: false, merged: false, local: null };
+	assert.deepEqual(all.entities, [...['e0', 'e1', 'e2'].map((entity, n) => ({ id: entity, public: 'update', ...nothing, before: { n }, after: { n: 9 } })),
+		{ id: 'e3', public: 'delete', ...nothing, before: { n: 3 }, after: null }, { id: 'new', public: 'insert', ...nothing, before: null, after: {} }]);
+	const pages = [];
+	for (let first = 0, more = true; more; first += 2) {
+		const page = await push({ dryRun: true, first, max: 2 });
+		assert.equal(page.plan, all.plan);
+		pages.push(...page.entities);
+		more = page.more;
+	}
+	assert.deepEqual(pages, all.entities);
+	assert.deepEqual(await entities(as, 'public', id + '-public'), before);
+	// Something else by now: nothing is written, and the answer has the plan of now.
+	ok(await edit(id, 'e5', { n: 9 }), 204);
+	for (const dryRun of [true, false]) {
+		const { success, documentsUpdated, plan } = await push({ expectedPlan: all.plan, dryRun });
+		assert.deepEqual([success, documentsUpdated, plan === all.plan], [false, 0, false]);
+	}
+	assert.deepEqual(await entities(as, 'public', id + '-public'), before);
+	const { plan } = await push({ dryRun: true });
+	const done = await push({ expectedPlan: plan });
+	assert.deepEqual([done.success, done.documentsUpdated], [true, 6]);
+	// A conflict keeps all from being written, and is among those shown; no count is of what is not.
+	ok(await request('PATCH', `/db/public/${id}-public?id=in.(e0,e4)`, { as, body: { doc: { n: 10 } } }), 204);
+	ok(await edit(id, 'e0', { n: 11 }), 204);
+	const pull = ok(await post('/rpc/pull', { localDbName: id, dryRun: true }, { as }));
+	assert.deepEqual([pull.success, pull.conflicts, pull.documentsUpdated, pull.updated], [false, 1, 0, 0]);
+	const shown = pull.entities.find((entity) => entity.id === 'e0');
+	assert.deepEqual([shown.conflict, shown.paths], ['update_update', ['']]);
+	const settled = ok(await post('/rpc/pull', { localDbName: id, dryRun: true, onConflict: 'public' }, { as }));
+	assert.deepEqual([settled.success, settled.documentsUpdated, settled.resolved], [true, 2, 1]);
+	assert.equal(ok(await post('/rpc/pull', { localDbName: id, onConflict: 'public', expectedPlan: settled.plan }, { as })).documentsUpdated, 2);
+});
+
+test('the status of all links in one call, the rate, a full comparison, and what is said of one diagram', async () => {
+	const mine = { as: 'contract-links' };
+	for (const name of ['b', 'a', 'c']) {
+		await diagram(mine.as, 'links-' + name, 'local', { e: {}, f: {} });
+		if (name !== 'c') ok(await rpc('share', { localDbName: 'links-' + name, publicDbName: `links-${name}-public` }, mine));
+	}
+	ok(await request('PATCH', '/db/local/links-b?id=in.(e,f)', { ...mine, body: { doc: { n: 1 } } }), 204);
+	for (const all of [ok(await get('/rpc/status_all', mine)), ok(await rpc('status_all', {}, mine))]) {
+		assert.deepEqual(all.map((each) => [each.local, each.public, each.state, each.localChanges, each.publicChanges, each.conflicts, each.diverged]),
+			[['links-a', 'links-a-public', 'in_sync', 0, 0, 0, false], ['links-b', 'links-b-public', 'pending', 2, 0, 0, true]]);
+		for (const { local, public: shared, ...figures } of all) assert.deepEqual(ok(await get(`/rpc/status?local=${local}&public=${shared}`, mine)), figures);
+	}
+	assert.deepEqual(ok(await get('/rpc/status_all', { as: 'contract-without-links' })), []);
+	assert.deepEqual(ok(await rpc('refresh', { localDbName: 'links-b' }, mine)), ok(await get('/rpc/status?local=links-b', mine)));
+	const { limit, left } = ok(await get('/rpc/sync_rate', mine));
+	assert.deepEqual([limit, left], [120, 117]);
+
+	assert.deepEqual(ok(await get('/rpc/owner?diagram=links-a-public')), { owner: 'sub:' + mine.as });
+	refused(await get('/rpc/owner?diagram=links-a'), 404);
+	assert.equal(ok(await get('/rpc/merge_policy?diagram=links-a', mine)), null);
+	ok(await rpc('set_merge_policy', { diagram: 'links-a-public', policy: { preset: 'reactflow' } }, mine));
+	const policy = ok(await get('/rpc/merge_policy?diagram=links-a-public'));
+	assert.equal(policy.granularity, 'property');
+	assert.ok(policy.ignore.length > 0);
+	refused(await get('/rpc/merge_policy?diagram=links-a'), 404);
+});
+
+test('merge: of documents alone, for anybody', async () => {
+	const merge = async (body) => ok(await rpc('merge', body));
+	const base = { x: 1, y: 1 };
+	assert.deepEqual(await merge({ base, local: { x: 2, y: 1 }, public: { x: 1, y: 2 }, policy: { granularity: 'property' } }),
+		{ merged: { x: 2, y: 2 }, conflict: false, paths: [], baseValues: [], localValues: [], publicValues: [] });
+	assert.deepEqual(await merge({ base, local: { x: 2, y: 1 }, public: { x: 3, y: 1 }, policy: { granularity: 'property' } }),
+		{ merged: null, conflict: true, paths: ['/x'], baseValues: [1], localValues: [2], publicValues: [3] });
+	assert.deepEqual(await merge({ base, local: { x: 2, y: 1 }, public: { x: 1, y: 2 } }),
+		{ merged: null, conflict: true, paths: [''], baseValues: [base], localValues: [{ x: 2, y: 1 }], publicValues: [{ x: 1, y: 2 }] });
+	assert.deepEqual((await merge({ base, local: null, public: base })).conflict, false);
+	refused(await rpc('merge', { base, local: base, public: base, policy: { granularity: 'atoms' } }), 422);
+});

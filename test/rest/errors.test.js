@@ -3,11 +3,12 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
+const http2 = require('node:http2');
 const net = require('node:net');
 const path = require('node:path');
 const { spawn } = require('node:child_process');
 const { mkdirSync, mkdtempSync, readFileSync, writeFileSync } = require('node:fs');
-const { base, diagram, entities, get, login, ok, post, rawGet, rawRequest, refused, request, rpc, someAddress } = require('./lib.js');
+const { base, diagram, entities, get, login, ok, post, rawGet, rawRequest, refused, request, rpc, someAddress, sql } = require('./lib.js');
 
 const as = 'errors-ann';
 const sync = (name) => ['/rpc/' + name, '/api/sync/' + name];
@@ -22,6 +23,7 @@ test('400: what is no request', async () => {
 	refused(await get('/diagrams?nothing=eq.1', { as }), 400);
 	refused(await rpc('create_token', { diagram: 'errors-400', expiresIn: 'soon' }, { as }), 400);
 	refused(await request('DELETE', '/db/local/errors-400', { as }), 400);
+	for (const where of ['/diagrams#x', '/db/local/errors-400?id=eq.e#', '/#']) assert.equal((await rawGet(where, ['Authorization: Bearer ' + login(as)])).status, 400);
 	const { status, text } = await rawRequest(['NONSENSE']);
 	assert.ok(status === 400 || text === '', text);
 });
@@ -35,6 +37,23 @@ test('401: who says who he is, wrongly, or does not and would have to', async ()
 	for (const path of [...sync('status').map((at) => at + '?local=x'), '/diagrams', '/db/local/x', '/db/public/x', '/db/private/x']) {
 		refused(await get(path, { headers }), 401, 'PGRST301');
 	}
+});
+
+test('401 also where the database is what refuses: status, code and words agree', async () => {
+	const id = await diagram('errors-owner', 'errors-login', 'public', { e: {} });
+	const rename = (headers, more) => request('PATCH', '/diagrams?_id=eq.' + id, { headers, body: { name: 'x' }, ...more });
+	// What is told of a login is not one.
+	for (const headers of [{}, { 'X-Other': 'authorization' }, { 'X-Other': '"authorization": "Bearer x"' }, { Prefer: 'authorization' }]) {
+		const answer = await rename(headers);
+		const error = refused(answer, 401);
+		assert.equal(error.message, 'Unauthorized');
+		assert.match(error.hint, /^Log in/);
+		assert.equal(answer.headers['www-authenticate'], 'Bearer');
+	}
+	const { token } = ok(await rpc('create_token', { diagram: id, role: 'admin' }, { as: 'errors-owner' }));
+	refused(await rename({}, { token }), 401);
+	ok(await rename({}, { as }), 204);
+	assert.equal(ok(await get('/diagrams?_id=eq.' + id))[0].name, 'Name of ' + id);
 });
 
 test('403: what one sees and may not change', async () => {
@@ -88,6 +107,10 @@ test('409: an id that is taken', async () => {
 	refused(await rpc('share', { localDbName: 'errors-409', publicDbName: 'errors-theirs' }, { as }), 409);
 	refused(await rpc('clone', { publicDbName: 'errors-public', localDbName: 'errors-409' }, { as }), 409);
 	assert.match(refused(await post('/db/local/errors-409', { id: 'e', doc: {} }, { as }), 409).details, /"e".*"errors-409"/);
+	// Twice in one body: the first is not there yet.
+	const twice = [{ id: 'f', doc: {} }, { id: 'g', doc: {} }, { id: 'f', doc: {} }];
+	assert.match(refused(await post('/db/local/errors-409', twice, { as }), 409).details, /"f".*"errors-409"/);
+	assert.match(refused(await request('PUT', '/db/local/errors-409', { as, body: twice }), 400).details, /"f".*twice/);
 });
 
 test('413: too large, for nginx or for diagsync', async () => {
@@ -216,10 +239,10 @@ test('429 of nginx: so many requests a second of one address without a login', a
 	}
 });
 
-test('502: while PostgREST is away, nginx says so in JSON', async () => {
-	// Another nginx, in front of nothing.
+// Another nginx, whose configuration is changed, for as long as something runs.
+async function withNginx(change, run) {
 	const rest = path.join(process.env.DIAGSYNC_TMP, 'rest');
-	const folder = mkdtempSync(path.join(rest, 'away.'));
+	const folder = mkdtempSync(path.join(rest, 'another.'));
 	mkdirSync(path.join(folder, 'tmp'));
 	const port = await new Promise((resolve) => {
 		const server = net.createServer().listen(0, '127.0.0.1', () => {
@@ -227,8 +250,7 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 			server.close(() => resolve(port));
 		});
 	});
-	const conf = readFileSync(path.join(rest, 'diagsync.conf'), 'utf8')
-		.replace(/listen 127.*;/, `listen 127.0.0.1:${port};`).replace(/server unix:.*;/g, 'server unix:/nonexistent/socket;');
+	const conf = change(readFileSync(path.join(rest, 'diagsync.conf'), 'utf8').replace(/listen 127.*;/, `listen 127.0.0.1:${port};`));
 	writeFileSync(path.join(folder, 'diagsync.conf'), conf);
 	writeFileSync(path.join(folder, 'nginx.conf'), readFileSync(path.join(rest, 'nginx.conf')));
 	const nginx = spawn(path.join(rest, 'bin/nginx'), ['-p', folder + '/', '-e', 'error.log', '-c', 'nginx.conf'], { stdio: 'ignore' });
@@ -238,14 +260,95 @@ test('502: while PostgREST is away, nginx says so in JSON', async () => {
 			const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true); }).on('error', () => resolve(false));
 		});
 		for (let round = 0; round < 100 && !await there(); round++) await new Promise((resolve) => setTimeout(resolve, 50));
-		for (const where of ['/diagrams', '/db/local/x', '/api/sync/status?local=x', '/rpc/access?diagram=x']) {
-			refused(await get(where, { port, headers: { Authorization: 'Bearer ' + login(as) } }), 502);
-		}
-		refused(await get('/db/other/x', { port }), 404);
+		await run(port);
 	} finally {
 		nginx.kill('SIGTERM');
 		await exit;
 	}
+}
+
+test('502: while PostgREST is away, nginx says so in JSON', async () => {
+	await withNginx((conf) => conf.replace(/server unix:.*;/g, 'server unix:/nonexistent/socket;'), async (port) => {
+		for (const where of ['/diagrams', '/db/local/x', '/api/sync/status?local=x', '/rpc/access?diagram=x']) {
+			refused(await get(where, { port, headers: { Authorization: 'Bearer ' + login(as) } }), 502);
+		}
+		refused(await get('/db/other/x', { port }), 404);
+	});
+});
+
+test('504: what takes too long without a login ends, and says so in JSON', async () => {
+	const lock = spawn('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1'], { stdio: ['pipe', 'pipe', 'inherit'] });
+	const locked = new Promise((resolve) => lock.stdout.on('data', resolve));
+	lock.stdin.write("BEGIN; LOCK TABLE diagsync.directory; SELECT 'locked';\n");
+	await locked;
+	try {
+		const started = Date.now();
+		const error = refused(await get('/diagrams'), 504);
+		assert.ok(Date.now() - started > 3000 && Date.now() - started < 20000);
+		assert.doesNotMatch(JSON.stringify(error), /statement|canceling/i);
+	} finally {
+		const ended = new Promise((resolve) => lock.on('close', resolve));
+		lock.stdin.end('ROLLBACK;\n');
+		await ended;
+	}
+});
+
+test('503: while PostgreSQL is away, nobody is told where it is, and when to come back', async () => {
+	sql('ALTER ROLE diagsync_authenticator CONNECTION LIMIT 0');
+	const cut = () => sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'diagsync_authenticator'");
+	const ask = () => Promise.all([get('/diagrams'), get('/db/public/errors-public', { as }), rpc('access', { diagram: 'x' }), post('/db/public/errors-public', { id: 'away', doc: {} }, { as })]);
+	try {
+		cut();
+		await ask();
+		for (const answer of await ask()) {
+			assert.doesNotMatch(refused(answer, 503).details ?? '', /./);
+			assert.match(answer.headers['retry-after'], /^[1-9]\d?$/);
+			assert.doesNotMatch(answer.text, /socket|diagsync|connect|host|port|5432|role|limit/i);
+		}
+	} finally {
+		sql('ALTER ROLE diagsync_authenticator CONNECTION LIMIT -1');
+	}
+	let back;
+	for (let round = 0; round < 200 && !back; round++) {
+		back = (await get('/diagrams?limit=0')).status === 200;
+		if (!back) await new Promise((resolve) => setTimeout(resolve, 250));
+	}
+	assert.ok(back, 'it does not come back');
+});
+
+test('HTTP/2, which tls.conf has: the same answers, and a body says how long it is', async () => {
+	const id = await diagram(as, 'errors-http2', 'public', { e: {} });
+	await withNginx((conf) => conf.replace(/listen (127.*);/, 'listen $1 http2;'), async (port) => {
+		const session = http2.connect(`http://127.0.0.1:${port}`);
+		const send = (method, where, body, headers = {}) => new Promise((resolve, reject) => {
+			const stream = session.request({ ':method': method, ':path': where, authorization: 'Bearer ' + login(as),
+				...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }, { endStream: body === undefined });
+			let text = '';
+			let answer;
+			stream.on('response', (fields) => { answer = fields; });
+			stream.on('data', (data) => { text += data; });
+			stream.on('end', () => resolve({ status: answer[':status'], text, headers: answer }));
+			stream.on('error', (error) => answer ? resolve({ status: answer[':status'], text, headers: answer }) : reject(error));
+			if (body !== undefined) stream.end(body);
+		});
+		const sized = (method, where, body, headers) => send(method, where, body, { 'content-length': Buffer.byteLength(body), ...headers });
+		try {
+			const made = await sized('POST', '/db/public/' + id, '{"id": "f", "doc": {}}', { origin: `http://127.0.0.1:${port}` });
+			assert.equal(made.status, 201, made.text);
+			const read = await send('GET', `/db/public/${id}?id=eq.f`);
+			assert.deepEqual([read.status, JSON.parse(read.text).length, read.headers.etag], [200, 1, made.headers.etag]);
+			assert.equal((await sized('POST', '/db/public/' + id, '{"id": "g", "doc": {}}', { origin: 'http://evil.example' })).status, 403);
+			for (const [where, size] of [['/api/sync/push', 100], ['/api/sync/push', 30000], ['/rpc/put', 100], ['/db/public/' + id, 100]]) {
+				const open = await send('POST', where, '['.repeat(size));
+				assert.equal(open.status, 411, open.text);
+				assert.equal(JSON.parse(open.text).code, 'PT411');
+			}
+			assert.equal((await sized('POST', '/api/sync/push', '['.repeat(30000))).status, 413);
+			assert.equal((await send('DELETE', `/db/public/${id}?id=eq.f`)).status, 204);
+		} finally {
+			session.destroy();
+		}
+	});
 });
 
 test('nothing that a user typed is in the status line or a header', async () => {

@@ -2,6 +2,7 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
+const { readdirSync, readFileSync, readlinkSync } = require('node:fs');
 const { diagram, entities, get, ok, post, refused, request, rpc, someAddress, sql } = require('./lib.js');
 
 const as = 'feed-ann';
@@ -158,14 +159,39 @@ test('whoever may read may follow, nobody else; of a local diagram nobody', asyn
 	refused(await get(route(local, 'local') + '?changedSince=', {}), 404);
 });
 
-test('a hundred thousand entities come page by page', async () => {
+// Watches what PostgREST's backends have of memory of their own. Calling what it
+// returns ends that, and gives the most that one of them had, in MB.
+function watchMemory() {
+	const data = sql('SHOW data_directory');
+	let most = 0;
+	const look = () => {
+		for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+			try {
+				if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('postgres: diagsync_authenticator') || readlinkSync(`/proc/${pid}/cwd`) !== data) continue;
+				most = Math.max(most, Number(/^RssAnon:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024);
+			} catch (error) {
+				if (!['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) throw error; // it has ended, or is not ours
+			}
+		}
+	};
+	const timer = setInterval(look, 20);
+	return () => {
+		clearInterval(timer);
+		return most;
+	};
+}
+
+test('a hundred thousand entities come page by page, and each page needs no more memory than itself', async () => {
 	const id = await diagram(as, 'feed-large', 'public');
 	sql(`INSERT INTO diagsync_public.entity (diagram_id, id, doc)
 		SELECT '${id}', 'e' || n, jsonb_build_object('n', n) FROM generate_series(1, 100000) AS n`);
 	const copy = {};
 	const started = Date.now();
+	const peak = watchMemory();
 	const mark = await follow(id, copy, '', '&max=10000');
+	const megabytes = peak();
 	assert.equal(Object.keys(copy).length, 100000);
+	assert.ok(megabytes > 1 && megabytes < 40, `${megabytes} MB in a backend`);
 	sql(`UPDATE diagsync_public.entity SET doc = '{"again": true}' WHERE diagram_id = '${id}' AND id LIKE 'e%7'`);
 	await follow(id, copy, mark, '&max=5000');
 	assert.equal(Object.values(copy).filter((doc) => doc.again).length, 10000);

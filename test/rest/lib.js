@@ -119,7 +119,8 @@ function sql(text) {
 const REASONS = new Set([
 	'OK', 'Created', 'No Content', 'Partial Content', 'Bad Request', 'Unauthorized', 'Forbidden', 'Not Found',
 	'Method Not Allowed', 'Not Allowed', 'Conflict', 'Payload Too Large', 'Request Entity Too Large',
-	'Unprocessable Entity', 'Too Many Requests', 'Precondition Failed', 'Unsupported Media Type', 'Not Acceptable', 'Bad Gateway',
+	'Unprocessable Entity', 'Too Many Requests', 'Precondition Failed', 'Unsupported Media Type', 'Not Acceptable', 'Bad Gateway', 'Gateway Time-out',
+	'Service Temporarily Unavailable',
 ]);
 
 // An error answer: its status, JSON with the four members, a constant reason.

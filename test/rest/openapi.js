@@ -2,6 +2,7 @@
 // has to be one that it knows.
 'use strict';
 const assert = require('node:assert/strict');
+const { STATUS_CODES } = require('node:http');
 const fs = require('node:fs');
 const path = require('node:path');
 const Ajv = require('ajv/dist/2020');
@@ -31,6 +32,14 @@ function templateOf(target) {
 	return patterns.find(([pattern]) => pattern.test(where))?.[1];
 }
 
+// An error's code and message say what its status says. (PostgREST has codes and
+// words of its own for what it refuses itself.)
+function agrees({ status, text }, what) {
+	const { code, message } = JSON.parse(text);
+	if (/^PGRST\d{3}$/.test(code)) return;
+	assert.deepEqual([code, message], ['PT' + status, STATUS_CODES[status]], what);
+}
+
 // Is an answer ({status, headers, text}) to a request one that the description
 // has? What is not there may only be refused.
 function check(method, target, answer) {
@@ -44,6 +53,7 @@ function check(method, target, answer) {
 	else assert.ok(status >= 400, `${what}\nis not described`);
 	if (method === 'HEAD' || text === '') return;
 	const type = headers['content-type']?.split(';')[0];
+	if (status >= 400 && type === 'application/json') agrees(answer, what);
 	if (!operation) {
 		assert.equal(type, 'application/json', what);
 		assert.ok(validator({ $ref: '#/components/schemas/Error' })(JSON.parse(text)), what);

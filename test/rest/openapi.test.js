@@ -36,8 +36,7 @@ test('it has all functions with all their parameters, and which are needed', () 
 		const schema = post.requestBody.content['application/json'].schema;
 		const needed = (names ?? []).slice(0, (names ?? []).length - optional);
 		assert.deepEqual(Object.keys(schema.properties).sort(), [...names ?? []].sort(), name);
-		// changes_since takes its diagram from the path where there is one.
-		assert.deepEqual([...schema.required ?? []].sort(), name === 'changes_since' ? ['diagram'] : needed.sort(), name);
+		assert.deepEqual([...schema.required ?? []].sort(), needed.sort(), name);
 		assert.equal(schema.additionalProperties, false, name);
 		if (name !== 'merge') assert.equal(read !== undefined, reads, name);
 	}

@@ -31,6 +31,29 @@ test('a password from a file, as sudo needs it; and all taken away again', () =>
 	assert.equal(count(), '0');
 });
 
+test('away also without the extension; roles that another database needs stay', () => {
+	const names = { authenticator: 'two_authenticator', anonymous: 'two_anonymous', web_user: 'two_user' };
+	const count = () => sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'two\\_%'");
+	const settings = () => sql(`SELECT count(*) FROM pg_db_role_setting JOIN pg_roles AS r ON r.oid = setrole JOIN pg_database AS d ON d.oid = setdatabase
+		WHERE rolname = 'two_authenticator' AND datname = 'setup_two'`);
+	const there = { PGDATABASE: 'setup_two' };
+	execFileSync('createdb', ['setup_two']);
+	try {
+		for (const database of [{}, there]) setup(names, { DIAGSYNC_PASSWORD: 'x', ...database });
+		assert.deepEqual([count(), settings()], ['3', '1']);
+		// The message of psql, that objects of this database depend on them.
+		assert.throws(() => setup(names, there, 'teardown'), /objects? in database/);
+		assert.deepEqual([count(), settings()], ['3', '0']);
+		setup(names, { DIAGSYNC_PASSWORD: 'x', ...there });
+		assert.throws(() => setup(names, {}, 'teardown'), /setup_two/);
+		execFileSync('psql', ['-Xqc', 'SET client_min_messages = warning; DROP EXTENSION diagsync CASCADE'], { env: { ...process.env, ...there } });
+		for (let n = 0; n < 2; n++) setup(names, there, 'teardown');
+		assert.equal(count(), '0');
+	} finally {
+		execFileSync('dropdb', ['--force', 'setup_two']);
+	}
+});
+
 // What PostgREST does, without PostgREST; what psql prints.
 function as(authenticator, role, claims, text) {
 	return execFileSync('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-U', authenticator,

@@ -31,5 +31,20 @@ SELECT is(t.check(username, diagram, storage), coalesce(answer, 'PT404 Not Found
 	('ann', 'L', 'nonsense', NULL), ('ann', 'L', NULL, NULL), ('ann', '%zz', 'local', NULL), ('ann', '%00', 'public', NULL), ('ann', '', 'local', NULL), ('ann', '', NULL, NULL), ('ann', 'local-U', 'public', NULL), ('ann', 'local-L', 'local', '')) AS x (username, diagram, storage, answer),
 	LATERAL (SELECT CASE WHEN diagram ~ '^%' THEN '' ELSE diagram END) AS y (named);
 
+-- A setting that was taken back has no value, which is less than an empty one.
+CREATE FUNCTION t.without(setting text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('request.method', 'PATCH', true), set_config('request.path', '/diagrams', true), set_config('response.headers', '[]', true),
+		set_config('request.headers', '{"x-diagsync-named": "yes", "x-diagsync-diagram": "U", "x-diagsync-storage": "public"}', true);
+	EXECUTE format('RESET %s', setting);
+	RETURN t.as('ann', statement);
+END $$;
+SELECT matches(t.without(setting, statement), '^(|U|\d+ rows|PT400 .*)$', format('without %s: %s', setting, statement)) FROM
+	unnest(ARRAY['request.method', 'request.path', 'request.headers', 'response.headers']) AS setting,
+	unnest(ARRAY['SELECT diagsync.check_request()', 'SELECT coalesce(diagsync.requested_diagram(), '''')',
+		'UPDATE diagsync.directory SET description = ''x'' WHERE id = ''U''', 'UPDATE diagsync_public.entity SET doc = ''{"n": 1}'' WHERE diagram_id = ''U''',
+		'INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES (''U'', clock_timestamp()::text, ''{}'')',
+		'DELETE FROM diagsync_public.entity WHERE diagram_id = ''U'' AND id = ''none''']) AS statement;
+
 SELECT * FROM finish();
 ROLLBACK;
