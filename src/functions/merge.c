@@ -151,7 +151,8 @@ DIAGSYNC_FUNCTION(diagsync_merge)
 	}
 	threeway_classify(&threeway);
 	conflict = threeway.clashes != NIL;
-	values[0] = PointerGetDatum(conflict ? NULL : threeway_merged(&threeway));
+	values[0] = PointerGetDatum(conflict ? NULL :
+								threeway_merged(&threeway, SIDE_NONE));
 	nulls[0] = DatumGetPointer(values[0]) == NULL;
 	values[1] = BoolGetDatum(conflict);
 	values[2] = PointerGetDatum(threeway_paths(threeway.clashes));

@@ -297,7 +297,7 @@ static bool
 is_needed(const SyncRun *run, const SyncItem *item, const SyncItem *other)
 {
 	const Entity *entity = &item->entity;
-	bool		takes_public = item->decision.local == &entity->public;
+	bool		takes_public = item->decision.winner == SIDE_PUBLIC;
 
 	if (other == item || other->role == ROLE_FOLLOWS)
 		return true;
@@ -350,11 +350,10 @@ show_result(Resolving *resolving, SyncRun *run, SyncItem *shown)
 	reader_begin(&run->reader, snapshot);
 	shown->entity.dependencies = NULL;
 	(void) reader_read(&run->reader, &shown->entity);
-	if (shown->entity.conflict == CONFLICT_NONE &&
-		(shown->entity.local_change != CHANGE_NONE ||
-		 shown->entity.public_change != CHANGE_NONE))
+	if (shown->entity.local_change != CHANGE_NONE ||
+		shown->entity.public_change != CHANGE_NONE)
 	{
-		/* What comes of it may conflict in another way. */
+		/* What comes of it may conflict in another way, or in more places. */
 		reader_end(&run->reader);
 		shown->entity.dependencies = find_dependencies(run,
 													   shown->entity.id,

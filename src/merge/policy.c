@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 
@@ -20,7 +21,6 @@
 typedef struct Parsing
 {
 	const char *diagram;		/* whose it is, or NULL; for messages */
-	bool		by_property;
 	Policy	   *policy;
 	int		   *leader;			/* for each group, one that it is one with */
 } Parsing;
@@ -98,6 +98,35 @@ policy_child(const PolicyNode *node, JsonKey key)
 		return NULL;
 	place = place_of(node, key, &found);
 	return found ? node->children[place] : NULL;
+}
+
+/*
+ * What the policy says of any element of an array; NULL: nothing.
+ */
+const PolicyNode *
+policy_any_element(const PolicyNode *node)
+{
+	return policy_child(node, json_key("*"));
+}
+
+/*
+ * What the policy says of an element of an array: of that number, or else of
+ * any; of any alone where elements are told apart by a member.  NULL: nothing.
+ */
+const PolicyNode *
+policy_element(const PolicyNode *node, int number)
+{
+	const PolicyNode *element;
+	char		digits[12];
+	JsonKey		key = {digits, 0};
+
+	if (node == NULL || node->count == 0)
+		return NULL;
+	if (node->element_key.len > 0)
+		return policy_any_element(node);
+	key.len = pg_ltoa(number, digits);
+	element = policy_child(node, key);
+	return element != NULL ? element : policy_any_element(node);
 }
 
 /* The node that a pointer leads to, made where there is none. */
@@ -221,6 +250,50 @@ parse_references(Parsing *parsing, JsonValue value)
 					  &parsing->policy->reference[parsing->policy->references++]);
 }
 
+/* Which member tells the elements of which arrays apart */
+static void
+parse_keys(Parsing *parsing, JsonValue value)
+{
+	JsonMembers members;
+	JsonKey		key;
+	JsonValue	member;
+
+	if (!json_is_object(value))
+		refuse(parsing->diagram, "\"keys\" is not an object.",
+			   "It is an object such as {\"/targets\": \"refId\"}: a JSON Pointer to an array, and the member that its elements are told apart by.");
+	json_members(&members, value);
+	while (json_next_member(&members, &key, &member))
+	{
+		JsonValue	name = {JENTRY_ISSTRING, key.name, key.len};
+		JsonPointer pointer;
+		PolicyNode *node;
+
+		parse_pointer(parsing, "keys", name, false, &pointer);
+		if (!json_is_string(member) || member.len == 0)
+			refuse(parsing->diagram,
+				   psprintf("\"%s\" in \"keys\" has something else than the name of a member.",
+							string_of(name)),
+				   "It is a string such as \"refId\".");
+		node = node_at(&parsing->policy->root, &pointer);
+		node->element_key.name = member.data;
+		node->element_key.len = member.len;
+	}
+}
+
+static void
+parse_null(Parsing *parsing, JsonValue value)
+{
+	char	   *name = json_is_string(value) ? string_of(value) : NULL;
+
+	if (name == NULL ||
+		(strcmp(name, "absent") != 0 && strcmp(name, "value") != 0))
+		refuse(parsing->diagram,
+			   name ? psprintf("\"null\" is \"%s\".", name) :
+			   "\"null\" is not a string.",
+			   "It is \"value\", or \"absent\" where a property that is null is the same as none.");
+	parsing->policy->null_is_absent = name[0] == 'a';
+}
+
 /* "ignore" and "latest" */
 static void
 parse_places(Parsing *parsing, const char *key, JsonValue value)
@@ -255,7 +328,7 @@ parse_granularity(Parsing *parsing, JsonValue value)
 			   name ? psprintf("\"granularity\" is \"%s\".", name) :
 			   "\"granularity\" is not a string.",
 			   "It is \"entity\" or \"property\".");
-	parsing->by_property = name[0] == 'p';
+	parsing->policy->by_property = name[0] == 'p';
 }
 
 static void
@@ -288,11 +361,15 @@ parse_member(Parsing *parsing, JsonKey name, JsonValue value)
 		parse_groups(parsing, value);
 	else if (strcmp(key, "references") == 0)
 		parse_references(parsing, value);
+	else if (strcmp(key, "keys") == 0)
+		parse_keys(parsing, value);
+	else if (strcmp(key, "null") == 0)
+		parse_null(parsing, value);
 	else if (strcmp(key, "ignore") == 0 || strcmp(key, "latest") == 0)
 		parse_places(parsing, key, value);
 	else
 		refuse(parsing->diagram, psprintf("It has an unknown key \"%s\".", key),
-			   "The keys are granularity, ignore, latest, tolerance, groups, references and preset.");
+			   "The keys are granularity, ignore, latest, tolerance, null, groups, keys, references and preset.");
 }
 
 /* Forget the groups at a place and inside it, and what is "latest" there. */
@@ -388,7 +465,7 @@ policy_parse(const Jsonb *policy, const char *diagram)
 			parse_member(&parsing, key, value);
 	}
 
-	if (!parsing.by_property)
+	if (!parsing.policy->by_property)
 	{
 		/* The whole document is one group. */
 		forget_units(&parsing.policy->root, false);

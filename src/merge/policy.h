@@ -19,6 +19,8 @@ typedef struct PolicyNode
 	bool		ignore_below;	/* further inside */
 	bool		latest_below;
 	bool		groups_below;
+	JsonKey		element_key;	/* the member that tells the elements of an
+								 * array apart; of no length: there is none */
 	int			count;
 	int			max;
 	struct PolicyNode **children;	/* in the order of their keys */
@@ -26,9 +28,12 @@ typedef struct PolicyNode
 
 typedef struct Policy
 {
+	bool		by_property;	/* granularity "property" */
 	PolicyNode	root;			/* of granularity "entity": one group */
 	int			groups;			/* how many there are */
 	Numeric		tolerance;		/* NULL: numbers are compared exactly */
+	bool		null_is_absent; /* a property that is null is the same as
+								 * none */
 	int			references;
 	JsonPointer *reference;		/* where ids of other entities are */
 } Policy;
@@ -37,5 +42,7 @@ extern Policy *policy_parse(const Jsonb *policy, const char *diagram);
 extern const Jsonb *policy_expand(const Jsonb *policy, const char *diagram);
 
 extern const PolicyNode *policy_child(const PolicyNode *node, JsonKey key);
+extern const PolicyNode *policy_any_element(const PolicyNode *node);
+extern const PolicyNode *policy_element(const PolicyNode *node, int number);
 
 #endif							/* DIAGSYNC_POLICY_H */

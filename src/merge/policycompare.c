@@ -45,9 +45,31 @@ is_left_out(const PolicyNode *node, bool without_latest)
 	return node != NULL && (node->ignore || (node->latest && without_latest));
 }
 
+/*
+ * Is there no value, as a policy sees a property?
+ */
+bool
+policycompare_is_absent(const Policy *policy, JsonValue value)
+{
+	return !json_exists(value) ||
+		(policy->null_is_absent && value.type == JENTRY_ISNULL);
+}
+
 static bool same_within(const Policy *policy, const PolicyNode *node,
 						bool without_latest, JsonValue a, JsonValue b,
 						uint32 outer);
+
+/* Properties, of which null may be none */
+static bool
+same_properties(const Policy *policy, const PolicyNode *node,
+				bool without_latest, JsonValue a, JsonValue b, uint32 outer)
+{
+	if (policycompare_is_absent(policy, a) ||
+		policycompare_is_absent(policy, b))
+		return policycompare_is_absent(policy, a) ==
+			policycompare_is_absent(policy, b);
+	return same_within(policy, node, without_latest, a, b, outer);
+}
 
 static bool
 same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
@@ -74,8 +96,10 @@ same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
 											   order <= 0 ? key_a : key_b);
 
 		if (!is_left_out(child, without_latest) &&
-			(order != 0 || !same_within(policy, child, without_latest, value_a,
-										value_b, a.len)))
+			(order == 0 ?
+			 !same_properties(policy, child, without_latest, value_a, value_b,
+							  a.len) :
+			 !policycompare_is_absent(policy, order < 0 ? value_a : value_b)))
 			return false;
 		if (order <= 0)
 			more_a = json_next_member(&in_a, &key_a, &value_a);
@@ -85,17 +109,15 @@ same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
 	return true;
 }
 
-/* What the policy says of an element of an array */
-static const PolicyNode *
-policy_element(const PolicyNode *node, int number)
+/* Have two elements the same key, which no tolerance is for? */
+static bool
+same_keys(const PolicyNode *node, JsonValue a, JsonValue b)
 {
-	char		digits[12];
-	JsonKey		key = {digits, 0};
+	JsonValue	key_a = json_member(a, node->element_key);
+	JsonValue	key_b = json_member(b, node->element_key);
 
-	if (node == NULL || node->count == 0)
-		return NULL;
-	key.len = pg_ltoa(number, digits);
-	return policy_child(node, key);
+	return json_identical(key_a, key_b) ||
+		(json_exists(key_a) && json_exists(key_b) && json_equal(key_a, key_b));
 }
 
 static bool
@@ -122,8 +144,11 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 		const PolicyNode *element = policy_element(node, i);
 
 		json_take_element(&in_b, &value_b);
+		if (node != NULL && node->element_key.len > 0 &&
+			!same_keys(node, value_a, value_b))
+			return false;
 
-		/* An array is one value: no part of it is "latest". */
+		/* Here an array is one value: no part of it is "latest". */
 		if (!(element != NULL && element->ignore) &&
 			!same_within(policy, element, false, value_a, value_b, a.len))
 			return false;
@@ -163,10 +188,11 @@ policycompare_values(const Policy *policy, const PolicyNode *node,
 					 bool without_latest,
 					 JsonValue a, JsonValue b)
 {
-	if (policy->tolerance == NULL && (node == NULL || node->count == 0))
+	if (policy->tolerance == NULL && !policy->null_is_absent &&
+		(node == NULL || node->count == 0))
 		return json_equal(a, b);
 	return json_identical(a, b) ||
-		same_within(policy, node, without_latest, a, b, 0);
+		same_properties(policy, node, without_latest, a, b, 0);
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include "merge/policy.h"
 
+extern bool policycompare_is_absent(const Policy *policy, JsonValue value);
 extern bool policycompare_values(const Policy *policy, const PolicyNode *node,
 								 bool without_latest, JsonValue a,
 								 JsonValue b);

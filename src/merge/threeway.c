@@ -1,12 +1,13 @@
 /*
  * threeway.c
- *	  The three-way merge of a document, in one pass over its three versions in
- *	  step.  docs/merging.md has the rules as a table of cases.
+ *	  Three versions of a document compared, in one pass over them in step.
+ *	  docs/merging.md has the rules as a table of cases.
  *
  * Each value is classified: which side changed it, and whether the two sides
  * are the same now.  Where both changed an object differently, what is to be
- * taken from where is noted in parts; the merged document is built from them
- * at the end, of values as they are in their documents.
+ * taken from where is noted in parts; threewayresult.c builds the merged
+ * document from them, of values as they are in their documents.  An array
+ * whose elements have keys is classified as an object of them: see elements.c.
  *
  * Values that merge only together (a group; what is "latest"; for granularity
  * "entity" all of the document) are a unit: what becomes of each of them is
@@ -15,36 +16,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 
-#include "merge/part.h"
+#include "merge/elements.h"
 #include "merge/policycompare.h"
-#include "merge/threeway.h"
-
-/* How a value stands in the three versions, as the policy sees it: its state */
-#define LOCAL_CHANGED	0x01
-#define PUBLIC_CHANGED	0x02
-#define BOTH_CHANGED	(LOCAL_CHANGED | PUBLIC_CHANGED)
-#define DIFFER			0x04	/* the two sides */
-#define CONFLICT		(BOTH_CHANGED | DIFFER)
-
-/* One of the places that a unit covers, with what is inside */
-typedef struct Member
-{
-	Unit	   *unit;
-	int			state;
-} Member;
-
-/* A document being classified */
-typedef struct Classification
-{
-	Threeway   *threeway;
-	Unit	   *groups;
-	JsonPointer path;			/* where we are */
-	int			max_depth;
-} Classification;
 
 /* ---- How it stands ------------------------------------------------------ */
 
@@ -69,46 +44,13 @@ compare(const Classification *classification, const PolicyNode *node,
 	return state;
 }
 
-/* ---- Which value is taken ----------------------------------------------- */
-
-static JsonValue
-newer(const Threeway *threeway, const Three *values)
-{
-	return threeway->local_is_newer ? values->local : values->public;
-}
-
-/* A value that nobody changed, as the policy sees it */
-static JsonValue
-settle(const Threeway *threeway, const Three *values)
-{
-	if (json_equal(values->local, values->base))
-		return values->public;
-	if (json_equal(values->public, values->base))
-		return values->local;
-	return newer(threeway, values);
-}
-
-/* The value that is taken as a whole where there is no conflict */
-static JsonValue
-choose(const Threeway *threeway, int state, const Three *values)
-{
-	switch (state & BOTH_CHANGED)
-	{
-		case LOCAL_CHANGED:
-			return values->local;
-		case PUBLIC_CHANGED:
-			return values->public;
-		case BOTH_CHANGED:
-			return newer(threeway, values);
-		default:
-			return settle(threeway, values);
-	}
-}
-
 /* ---- Classifying -------------------------------------------------------- */
 
-static void
-enter(Classification *classification, JsonKey key)
+/*
+ * Go to a value inside the one where we are.
+ */
+void
+classification_enter(Classification *classification, JsonKey key)
 {
 	JsonPointer *path = &classification->path;
 
@@ -123,55 +65,78 @@ enter(Classification *classification, JsonKey key)
 	path->keys[path->count++] = key;
 }
 
-static void
-leave(Classification *classification)
+/*
+ * Go back.
+ */
+void
+classification_leave(Classification *classification)
 {
 	classification->path.count--;
 }
 
 /*
- * Both sides differ where we are; that is a conflict at once, or if the unit
- * comes out as one.
+ * Both sides differ where we are; that is a conflict, where "unit" (or NULL)
+ * comes out as one.  palloc'd.
  */
-static void
-note_clash(Classification *classification, const Three *values, Unit *unit)
+Clash *
+classification_clash(const Classification *classification,
+					 const Three *values, Unit *unit)
 {
-	Clash	   *clash;
+	Clash	   *clash = palloc(sizeof(Clash));
 
-	if (unit != NULL && unit->latest)
-		return;
-	clash = palloc(sizeof(Clash));
 	clash->path = pointer_text(&classification->path);
 	clash->values = *values;
 	clash->unit = unit;
-	classification->threeway->clashes = lappend(classification->threeway->clashes, clash);
+	return clash;
+}
+
+static void
+note_clash(Classification *classification, const Three *values, Unit *unit)
+{
+	Threeway   *threeway = classification->threeway;
+
+	threeway->clashes = lappend(threeway->clashes,
+								classification_clash(classification, values,
+													 unit));
 }
 
 /*
  * A value of a unit stands so; where it clashes there is to be shown "values",
- * if not NULL.
+ * if not NULL.  Does it clash?
  */
-static void
+static bool
 note_member(Classification *classification, Unit *unit, int state,
 			const Three *values)
 {
 	if (!(state & BOTH_CHANGED))
-		return;
+		return false;
 	unit->state |= state;
-	if ((state & DIFFER) && values != NULL)
+	if (!(state & DIFFER) || unit->latest)
+		return false;
+	if (values != NULL)
 		note_clash(classification, values, unit);
+	return true;
 }
 
-static bool
-are_objects(const Three *values)
+/*
+ * Is there no base of a value, as the policy sees it?
+ */
+bool
+classification_is_added(const Classification *classification,
+						const Three *values)
 {
-	return json_is_object(values->base) && json_is_object(values->local) &&
-		json_is_object(values->public);
+	return policycompare_is_absent(classification->threeway->policy,
+								   values->base);
 }
 
-static int	classify(Classification *classification, const PolicyNode *node,
-					 Member *member,
-					 const Three *values, uint32 outer, Part *part);
+/* Are all three objects, or the two that both sides added? */
+static bool
+are_objects(const Classification *classification, const Three *values)
+{
+	return json_is_object(values->local) && json_is_object(values->public) &&
+		(json_is_object(values->base) ||
+		 classification_is_added(classification, values));
+}
 
 /*
  * A value that some side replaced, or that is no object: tell the groups with
@@ -179,8 +144,7 @@ static int	classify(Classification *classification, const PolicyNode *node,
  */
 static void
 classify_groups_inside(Classification *classification, const PolicyNode *node,
-					   const Three *inside, const Three *values,
-					   bool in_conflict)
+					   const Three *inside, const Three *values, Part *part)
 {
 	check_stack_depth();
 	for (int i = 0; i < node->count; i++)
@@ -192,13 +156,16 @@ classify_groups_inside(Classification *classification, const PolicyNode *node,
 
 		if (child->group != NO_GROUP)
 		{
-			note_member(classification, &classification->groups[child->group],
-						compare(classification, child, true, &three),
-						in_conflict ? NULL : values);
+			Unit	   *unit = &classification->groups[child->group];
+
+			if (note_member(classification, unit,
+							compare(classification, child, true, &three),
+							part->kind == PART_CLASH ? NULL : values))
+				part->inside = lappend(part->inside, unit);
 		}
 		if (child->groups_below)
 			classify_groups_inside(classification, child, &three, values,
-								   in_conflict);
+								   part);
 	}
 }
 
@@ -218,7 +185,6 @@ classify_whole(Classification *classification, const PolicyNode *node,
 	const Threeway *threeway = classification->threeway;
 	int			state = compare(classification, node, false, values);
 	int			firm = state;	/* what is "latest" inside left out */
-	bool		in_conflict = false;
 
 	if (node != NULL && node->latest_below)
 		firm = compare(classification, node, true, values);
@@ -231,25 +197,42 @@ classify_whole(Classification *classification, const PolicyNode *node,
 		return classify_objects(classification, node, member, values, state,
 								part);
 
+	part->values = *values;
 	if (member != NULL)
 	{
 		part->kind = PART_OF_UNIT;
 		part->unit = member->unit;
-		part->values = *values;
+	}
+	else if (firm == CONFLICT)
+	{
+		part->kind = PART_CLASH;
+		note_clash(classification, values, NULL);
 	}
 	else
-	{
-		in_conflict = firm == CONFLICT;
-		if (in_conflict)
-			note_clash(classification, values, NULL);
-		part_set_value(part, choose(threeway,
-									(firm & BOTH_CHANGED) ? firm : state,
-									values));
-	}
+		part_set_value(part, part_choose(threeway,
+										 (firm & BOTH_CHANGED) ? firm : state,
+										 values));
 	if (node != NULL && node->groups_below)
-		classify_groups_inside(classification, node, values, values,
-							   in_conflict);
+		classify_groups_inside(classification, node, values, values, part);
 	return state;
+}
+
+/*
+ * Where nothing has to be merged, one side is taken with all that is in it.
+ * With "has_units" that is known when these are: parts are kept until then.
+ */
+void
+classification_take_whole(const Classification *classification, int state,
+						  const Three *values, Part *part, bool has_units)
+{
+	if (state == CONFLICT)
+		return;
+	part->whole = true;
+	part->value = part_choose(classification->threeway, state, values);
+	if (has_units)
+		return;
+	part_free_all(part);
+	part_set_value(part, part->value);
 }
 
 /*
@@ -258,8 +241,7 @@ classify_whole(Classification *classification, const PolicyNode *node,
  */
 static int
 classify_objects(Classification *classification, const PolicyNode *node,
-				 Member *member,
-				 const Three *values, int state, Part *part)
+				 Member *member, const Three *values, int state, Part *part)
 {
 	JsonCursor	cursors[3];
 	uint32		outer = Max(Max(values->base.len, values->local.len),
@@ -292,25 +274,19 @@ classify_objects(Classification *classification, const PolicyNode *node,
 		three.local = json_cursor_take(&cursors[1], key);
 		three.public = json_cursor_take(&cursors[2], key);
 
-		enter(classification, key);
+		classification_enter(classification, key);
 		child = part_add(part);
 		child->key = key;
-		state |= classify(classification, policy_child(node, key), member,
-						  &three, outer,
-						  child);
-		leave(classification);
+		state |= classification_value(classification, policy_child(node, key),
+									  member, &three, outer, child);
+		classification_leave(classification);
 	}
 
-	/*
-	 * Where nothing has to be merged, one side is taken with all that is in
-	 * it. What nobody changed comes from the side that its unit is taken
-	 * from.
-	 */
-	if (state != CONFLICT && (member == NULL || (state & BOTH_CHANGED)))
-	{
-		part_free_all(part);
-		part_set_value(part, choose(classification->threeway, state, values));
-	}
+	/* What nobody changed comes from the side that its unit is taken from. */
+	if (member == NULL || (state & BOTH_CHANGED))
+		classification_take_whole(classification, state, values, part,
+								  member != NULL ||
+								  (node != NULL && node->groups_below));
 	return state;
 }
 
@@ -328,15 +304,17 @@ classify_property(Classification *classification, const PolicyNode *node,
 													  values->base, outer);
 	bool		as_base_public = json_identical_within(values->public,
 													   values->base, outer);
+	bool		keyed = node != NULL && node->element_key.len > 0 &&
+		json_is_array(values->local) && json_is_array(values->public);
 
 	if (as_base_local && as_base_public)
 	{
 		part_set_value(part, values->base);
 		return 0;
 	}
-	if (!are_objects(values))
+	if (!keyed && !are_objects(classification, values))
 		return classify_whole(classification, node, NULL, values, part);
-	if (node == NULL || !node->groups_below)
+	if (keyed || node == NULL || !node->groups_below)
 	{
 		if (as_base_local)
 		{
@@ -360,7 +338,17 @@ classify_property(Classification *classification, const PolicyNode *node,
 				BOTH_CHANGED;
 		}
 	}
-	return classify_objects(classification, node, NULL, values, 0, part);
+	if (keyed)
+	{
+		KeyedArrays arrays;
+
+		return elements_open(classification, node, values, &arrays) ?
+			elements_classify(classification, node, values, &arrays, part) :
+			classify_whole(classification, node, NULL, values, part);
+	}
+	return classify_objects(classification, node, NULL, values,
+							classification_is_added(classification, values) ?
+							BOTH_CHANGED : 0, part);
 }
 
 /*
@@ -368,17 +356,17 @@ classify_property(Classification *classification, const PolicyNode *node,
  * where the merged value comes from, and returns its state.  "outer": how
  * large that is which it is in.
  */
-static int
-classify(Classification *classification, const PolicyNode *node,
-		 Member *member,
-		 const Three *values, uint32 outer, Part *part)
+int
+classification_value(Classification *classification, const PolicyNode *node,
+					 Member *member, const Three *values, uint32 outer,
+					 Part *part)
 {
 	Member		own = {NULL, 0};
 	int			state;
 
 	if (node != NULL && node->ignore)
 	{
-		part_set_value(part, settle(classification->threeway, values));
+		part_set_value(part, part_settled(classification->threeway, values));
 		return 0;
 	}
 
@@ -394,13 +382,15 @@ classify(Classification *classification, const PolicyNode *node,
 
 	if (member == NULL)
 		return classify_property(classification, node, values, outer, part);
-	if (node != NULL && node->latest_below && are_objects(values))
+	if (node != NULL && node->latest_below &&
+		are_objects(classification, values) &&
+		!classification_is_added(classification, values))
 		state = classify_objects(classification, node, member, values, 0,
 								 part);
 	else
 		state = classify_whole(classification, node, member, values, part);
 	if (own.unit != NULL)
-		note_member(classification, own.unit, own.state, values);
+		(void) note_member(classification, own.unit, own.state, values);
 	return state;
 }
 
@@ -431,6 +421,26 @@ keep_conflicts(Threeway *threeway)
 }
 
 /*
+ * Two documents that have the same id by chance are no merge of each other:
+ * they conflict as a whole where no common member does, unless they differ in
+ * nothing but what is "latest".
+ */
+static void
+refuse_chance(Classification *classification, const Three *values)
+{
+	Threeway   *threeway = classification->threeway;
+
+	if (threeway->policy->root.latest ||
+		policycompare_values(threeway->policy, &threeway->policy->root, true,
+							 values->local, values->public))
+		return;
+	part_free_all(threeway->part);
+	threeway->part->kind = PART_CLASH;
+	threeway->part->values = *values;
+	note_clash(classification, values, NULL);
+}
+
+/*
  * Classify the three versions of a document.  What is palloc'd is for
  * threeway_merged().  An error (54001) where they are nested too deep.
  */
@@ -446,21 +456,23 @@ threeway_classify(Threeway *threeway)
 	classification.groups = palloc0((policy->groups + 1) * sizeof(Unit));
 	threeway->clashes = NIL;
 	threeway->part = palloc0(sizeof(Part));
-	state = classify(&classification, &policy->root, NULL, &values,
-					 PG_UINT32_MAX,
-					 threeway->part);
+	state = classification_value(&classification, &policy->root, NULL, &values,
+								 PG_UINT32_MAX, threeway->part);
 	threeway->local_changed = (state & LOCAL_CHANGED) != 0;
 	threeway->public_changed = (state & PUBLIC_CHANGED) != 0;
 	threeway->differ = (state & DIFFER) != 0;
 	if (threeway->clashes != NIL)
 		keep_conflicts(threeway);
+	if (threeway->clashes == NIL && state == CONFLICT &&
+		threeway->base == NULL)
+		refuse_chance(&classification, &values);
 
 	/* As a whole, too: one side is taken with all that is in it. */
-	if (threeway->clashes == NIL && state != CONFLICT)
-	{
-		part_free_all(threeway->part);
-		part_set_value(threeway->part, choose(threeway, state, &values));
-	}
+	if (threeway->clashes != NIL)
+		(void) part_settle(threeway->part);
+	else
+		classification_take_whole(&classification, state, &values,
+								  threeway->part, false);
 }
 
 /*
@@ -483,83 +495,17 @@ threeway_classify_whole(Threeway *threeway)
 	if (!json_identical(values.local, values.public))
 		state |= DIFFER;
 	threeway->clashes = NIL;
-	if (state == CONFLICT)
-		note_clash(&classification, &values, NULL);
 	threeway->part = palloc0(sizeof(Part));
-	part_set_value(threeway->part,
-				   (state & LOCAL_CHANGED) ? values.local : values.public);
+	if (state == CONFLICT)
+	{
+		note_clash(&classification, &values, NULL);
+		threeway->part->kind = PART_CLASH;
+		threeway->part->values = values;
+	}
+	else
+		part_set_value(threeway->part, (state & LOCAL_CHANGED) ?
+					   values.local : values.public);
 	threeway->local_changed = (state & LOCAL_CHANGED) != 0;
 	threeway->public_changed = (state & PUBLIC_CHANGED) != 0;
 	threeway->differ = (state & DIFFER) != 0;
-}
-
-/* ---- What comes of it --------------------------------------------------- */
-
-/*
- * The places of conflicts as an array of JSON Pointers.  palloc'd.
- */
-ArrayType *
-threeway_paths(List *clashes)
-{
-	int			n = 0;
-	Datum	   *paths = palloc(list_length(clashes) * sizeof(Datum));
-	ListCell   *lc;
-
-	foreach(lc, clashes)
-	{
-		const Clash *clash = lfirst(lc);
-
-		paths[n++] = PointerGetDatum(clash->path);
-	}
-	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
-static JsonBuild *
-build_object(const Threeway *threeway, const Part *object)
-{
-	JsonBuild  *build = palloc0(sizeof(JsonBuild));
-
-	check_stack_depth();
-	for (int i = 0; i < object->count; i++)
-	{
-		const Part *part = &object->parts[i];
-		JsonValue	value = part->values.local;
-
-		if (part->kind == PART_OBJECT)
-		{
-			json_build_made(build, part->key, build_object(threeway, part));
-			continue;
-		}
-		if (part->kind == PART_OF_UNIT)
-			value = choose(threeway, part->unit->state, &part->values);
-		if (json_exists(value))
-			json_build_value(build, part->key, value);
-	}
-	return build;
-}
-
-/*
- * The merged document of three versions that were classified and do not
- * conflict. palloc'd, or that of one of the two sides; NULL where it is
- * deleted.
- */
-Jsonb *
-threeway_merged(const Threeway *threeway)
-{
-	const Part *part = threeway->part;
-	JsonValue	value = part->values.local;
-
-	Assert(threeway->clashes == NIL);
-	if (part->kind == PART_OBJECT)
-		return json_build_end(build_object(threeway, part));
-	if (part->kind == PART_OF_UNIT)
-		value = choose(threeway, part->unit->state, &part->values);
-	if (!json_exists(value))
-		return NULL;
-
-	/* What is taken as a whole is one of the two. */
-	if (value.data == json_root(threeway->local).data)
-		return unconstify(Jsonb *, threeway->local);
-	Assert(value.data == json_root(threeway->public).data);
-	return unconstify(Jsonb *, threeway->public);
 }

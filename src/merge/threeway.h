@@ -26,6 +26,15 @@ typedef struct Clash
 	struct Unit *unit;			/* that it is part of, or NULL */
 } Clash;
 
+/* Who wins */
+typedef enum Side
+{
+	SIDE_NONE,
+	SIDE_LOCAL,
+	SIDE_PUBLIC,
+	SIDES,						/* how many */
+} Side;
+
 typedef struct Part Part;
 
 /* Three versions of a document, and how they stand to each other */
@@ -48,7 +57,7 @@ typedef struct Threeway
 
 extern void threeway_classify_whole(Threeway *threeway);
 extern void threeway_classify(Threeway *threeway);
-extern Jsonb *threeway_merged(const Threeway *threeway);
+extern Jsonb *threeway_merged(const Threeway *threeway, Side winner);
 extern ArrayType *threeway_paths(List *clashes);
 
 #endif							/* DIAGSYNC_THREEWAY_H */

@@ -20,7 +20,7 @@ COMMENT ON COLUMN diagsync.sync_result.documents_updated IS 'entities written: i
 COMMENT ON COLUMN diagsync.sync_result.inserted IS 'entities inserted there';
 COMMENT ON COLUMN diagsync.sync_result.updated IS 'entities updated there';
 COMMENT ON COLUMN diagsync.sync_result.deleted IS 'entities deleted there';
-COMMENT ON COLUMN diagsync.sync_result.merged IS 'entities merged property by property';
+COMMENT ON COLUMN diagsync.sync_result.merged IS 'entities merged property by property, also where a conflict was settled by path';
 COMMENT ON COLUMN diagsync.sync_result.resolved IS 'conflicts settled by on_conflict';
 COMMENT ON COLUMN diagsync.sync_result.conflicts IS 'conflicts left';
 COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of the shared copy now';
@@ -95,4 +95,4 @@ CREATE FUNCTION diagsync.resolve(
 	AS 'MODULE_PATHNAME', 'diagsync_resolve'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.resolve(text, text, text, jsonb, text) IS
-'settle one conflict: local, public, both, newest, or merged (with the document to keep); returns the entity as it is afterwards (for both: the one under the new id)';
+'settle one conflict: local, public, both, newest, or merged (with the document to keep); under granularity property the side that wins by local, public or newest wins the paths in conflict, and all else merges; returns the entity as it is afterwards (for both: the one under the new id)';

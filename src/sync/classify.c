@@ -19,6 +19,7 @@
 
 #include "json/document.h"
 #include "merge/policycompare.h"
+#include "merge/unit.h"
 #include "sync/classify.h"
 
 static const char *const change_names[] = {
@@ -92,17 +93,30 @@ dependencies_target(const Dependencies *dependencies, const char *id, int len)
 }
 
 /*
- * Does a reference lead to what the one end deleted, while the other changed?
+ * Note where the references of a version would dangle.  "side": only where the
+ * other end than that deleted what they lead to; SIDE_NONE: whichever did.
  */
-static bool
-dangles(const Entity *entity, JsonValue id)
+static void
+find_dangling(Entity *entity, const Jsonb *doc, Side side)
 {
-	const Target *target = dependencies_target(entity->dependencies, id.data,
-											   id.len);
+	ReferenceScan scan;
+	JsonValue	id;
 
-	return target != NULL &&
-		(target->deleted_locally ? entity->public_change :
-		 entity->local_change) != CHANGE_NONE;
+	reference_scan(&scan, entity->threeway.policy, doc);
+	while (reference_next(&scan, &id))
+	{
+		const Target *target = dependencies_target(entity->dependencies,
+												   id.data, id.len);
+
+		if (target != NULL &&
+			(target->deleted_locally ? entity->public_change :
+			 entity->local_change) != CHANGE_NONE &&
+			(side == SIDE_NONE ||
+			 target->deleted_locally == (side == SIDE_PUBLIC)) &&
+			!list_member_ptr(entity->dangling, scan.place))
+			entity->dangling = lappend(entity->dangling,
+									   unconstify(JsonPointer *, scan.place));
+	}
 }
 
 /*
@@ -112,12 +126,7 @@ dangles(const Entity *entity, JsonValue id)
 static void
 classify_ties(Entity *entity)
 {
-	const Dependencies *dependencies = entity->dependencies;
-	const Policy *policy = entity->threeway.policy;
-	ReferenceScan scan;
-	JsonValue	id;
-
-	if (dependencies->referred_to &&
+	if (entity->dependencies->referred_to &&
 		!(entity->merges && entity_merged(entity)->doc != NULL) &&
 		((entity->local.doc == NULL && entity->local_change == CHANGE_DELETE) ||
 		 (entity->public.doc == NULL && entity->public_change == CHANGE_DELETE)))
@@ -127,18 +136,24 @@ classify_ties(Entity *entity)
 	}
 
 	/* What the one end deleted, the change of the other must not refer to. */
-	reference_scan(&scan, policy, entity->merges ? entity_merged(entity)->doc :
-				   entity->local_change != CHANGE_NONE ? entity->local.doc :
-				   entity->public.doc);
-	while (reference_next(&scan, &id))
-	{
-		if (dangles(entity, id) &&
-			(entity->dangling == NIL || llast(entity->dangling) != scan.place))
-			entity->dangling = lappend(entity->dangling,
-									   unconstify(JsonPointer *, scan.place));
-	}
+	find_dangling(entity, entity->merges ? entity_merged(entity)->doc :
+				  entity->local_change != CHANGE_NONE ? entity->local.doc :
+				  entity->public.doc, SIDE_NONE);
 	if (entity->dangling != NIL)
 		entity->conflict = CONFLICT_DANGLING;
+}
+
+/*
+ * Is a conflict decided by path: what does not conflict is merged, whichever
+ * side wins?
+ */
+static bool
+is_by_path(const Entity *entity)
+{
+	return entity->conflict != CONFLICT_NONE &&
+		entity->conflict != CONFLICT_UNKNOWN &&
+		entity->local.doc != NULL && entity->public.doc != NULL &&
+		entity->threeway.policy->by_property;
 }
 
 /*
@@ -188,6 +203,7 @@ entity_classify(Entity *entity, const Policy *policy, bool unexplained)
 	entity->agreed = false;
 	entity->merges = false;
 	entity->merged = NULL;
+	memset(entity->won, 0, sizeof(entity->won));
 	entity->dangling = NIL;
 	if (entity->equal)
 		return;
@@ -236,6 +252,33 @@ entity_classify(Entity *entity, const Policy *policy, bool unexplained)
 		entity->conflict = CONFLICT_DELETE_UPDATE;
 	else
 		entity->conflict = CONFLICT_UPDATE_UPDATE;
+
+	/* Where one side wins, all else may have references of the other. */
+	if (threeway->clashes != NIL && entity->dependencies != NULL &&
+		entity->dependencies->targets != NIL && is_by_path(entity))
+	{
+		find_dangling(entity, threeway_merged(threeway, SIDE_LOCAL),
+					  SIDE_LOCAL);
+		find_dangling(entity, threeway_merged(threeway, SIDE_PUBLIC),
+					  SIDE_PUBLIC);
+	}
+}
+
+/* A version made of both ends', which is as new as the newer one */
+static Version *
+made_version(const Entity *entity, Jsonb *doc)
+{
+	Version    *version = palloc0(sizeof(Version));
+	const Version *newer = entity->threeway.local_is_newer ?
+		&entity->local : &entity->public;
+
+	if (doc == NULL)
+		newer = entity->local.doc == NULL ? &entity->local : &entity->public;
+	version->doc = doc;
+	version->at = newer->at;
+	version->by = newer->by;
+	ItemPointerSetInvalid(&version->tid);
+	return version;
 }
 
 /*
@@ -247,42 +290,92 @@ entity_merged(Entity *entity)
 {
 	if (entity->merged == NULL)
 	{
-		Version    *merged = palloc0(sizeof(Version));
-		const Version *newer = entity->threeway.local_is_newer ?
-			&entity->local : &entity->public;
-
 		Assert(entity->merges);
-		merged->doc = threeway_merged(&entity->threeway);
-		if (merged->doc == NULL)
-			newer = entity->local.doc == NULL ? &entity->local : &entity->public;
-		merged->at = newer->at;
-		merged->by = newer->by;
-		ItemPointerSetInvalid(&merged->tid);
-		entity->merged = merged;
+		entity->merged = made_version(entity,
+									  threeway_merged(&entity->threeway,
+													  SIDE_NONE));
 	}
 	return entity->merged;
 }
 
 /*
- * JSON Pointers to what is in conflict.  palloc'd.
+ * What an entity in conflict becomes where a side wins: that side's version,
+ * or where it is decided by path, the merge of both ends with that side's
+ * values where they conflict.  It belongs to the entity, and is that of an end
+ * if it is the same.
+ */
+const Version *
+entity_won(Entity *entity, Side winner)
+{
+	const Threeway *threeway = &entity->threeway;
+	Jsonb	   *doc;
+	ListCell   *lc;
+
+	if (!is_by_path(entity))
+		return winner == SIDE_LOCAL ? &entity->local : &entity->public;
+	if (entity->won[winner] != NULL)
+		return entity->won[winner];
+	doc = threeway_merged(threeway,
+						  threeway->clashes == NIL ? SIDE_NONE : winner);
+	foreach(lc, entity->dangling)
+		doc = unit_take(threeway->policy, doc,
+						winner == SIDE_LOCAL ? threeway->local :
+						threeway->public, lfirst(lc));
+	entity->won[winner] =
+		document_equal(doc, threeway->public) ? &entity->public :
+		document_equal(doc, threeway->local) ? &entity->local :
+		made_version(entity, doc);
+	return entity->won[winner];
+}
+
+/* Is a place at the path of a clash, or inside? */
+static bool
+is_in_clash(const text *path, const List *clashes)
+{
+	ListCell   *lc;
+
+	foreach(lc, clashes)
+	{
+		const text *around = ((Clash *) lfirst(lc))->path;
+		Size		len = VARSIZE_ANY_EXHDR(around);
+
+		if (VARSIZE_ANY_EXHDR(path) >= len &&
+			memcmp(VARDATA_ANY(path), VARDATA_ANY(around), len) == 0 &&
+			(VARSIZE_ANY_EXHDR(path) == len || VARDATA_ANY(path)[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * JSON Pointers to what is in conflict: first those in the document, then
+ * references that would dangle.  palloc'd.
  */
 ArrayType *
 entity_paths(const Entity *entity)
 {
 	JsonPointer root = {0, NULL};
+	bool		own = entity->conflict != CONFLICT_DANGLING &&
+		entity->conflict != CONFLICT_UNKNOWN;
+	List	   *clashes = own ? entity->threeway.clashes : NIL;
 	List	   *places = entity->dangling;
 	Datum	   *paths;
 	int			n = 0;
 	ListCell   *lc;
 
-	if (entity->conflict != CONFLICT_DANGLING &&
-		entity->conflict != CONFLICT_UNKNOWN)
-		return threeway_paths(entity->threeway.clashes);
-	if (places == NIL)
+	if (!own && places == NIL)
 		places = list_make1(&root); /* the entity as a whole */
-	paths = palloc(list_length(places) * sizeof(Datum));
+	paths = palloc((list_length(clashes) + list_length(places)) *
+				   sizeof(Datum));
+	foreach(lc, clashes)
+		paths[n++] = PointerGetDatum(((Clash *) lfirst(lc))->path);
 	foreach(lc, places)
-		paths[n++] = PointerGetDatum(pointer_text(lfirst(lc)));
+	{
+		text	   *path = pointer_text(lfirst(lc));
+
+		if (!is_in_clash(path, clashes))
+			paths[n++] = PointerGetDatum(path);
+	}
 	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
@@ -300,9 +393,9 @@ entity_version(const Entity *entity)
 	digest_document(digest, entity->base.doc);
 	digest_document(digest, entity->local.doc);
 	digest_document(digest, entity->public.doc);
-	if (entity->conflict == CONFLICT_DANGLING)
+	if (entity->conflict == CONFLICT_DANGLING || entity->dangling != NIL)
 	{
-		digest_string(digest, conflict_name(entity->conflict));
+		digest_string(digest, conflict_name(CONFLICT_DANGLING));
 		foreach(lc, entity->dependencies->targets)
 			digest_string(digest, ((Target *) lfirst(lc))->id);
 		foreach(lc, entity->dependencies->referrers)

@@ -103,6 +103,7 @@ typedef struct Entity
 	bool		merges;			/* both changed it, and it can be merged */
 	Threeway	threeway;
 	Version    *merged;			/* see entity_merged() */
+	const Version *won[SIDES];	/* see entity_won() */
 	List	   *dangling;		/* places (JsonPointer) of references that
 								 * would dangle */
 } Entity;
@@ -149,6 +150,7 @@ extern void entity_classify(Entity *entity, const Policy *policy,
 extern const char *change_name(ChangeKind change);
 extern const char *conflict_name(ConflictKind conflict);
 extern const Version *entity_merged(Entity *entity);
+extern const Version *entity_won(Entity *entity, Side winner);
 extern ArrayType *entity_paths(const Entity *entity);
 extern char *entity_version(const Entity *entity);
 

@@ -183,6 +183,20 @@ keep(Decision *decision, const Entity *entity, const Version *version,
 		keep_locally(decision, entity, version);
 }
 
+/* A side wins a conflict. */
+static void
+keep_winner(Decision *decision, Entity *entity, Side winner,
+			Direction direction)
+{
+	const Version *version = entity_won(entity, winner);
+
+	keep(decision, entity, winner == SIDE_LOCAL ?
+		 decision_redirect(entity, version) : version, direction);
+	decision->winner = winner;
+	decision->merged = version != &entity->local &&
+		version != &entity->public;
+}
+
 static List *
 with_id(List *ids, const char *id)
 {
@@ -287,8 +301,7 @@ decide_conflict(Decision *decision, Entity *entity, Direction direction,
 			leave_conflict(decision, entity, direction);
 			return;
 		case RESOLUTION_LOCAL:
-			keep(decision, entity, decision_redirect(entity, &entity->local),
-				 direction);
+			keep_winner(decision, entity, SIDE_LOCAL, direction);
 			break;
 		case RESOLUTION_PUBLIC:
 			if (entity->public.doc == NULL && entity->dependencies != NULL &&
@@ -313,7 +326,7 @@ decide_conflict(Decision *decision, Entity *entity, Direction direction,
 				}
 			}
 			else
-				store(decision, entity, &entity->public);
+				keep_winner(decision, entity, SIDE_PUBLIC, direction);
 			break;
 		case RESOLUTION_BOTH:
 			if (dangles)

@@ -43,6 +43,8 @@ typedef struct Decision
 	Jsonb	   *base_doc;
 	Doubt		doubt;			/* with BASE_SET */
 	bool		resolved;		/* settles a conflict */
+	Side		winner;			/* of a conflict; SIDE_NONE: there is none, or
+								 * both do */
 	bool		merged;			/* writes what both ends' edits merge to */
 	bool		copies;			/* the local version goes beside the public
 								 * one, under a new id */

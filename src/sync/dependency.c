@@ -233,13 +233,22 @@ find_renames(Finder *finder, const Entity *entity, const Jsonb *doc)
 	}
 }
 
+/* What an entity becomes that a side edited, if that side wins its conflict */
+static const Jsonb *
+edited_by(Entity *entity, Side side)
+{
+	if (entity->merges)
+		return entity_merged(entity)->doc;
+	if (entity->conflict != CONFLICT_NONE)
+		return entity_won(entity, side)->doc;
+	return side == SIDE_LOCAL ? entity->local.doc : entity->public.doc;
+}
+
 static void
 find_dependencies(Finder *finder, Entity *entity)
 {
-	const Jsonb *local_doc = entity->merges ? entity_merged(entity)->doc :
-		entity->local.doc;
-	const Jsonb *public_doc = entity->merges ? entity_merged(entity)->doc :
-		entity->public.doc;
+	const Jsonb *local_doc = edited_by(entity, SIDE_LOCAL);
+	const Jsonb *public_doc = edited_by(entity, SIDE_PUBLIC);
 	List	   *deleted_publicly = NIL;
 	List	   *deleted_locally = NIL;
 	bool		crossed;
@@ -260,7 +269,8 @@ find_dependencies(Finder *finder, Entity *entity)
 	put_pairs(finder, deleted_locally, crossed);
 
 	if (finder->renames && entity->local_change != CHANGE_NONE)
-		find_renames(finder, entity, local_doc);
+		find_renames(finder, entity, entity->merges ? local_doc :
+					 entity->local.doc);
 }
 
 static bool
@@ -315,18 +325,16 @@ static void
 chain_entity(Finder *finder, const char *id)
 {
 	Entity		entity = {0};
-	const Jsonb *edited;
 
 	entity.id = pstrdup(id);
 	entity.key = CStringGetTextDatum(id);
 	(void) reader_read(finder->reader, &entity);
-	edited = entity.merges ? entity_merged(&entity)->doc : NULL;
 	chain_version(finder, &entity, entity.local.doc, false,
 				  entity.local_change == CHANGE_NONE ? NULL :
-				  edited ? edited : entity.local.doc);
+				  edited_by(&entity, SIDE_LOCAL));
 	chain_version(finder, &entity, entity.public.doc, true,
 				  entity.public_change == CHANGE_NONE ? NULL :
-				  edited ? edited : entity.public.doc);
+				  edited_by(&entity, SIDE_PUBLIC));
 }
 
 /*

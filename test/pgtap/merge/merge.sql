@@ -90,8 +90,11 @@ INSERT INTO t.c (policy, what, base, local, public, merged, paths) SELECT '{"gra
 	('both inserted it, to the same', '{}', '{"v":1}', '{"v":1}', '{"v":1}', '{}'),
 	('both inserted the same object', '{}', '{"v":{"a":1,"b":[2]}}', '{"v":{"b":[2.0],"a":1}}', '{"v":{"a":1,"b":[2]}}', '{}'),
 	('both inserted it, differently', '{}', '{"v":1}', '{"v":2}', NULL, '{/v}'),
-	('both inserted it, different objects', '{}', '{"v":{"a":1}}', '{"v":{"b":1}}', NULL, '{/v}'),
-	('both inserted it, one with more in it', '{}', '{"v":{"a":1}}', '{"v":{"a":1,"b":1}}', NULL, '{/v}'),
+	('both inserted it, different objects', '{}', '{"v":{"a":1}}', '{"v":{"b":1}}', '{"v":{"a":1,"b":1}}', '{}'),
+	('both inserted it, one with more in it', '{}', '{"v":{"a":1}}', '{"v":{"a":1,"b":1}}', '{"v":{"a":1,"b":1}}', '{}'),
+	('both inserted it, objects that conflict', '{}', '{"v":{"a":1,"o":{"x":1},"b":1}}', '{"v":{"a":2,"o":{"x":2},"c":1}}', NULL, '{/v/a,/v/o/x}'),
+	('both inserted it, one of them an object', '{}', '{"v":{"a":1}}', '{"v":1}', NULL, '{/v}'),
+	('both inserted it, arrays', '{}', '{"v":[1]}', '{"v":[2]}', NULL, '{/v}'),
 	('all at once', '{"a":1,"b":1,"c":{"x":1,"y":1},"d":1,"f":1}', '{"a":2,"b":2,"c":{"x":2,"y":1},"d":1,"f":2}', '{"a":3,"b":1,"c":{"x":3,"y":2},"d":1,"e":1,"f":2}', NULL, '{/a,/c/x}'),
 	('all at once, but what conflicts', '{"b":1,"c":{"x":1,"y":1},"d":1,"f":1}', '{"b":2,"c":{"x":2,"y":1},"d":1,"f":2}', '{"b":1,"c":{"x":1,"y":2},"d":1,"e":1,"f":2}', '{"b":2,"c":{"x":2,"y":2},"d":1,"e":1,"f":2}', '{}'),
 	-- Paths.
@@ -132,6 +135,8 @@ INSERT INTO t.c (policy, what, base, local, public, merged, paths) SELECT '{"gra
 	('one side inserted the document', NULL, '{"v":1}', NULL, '{"v":1}', '{}'),
 	('both inserted the same document', NULL, '{"v":1}', '{"v":1.0}', '{"v":1}', '{}'),
 	('both inserted a document, differently', NULL, '{"a":1}', '{"b":1}', NULL, ARRAY['']),
+	('both inserted a document, one with more in it', NULL, '{"a":1}', '{"a":1,"b":1}', NULL, ARRAY['']),
+	('both inserted a document, common properties differ', NULL, '{"a":1,"b":1,"d":1,"o":{"x":1,"y":1}}', '{"a":2,"c":1,"d":1,"o":{"x":2,"z":1}}', NULL, '{/a,/o/x}'),
 	('document deleted here, changed there', '{"v":1}', NULL, '{"v":2}', NULL, ARRAY['']),
 	('a scalar', '1', '2', '1', '2', '{}'),
 	('a scalar, both to the same', '1', '2', '2.0', '2', '{}'),
@@ -398,8 +403,8 @@ BEGIN
 END $$;
 
 -- The recipe: for each path where the local value is chosen, the public
--- document's is set to it, and the other way round; then they merge. Returns
--- what is wrong.
+-- document's is set to it, and the other way round; then they merge, on top of
+-- an empty base where both were inserted. Returns what is wrong.
 CREATE FUNCTION t.chosen(c t.c) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	n int := cardinality(c.paths);
@@ -423,7 +428,7 @@ BEGIN
 				l := t.put_at(l, t.keys(c.paths[i]), value[i]);
 			END IF;
 		END LOOP;
-		result := diagsync.merge(c.base, l, p, c.policy);
+		result := diagsync.merge(coalesce(c.base, '{}'), l, p, c.policy);
 		IF result.conflict IS DISTINCT FROM false THEN
 			RETURN format('choice %s: %s and %s conflict at %s', choice, l, p, result.paths);
 		END IF;
@@ -486,8 +491,8 @@ DECLARE
 BEGIN
 	IF local IS NOT DISTINCT FROM base OR local IS NOT DISTINCT FROM public THEN RETURN (public, '{}')::t.merged; END IF;
 	IF public IS NOT DISTINCT FROM base THEN RETURN (local, '{}')::t.merged; END IF;
-	IF jsonb_typeof(base) = 'object' AND jsonb_typeof(local) = 'object' AND jsonb_typeof(public) = 'object' THEN
-		FOR key IN SELECT k FROM jsonb_object_keys(base || local || public) WITH ORDINALITY AS x (k, n) ORDER BY n LOOP
+	IF (base IS NULL OR jsonb_typeof(base) = 'object') AND jsonb_typeof(local) = 'object' AND jsonb_typeof(public) = 'object' THEN
+		FOR key IN SELECT k FROM jsonb_object_keys(coalesce(base, '{}') || local || public) WITH ORDINALITY AS x (k, n) ORDER BY n LOOP
 			part := t.oracle(base -> key, local -> key, public -> key, path || '/' || replace(replace(key, '~', '~0'), '/', '~1'));
 			IF part.doc IS NOT NULL THEN whole.doc := whole.doc || jsonb_build_object(key, part.doc); END IF;
 			whole.paths := whole.paths || part.paths;

@@ -331,10 +331,10 @@ SELECT is(t.mixed_sync('m', direction, rule, batch), shown, format('%s, %s, in b
 	('pull', 'abort', 'no +0 ~0 -0 0/3; conflict 7/7/3; e1212 e2212 e3211 e4212 e5212 e6111 e7212 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111'),
 	('push', 'skip', 'no +0 ~4 -0 0/3, merged is 3; conflict 3/4/3; e1222 e2212 e3211 e4222 e5212 e6111 e7222 e9111; e1222 e2321 e3211 e4222 e5321 e6311 e7222 e8121 e9111'),
 	('pull', 'skip', 'no +0 ~4 -0 0/3, merged is 3; conflict 7/3/3; e1222 e2212 e3211 e4222 e5212 e6311 e7222 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111'),
-	('push', 'local', 'yes +0 ~6 -1 3/0, merged is 3; pending 0/1/0; e1222 e2212 e3211 e4222 e5212 e6111 e7222 e9111; e1222 e2212 e3211 e4222 e5212 e6311 e7222 e9111'),
-	('pull', 'local', 'yes +0 ~4 -0 3/0, merged is 3; pending 7/0/0; e1222 e2212 e3211 e4222 e5212 e6311 e7222 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111'),
-	('push', 'public', 'yes +0 ~4 -0 3/0, merged is 3; pending 0/1/0; e1222 e2321 e3211 e4222 e5321 e6111 e7222 e8121 e9111; e1222 e2321 e3211 e4222 e5321 e6311 e7222 e8121 e9111'),
-	('pull', 'public', 'yes +1 ~6 -0 3/0, merged is 3; pending 4/0/0; e1222 e2321 e3211 e4222 e5321 e6311 e7222 e8121 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111'),
+	('push', 'local', 'yes +0 ~6 -1 3/0, merged is 5; pending 0/1/0; e1222 e2222 e3211 e4222 e5222 e6111 e7222 e9111; e1222 e2222 e3211 e4222 e5222 e6311 e7222 e9111'),
+	('pull', 'local', 'yes +0 ~6 -0 3/0, merged is 5; pending 7/0/0; e1222 e2222 e3211 e4222 e5222 e6311 e7222 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111'),
+	('push', 'public', 'yes +0 ~6 -0 3/0, merged is 5; pending 0/1/0; e1222 e2322 e3211 e4222 e5322 e6111 e7222 e8121 e9111; e1222 e2322 e3211 e4222 e5322 e6311 e7222 e8121 e9111'),
+	('pull', 'public', 'yes +1 ~6 -0 3/0, merged is 5; pending 6/0/0; e1222 e2322 e3211 e4222 e5322 e6311 e7222 e8121 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111'),
 	('push', 'both', 'yes +2 ~4 -0 3/0, merged is 3; pending 0/1/0; e1222 e2321 e3211 e4222 e5321 e6111 e7222 e8121 e9111; e1222 e2321 e3211 e4222 e5321 e6311 e7222 e8121 e9111'),
 	('pull', 'both', 'yes +3 ~6 -0 3/0, merged is 3; pending 6/0/0; e1222 e2321 e3211 e4222 e5321 e6311 e7222 e8121 e9111; e1121 e2321 e3111 e4121 e5321 e6311 e7121 e8121 e9111')) AS v (direction, rule, shown)
  ORDER BY batch, direction, rule;
@@ -446,14 +446,14 @@ SELECT is(jsonb_build_array(r.side, r.local_change, r.conflict, r.base, r.local,
 SELECT is(t.show(diagsync.push('c')), 'yes +0 ~1 -0 0/0', '... is pushed');
 SELECT is(t.both_ends('c', 'd'), '{"a": 2, "b": 2, "c": 3, "o": {"x": 3, "y": 3}} | {"a": 2, "b": 2, "c": 3, "o": {"x": 3, "y": 3}}', '... to be everybody''s');
 ROLLBACK TO s;
--- A resolution keeps that side's whole version.
-SELECT is(jsonb_build_array(side, local, base), '["local", {"a": 2, "b": 2, "c": 1, "o": {"x": 2, "y": 1}}, {"a": 3, "b": 1, "c": 3, "o": {"x": 3, "y": 3}}]', 'resolved as local: the whole local version') FROM diagsync.resolve('c', 'e', 'local');
+-- A side wins where it conflicts; all else merges.
+SELECT is(jsonb_build_array(side, local, base), '["local", {"a": 2, "b": 2, "c": 3, "o": {"x": 2, "y": 3}}, {"a": 3, "b": 1, "c": 3, "o": {"x": 3, "y": 3}}]', 'resolved as local: its values where it conflicts') FROM diagsync.resolve('c', 'e', 'local');
 SELECT is(t.show(diagsync.push('c')) || t.status('c'), 'yes +0 ~1 -0 0/0in_sync 0/0/0', '... is pushed');
 ROLLBACK TO s;
-SELECT is(jsonb_build_array(side, local), '[null, {"a": 3, "b": 1, "c": 3, "o": {"x": 3, "y": 3}}]', 'as public: the whole public one') FROM diagsync.resolve('c', 'e', 'public');
+SELECT is(jsonb_build_array(side, local, base), '["local", {"a": 3, "b": 2, "c": 3, "o": {"x": 3, "y": 3}}, {"a": 3, "b": 1, "c": 3, "o": {"x": 3, "y": 3}}]', 'as public: the public ones, and a local edit is left to be pushed') FROM diagsync.resolve('c', 'e', 'public');
 ROLLBACK TO s;
 SELECT t.edited('c', 'e', '2020-01-03Z'), t.edited('d', 'e', '2020-01-02Z');
-SELECT is(jsonb_build_array(side, local), '["local", {"a": 2, "b": 2, "c": 1, "o": {"x": 2, "y": 1}}]', 'as newest: the whole newer one') FROM diagsync.resolve('c', 'e', 'newest');
+SELECT is(jsonb_build_array(side, local), '["local", {"a": 2, "b": 2, "c": 3, "o": {"x": 2, "y": 3}}]', 'as newest: those of the newer side') FROM diagsync.resolve('c', 'e', 'newest');
 ROLLBACK TO s;
 SELECT is(jsonb_build_array(side, local_change, local), '["local", "insert", {"a": 2, "b": 2, "c": 1, "o": {"x": 2, "y": 1}}]', 'as both: the whole local one, anew') FROM diagsync.resolve('c', 'e', 'both');
 SELECT is(t.docs('c') -> 'e', '{"a": 3, "b": 1, "c": 3, "o": {"x": 3, "y": 3}}', '... beside the public one');

@@ -423,10 +423,10 @@ SELECT t.linked('merges', '{"box": {}, "a": {"from": "z", "v": 1}, "z": {}}', '{
 SELECT t.write('merges', 'box', NULL), t.write('merges', 'a', '{"from": "z", "v": 2}'), t.write('far merges', 'a', '{"from": "box", "v": 1}');
 SAVEPOINT s;
 SELECT diagsync.push('merges', on_conflict => 'public');
-SELECT is(t.together('merges'), 'a>box1 box z', 'merged and dangling, resolved for the public side: its version, and the box');
+SELECT is(t.together('merges'), 'a>box2 box z', 'merged and dangling, resolved for the public side: its reference, and the box');
 ROLLBACK TO s;
 SELECT diagsync.push('merges', on_conflict => 'local');
-SELECT is(t.together('merges'), 'a>z2 z', '... for the local side: its version, and no box');
+SELECT is(t.together('merges'), 'a>z2 z', '... for the local side: its reference, and no box');
 ROLLBACK TO s;
 SELECT diagsync.resolve('merges', 'box', 'public');
 SELECT is(t.together('merges'), 'a>box2 box z', '... the box restored: it merges');
