@@ -105,3 +105,21 @@ pointer_value(const JsonPointer *pointer, JsonValue document)
 		document = json_member(document, pointer->keys[i]);
 	return document;
 }
+
+/*
+ * Are two pointers the same?
+ */
+bool
+pointer_equal(const JsonPointer *a, const JsonPointer *b)
+{
+	if (a == b)
+		return true;
+	if (a->count != b->count)
+		return false;
+	for (int i = 0; i < a->count; i++)
+	{
+		if (json_compare_keys(a->keys[i], b->keys[i]) != 0)
+			return false;
+	}
+	return true;
+}

@@ -15,6 +15,7 @@ typedef struct JsonPointer
 } JsonPointer;
 
 extern bool pointer_parse(JsonPointer *pointer, const char *string, int len);
+extern bool pointer_equal(const JsonPointer *a, const JsonPointer *b);
 extern text *pointer_text(const JsonPointer *pointer);
 extern JsonValue pointer_value(const JsonPointer *pointer, JsonValue document);
 

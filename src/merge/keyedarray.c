@@ -156,3 +156,29 @@ keyedarray_token(JsonKey member, const ElementKey *key)
 	result.len = end - token;
 	return result;
 }
+
+/*
+ * Are the elements of an array named in paths by their keys, as its policy
+ * says?
+ */
+bool
+keyedarray_has_names(JsonValue array, const PolicyNode *node)
+{
+	KeyedArray	keyed;
+
+	return node != NULL && node->element_key.len > 0 &&
+		keyedarray_open(&keyed, array, node->element_key);
+}
+
+/*
+ * What an element with a key is called in a path.  palloc'd.
+ */
+JsonKey
+keyedarray_name(JsonValue element, JsonKey member)
+{
+	ElementKey	key;
+
+	if (!key_of(element, member, &key))
+		elog(ERROR, "element of a keyed array has no key");
+	return keyedarray_token(member, &key);
+}

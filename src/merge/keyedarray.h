@@ -5,7 +5,7 @@
 #ifndef DIAGSYNC_KEYEDARRAY_H
 #define DIAGSYNC_KEYEDARRAY_H
 
-#include "json/jsonvalue.h"
+#include "merge/policy.h"
 
 /* What an element is called: a string, or a whole number */
 typedef struct ElementKey
@@ -31,6 +31,8 @@ typedef struct KeyedArray
 
 extern bool keyedarray_open(KeyedArray *array, JsonValue value, JsonKey member);
 extern int	keyedarray_compare(const ElementKey *a, const ElementKey *b);
+extern bool keyedarray_has_names(JsonValue array, const PolicyNode *node);
+extern JsonKey keyedarray_name(JsonValue element, JsonKey member);
 extern JsonKey keyedarray_token(JsonKey member, const ElementKey *key);
 
 #endif							/* DIAGSYNC_KEYEDARRAY_H */

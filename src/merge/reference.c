@@ -7,7 +7,33 @@
 
 #include "miscadmin.h"
 
+#include "merge/keyedarray.h"
 #include "merge/reference.h"
+
+/* A reference in an element of an array */
+typedef struct Found
+{
+	JsonPointer *place;
+	JsonValue	id;
+} Found;
+
+static bool
+is_any(JsonKey key)
+{
+	return key.len == 1 && key.name[0] == '*';
+}
+
+/* Does a pointer lead through elements of arrays? */
+static bool
+has_any(const JsonPointer *pointer)
+{
+	for (int i = 0; i < pointer->count; i++)
+	{
+		if (is_any(pointer->keys[i]))
+			return true;
+	}
+	return false;
+}
 
 /*
  * Begin with the first reference of a document (NULL has none).
@@ -20,9 +46,66 @@ reference_scan(ReferenceScan *scan, const Policy *policy, const Jsonb *doc)
 	scan->document = json_root(doc);
 }
 
+static void
+add_found(ReferenceScan *scan, const JsonKey *keys, int count, JsonValue id)
+{
+	Found	   *found = palloc(sizeof(Found));
+
+	found->place = palloc(sizeof(JsonPointer));
+	found->place->count = count;
+	found->place->keys = palloc(count * sizeof(JsonKey));
+	memcpy(found->place->keys, keys, count * sizeof(JsonKey));
+	found->id = id;
+	scan->found = lappend(scan->found, found);
+}
+
 /*
- * The next reference: its id, and in scan->place where it is.  False at the
- * end.
+ * Find the references that a pointer with "*" leads to, inside a value that is
+ * at the first "depth" of "keys".
+ */
+static void
+find(ReferenceScan *scan, const PolicyNode *node, JsonValue value,
+	 JsonKey *keys, int depth)
+{
+	const JsonPointer *pointer = scan->pointer;
+	JsonMembers elements;
+	JsonValue	element;
+	bool		keyed;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (depth < pointer->count && !is_any(pointer->keys[depth]))
+	{
+		keys[depth] = pointer->keys[depth];
+		find(scan, policy_child(node, keys[depth]),
+			 json_member(value, keys[depth]), keys, depth + 1);
+		return;
+	}
+	if (!json_is_array(value))
+	{
+		if (depth == pointer->count && json_is_string(value))
+			add_found(scan, keys, depth, value);
+		return;
+	}
+	keyed = keyedarray_has_names(value, node);
+	json_members(&elements, value);
+	for (int i = 0; json_next_element(&elements, &element); i++)
+	{
+		if (depth == pointer->count)
+		{
+			if (json_is_string(element))
+				add_found(scan, keys, depth, element);
+			continue;
+		}
+		keys[depth] = keyed ? keyedarray_name(element, node->element_key) :
+			json_key(psprintf("%d", i));
+		find(scan, policy_element(node, i), element, keys, depth + 1);
+	}
+}
+
+/*
+ * The next reference: its id, in scan->place where it is, and in scan->pointer
+ * what the policy calls that.  False at the end.
  */
 bool
 reference_next(ReferenceScan *scan, JsonValue *id)
@@ -35,9 +118,24 @@ reference_next(ReferenceScan *scan, JsonValue *id)
 			if (scan->in_array && json_is_string(*id))
 				return true;
 		}
+		if (scan->next_found < list_length(scan->found))
+		{
+			const Found *found = list_nth(scan->found, scan->next_found++);
+
+			scan->place = found->place;
+			*id = found->id;
+			return true;
+		}
 		if (scan->next >= scan->policy->references)
 			return false;
-		scan->place = &scan->policy->reference[scan->next++];
+		scan->pointer = scan->place =
+			&scan->policy->reference[scan->next++];
+		if (has_any(scan->pointer))
+		{
+			find(scan, &scan->policy->root, scan->document,
+				 palloc(scan->pointer->count * sizeof(JsonKey)), 0);
+			continue;
+		}
 		*id = pointer_value(scan->place, scan->document);
 		if (json_is_string(*id))
 			return true;
@@ -50,27 +148,46 @@ reference_next(ReferenceScan *scan, JsonValue *id)
 }
 
 /*
- * Does a document refer to that id at that place?
+ * Is that said of any value that a pointer of the policy leads to from "depth"
+ * on, or of an element of an array there?
+ */
+static bool
+any_at(const JsonPointer *pointer, int depth, JsonValue value,
+	   bool (*test) (const void *arg, JsonValue id), const void *arg)
+{
+	JsonMembers elements;
+	JsonValue	element;
+
+	check_stack_depth();
+	if (depth < pointer->count && !is_any(pointer->keys[depth]))
+		return any_at(pointer, depth + 1,
+					  json_member(value, pointer->keys[depth]), test, arg);
+	if (!json_is_array(value))
+		return depth == pointer->count && test(arg, value);
+	json_members(&elements, value);
+	while (json_next_element(&elements, &element))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (depth == pointer->count ? test(arg, element) :
+			any_at(pointer, depth + 1, element, test, arg))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_id(const void *id, JsonValue value)
+{
+	return json_identical(value, *(const JsonValue *) id);
+}
+
+/*
+ * Does a document refer to that id where a pointer of the policy says?
  */
 bool
-reference_is_at(const JsonPointer *place, const Jsonb *doc, JsonValue id)
+reference_is_at(const JsonPointer *pointer, const Jsonb *doc, JsonValue id)
 {
-	JsonValue	value = pointer_value(place, json_root(doc));
-	JsonMembers elements;
-
-	if (json_is_array(value))
-	{
-		JsonValue	element;
-
-		json_members(&elements, value);
-		while (json_next_element(&elements, &element))
-		{
-			if (json_identical(element, id))
-				return true;
-		}
-		return false;
-	}
-	return json_identical(value, id);
+	return any_at(pointer, 0, json_root(doc), is_id, &id);
 }
 
 /* What is to be redirected, and where from */
@@ -116,6 +233,22 @@ new_id_of(const Leading *leading, JsonValue id)
 	return id;
 }
 
+static JsonBuild *lead(const Leading *leading, JsonValue container,
+					   int depth);
+
+/* Add a value to what is in the making, with references in it redirected. */
+static void
+add_led(const Leading *leading, JsonBuild *made, JsonKey key, JsonValue value,
+		int depth)
+{
+	if (json_is_container(value) &&
+		(depth < leading->place->count || json_is_array(value)))
+		json_build_made(made, key, lead(leading, value, depth));
+	else
+		json_build_value(made, key, depth < leading->place->count ? value :
+						 new_id_of(leading, value));
+}
+
 /*
  * A container with the references inside it redirected, which are at the end
  * of the pointer from "depth" on.
@@ -124,6 +257,7 @@ static JsonBuild *
 lead(const Leading *leading, JsonValue container, int depth)
 {
 	const JsonPointer *place = leading->place;
+	bool		here = depth == place->count;
 	JsonBuild  *made = palloc0(sizeof(JsonBuild));
 	JsonMembers members;
 	JsonKey		key = {NULL, 0};
@@ -131,13 +265,18 @@ lead(const Leading *leading, JsonValue container, int depth)
 
 	check_stack_depth();
 	json_members(&members, container);
-	if (depth == place->count)
+	made->is_array = json_is_array(container);
+	if (made->is_array)
 	{
-		made->is_array = true;
 		while (json_next_element(&members, &value))
 		{
 			CHECK_FOR_INTERRUPTS();
-			json_build_value(made, key, new_id_of(leading, value));
+			if (here)
+				json_build_value(made, key, new_id_of(leading, value));
+			else if (is_any(place->keys[depth]))
+				add_led(leading, made, key, value, depth + 1);
+			else
+				json_build_value(made, key, value);
 		}
 		return made;
 	}
@@ -145,34 +284,16 @@ lead(const Leading *leading, JsonValue container, int depth)
 	{
 		if (json_compare_keys(key, place->keys[depth]) != 0)
 			json_build_value(made, key, value);
-		else if (json_is_container(value))
-			json_build_made(made, key, lead(leading, value, depth + 1));
 		else
-			json_build_value(made, key, new_id_of(leading, value));
+			add_led(leading, made, key, value, depth + 1);
 	}
 	return made;
 }
 
-/* Is there anything to be redirected? */
 static bool
-is_to_be_led(const Leading *leading, const Jsonb *doc)
+is_led(const void *leading, JsonValue id)
 {
-	JsonValue	value = pointer_value(leading->place, json_root(doc));
-	JsonMembers elements;
-
-	if (json_is_array(value))
-	{
-		JsonValue	element;
-
-		json_members(&elements, value);
-		while (json_next_element(&elements, &element))
-		{
-			if (new_id_of(leading, element).data != element.data)
-				return true;
-		}
-		return false;
-	}
-	return new_id_of(leading, value).data != value.data;
+	return new_id_of(leading, id).data != id.data;
 }
 
 /*
@@ -189,7 +310,7 @@ reference_redirect(const Policy *policy, Jsonb *doc, List *renames,
 	{
 		Leading		leading = {&policy->reference[i], renames, base, other};
 
-		if (is_to_be_led(&leading, doc))
+		if (any_at(leading.place, 0, json_root(doc), is_led, &leading))
 			doc = json_build_end(lead(&leading, json_root(doc), 0));
 	}
 	return doc;

@@ -15,9 +15,13 @@ typedef struct ReferenceScan
 	const Policy *policy;
 	JsonValue	document;
 	int			next;			/* number of the pointer to be followed */
-	const JsonPointer *place;	/* the one that was followed last */
+	const JsonPointer *pointer; /* the one that was followed last */
+	const JsonPointer *place;	/* where it led to: elements have names */
 	bool		in_array;
 	JsonMembers elements;
+	List	   *found;			/* what those lead to that lead through
+								 * elements */
+	int			next_found;
 } ReferenceScan;
 
 /* An id that becomes another one */
@@ -30,7 +34,7 @@ typedef struct Rename
 extern void reference_scan(ReferenceScan *scan, const Policy *policy,
 						   const Jsonb *doc);
 extern bool reference_next(ReferenceScan *scan, JsonValue *id);
-extern bool reference_is_at(const JsonPointer *place, const Jsonb *doc,
+extern bool reference_is_at(const JsonPointer *pointer, const Jsonb *doc,
 							JsonValue id);
 extern Jsonb *reference_redirect(const Policy *policy, Jsonb *doc,
 								 List *renames,

@@ -92,6 +92,19 @@ dependencies_target(const Dependencies *dependencies, const char *id, int len)
 	return NULL;
 }
 
+static bool
+has_place(const List *places, const JsonPointer *place)
+{
+	ListCell   *lc;
+
+	foreach(lc, places)
+	{
+		if (pointer_equal(lfirst(lc), place))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Note where the references of a version would dangle.  "side": only where the
  * other end than that deleted what they lead to; SIDE_NONE: whichever did.
@@ -113,7 +126,7 @@ find_dangling(Entity *entity, const Jsonb *doc, Side side)
 			 entity->local_change) != CHANGE_NONE &&
 			(side == SIDE_NONE ||
 			 target->deleted_locally == (side == SIDE_PUBLIC)) &&
-			!list_member_ptr(entity->dangling, scan.place))
+			!has_place(entity->dangling, scan.place))
 			entity->dangling = lappend(entity->dangling,
 									   unconstify(JsonPointer *, scan.place));
 	}

@@ -220,8 +220,8 @@ find_renames(Finder *finder, const Entity *entity, const Jsonb *doc)
 		CHECK_FOR_INTERRUPTS();
 		if (strcmp(other, entity->id) == 0 ||
 			(dependency.new_id = new_id_of(finder, other)) == NULL ||
-			reference_is_at(scan.place, entity->base.doc, id) ||
-			reference_is_at(scan.place, entity->public.doc, id))
+			reference_is_at(scan.pointer, entity->base.doc, id) ||
+			reference_is_at(scan.pointer, entity->public.doc, id))
 			continue;
 		dependency.id = entity->id;
 		dependency.other = other;

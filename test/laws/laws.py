@@ -15,9 +15,15 @@ details are, so that the two cannot be wrong together unnoticed:
                     with itself, changes nothing
     granularity     "property" never conflicts where "entity" does not
     nothing new     every value in the merged document is somebody's
-    nothing lost    what only one side changed is in the merged document
+    nothing lost    what only one side changed is in the merged document, and
+                    element by element where an array has keys
+    associative     three edits of one base come out the same in whichever order
+                    they are merged, but for the order of elements
     choices         once a value was chosen for each path, as docs/merging.md
                     says, nothing conflicts and the values are those chosen
+    winners         of reference.py, which the model and the fuzzer hold against
+                    the engine: the side that wins has its values where there
+                    are conflicts, and nothing else of either side is lost
 
 The last line says how many triples and checks there were.  Each class of
 triples (kinds of conflicts, of special properties, ...) must have come up in a
@@ -48,6 +54,7 @@ import reference
 from reference import MISSING, Policy, at, child, equal, parse_pointer
 
 CHUNK = 2500  # triples of one statement
+TRIOS = 200  # of each chunk, merged in two orders
 GIVE_UP = 8  # failures
 ENOUGH = 50000  # triples, for each class to come up
 ROUNDS = 6  # of choices, where groups lead to more conflicts
@@ -64,6 +71,7 @@ STRINGS = ["", "a", "b", "red", "blue", "1", "null", "é", "日本語", "😀", 
 NUMBERS = [Decimal(text) for text in (
     "0", "1", "1.0", "1.00", "2", "3", "10", "-1", "-0.5", "0.1", "0.10", "0.3", "0.30000000000000004", "1.5",
     "99.999", "100", "100.0001", "1e3", "1e-20", "12345678901234567890.123456789", "12345678901234567890.123456788")]
+ELEMENT_KEYS = ["A", "B", "C", "7", "-1", "\"", "a/b", ""] + [Decimal(number) for number in (0, 1, 7, -1)]
 TOLERANCES = [Decimal(text) for text in ("0", "0.5", "0.5", "1", "0.0001", "1e-19", "2.0")]
 
 quoted = {}
@@ -148,7 +156,24 @@ class Generator:
         result = self.object()
         while len(result) < 2:
             result[self.choice(self.keys)] = self.value()
+        while self.random() < 0.3:
+            result[self.choice(self.keys)] = self.keyed_array()
         return result
+
+    def keyed_array(self, depth=0):
+        elements = [self.element() for _ in range(int(self.random() * 5))]
+        if self.random() < 0.95:
+            elements = list({text(element.get("id")): element for element in elements}.values())
+        if depth == 0 and elements and self.random() < 0.2:
+            elements[0]["in"] = self.keyed_array(1)
+        return elements
+
+    def element(self):
+        """With a key, that others may have; rarely without."""
+        element = {self.choice("xyz"): self.value(2) for _ in range(int(self.random() * 3))}
+        if self.random() < 0.99:
+            element["id"] = self.choice(ELEMENT_KEYS)
+        return element
 
     # ---- Policies ------------------------------------------------------------------
 
@@ -175,13 +200,17 @@ class Generator:
     def policy(self, base):
         what = self.random()
         self.pointers = []
+        self.arrays = []
         self.jitter = Decimal("0.1")
         if what < 0.05:
             return None
         granularity = "entity" if self.random() < 0.2 else "property"
         if what < 0.4:
             # Nothing special; no granularity means "entity".
-            return {"granularity": granularity} if self.random() < 0.95 else {}
+            policy = {"granularity": granularity} if self.random() < 0.95 else {}
+            if self.random() < 0.5:
+                self.add_keys(base, policy, False)
+            return policy
         policy = {}
         if self.random() < 0.95:
             policy["granularity"] = granularity
@@ -201,11 +230,34 @@ class Generator:
             self.jitter = policy["tolerance"] or self.jitter
         if self.random() < 0.1:
             policy["references"] = ["/from", "/to"]
+        if self.random() < 0.25:
+            policy["null"] = "absent"
+        self.add_keys(base, policy, True)
         for key in ("ignore", "latest"):
             self.pointers += map(parse_pointer, policy.get(key, ()))
         for group in policy.get("groups", ()):
             self.pointers += map(parse_pointer, group)
         return policy
+
+    def add_keys(self, base, policy, marks):
+        """For arrays in the base, and with `marks` what is said of their elements."""
+        arrays = [key for key, value in base.items() if type(value) is list] if type(base) is dict else []
+        keys = {reference.pointer([key]): "id" for key in arrays if self.random() < 0.8}
+        if self.random() < 0.05:
+            keys[self.pointer(base)] = "id"
+        for array in list(keys):
+            if self.random() < 0.3:
+                keys[array + "/*/in"] = "id"
+            self.arrays.append(parse_pointer(array)[0])
+            if not marks:
+                continue
+            if self.random() < 0.15:
+                policy["groups"] = policy.get("groups", []) + [[array + "/*/x", array + "/*/y"]]
+            elif self.random() < 0.15:
+                kind = self.choice(("ignore", "latest"))
+                policy[kind] = policy.get(kind, []) + [array + "/*/" + self.choice("xyz")]
+        if keys:
+            policy["keys"] = keys
 
     # ---- Edits ---------------------------------------------------------------------
 
@@ -222,9 +274,19 @@ class Generator:
             local = self.edited(local)
         for _ in range(int(self.random() * 3.3)):
             public = self.edited(public)
+        if self.arrays and self.random() < 0.6:
+            array = self.choice(self.arrays)
+            for _ in range(1 + int(self.random() * 2)):
+                local, public = self.edited_at(local, array), self.edited_at(public, array)
         if what < 0.1:
             public = self.jittered(public)
         return local, public
+
+    def edited_at(self, document, key):
+        """In an array."""
+        if type(child(document, key)) is not list:
+            return document
+        return {**document, key: self.edited_array(document[key])}
 
     def jittered(self, value):
         """The same again with all numbers a little different."""
@@ -296,7 +358,30 @@ class Generator:
             inside[key] = self.value(depth)
         return document
 
+    def edited_elements(self, array):
+        """Of an array with keys."""
+        array = list(array)
+        what = self.random()
+        index = int(self.random() * len(array))
+        if not array or what < 0.3:
+            array.insert(index, self.element())
+        elif what < 0.45:
+            del array[index]
+        elif what < 0.65:
+            array.insert(int(self.random() * len(array)), array.pop(index))
+        else:
+            element = array[index] = dict(array[index])
+            if type(element.get("in")) is list and self.random() < 0.5:
+                element["in"] = self.edited_array(element["in"])
+            elif self.random() < 0.1:
+                element.pop(self.choice("xyz"), None)
+            else:
+                element[self.choice("xyz")] = self.value(2)
+        return array
+
     def edited_array(self, array):
+        if self.random() < 0.95 and reference.keyed(array, "id") is not None:
+            return self.edited_elements(array)
         array = list(array)
         what = self.random()
         index = int(self.random() * len(array))
@@ -329,20 +414,43 @@ def nothing_new(merged, documents):
         return bool(documents) and all(
             nothing_new(inner, [document[key] for document in documents if key in document])
             for key, inner in merged.items())
+    elements = reference.keyed(merged, "id")
+    if elements and not any(equal(merged, document) for document in documents):
+        arrays = [reference.keyed(document, "id") for document in documents if type(document) is list]
+        return bool(arrays) and None not in arrays and all(
+            nothing_new(element, [array[key] for array in arrays if key in array]) for key, element in elements.items())
     return any(equal(merged, document) for document in documents)
 
 
-def nothing_lost(base, local, public, merged):
-    """For policies without special keys."""
+def nothing_lost(base, local, public, merged, node=None):
+    """For policies without special keys, but for arrays with keys."""
     if equal(local, base):
         return equal(merged, public)
     if equal(public, base):
         return equal(merged, local)
     if equal(local, public):
         return equal(merged, local)
-    return type(base) is type(local) is type(public) is type(merged) is dict and all(
-        nothing_lost(child(base, key), child(local, key), child(public, key), child(merged, key))
-        for key in base.keys() | local.keys() | public.keys() | merged.keys())
+    documents = [{} if base is MISSING else base, local, public, merged]
+    if node and node.element_key and type(local) is list:
+        documents = [reference.keyed(document, "id") for document in (base, local, public, merged)]
+        inside = lambda key: node.children.get("*")
+    else:
+        inside = lambda key: node.children.get(key) if node else None
+    return all(type(document) is dict for document in documents) and all(
+        nothing_lost(*(child(document, key) for document in documents), inside(key))
+        for key in {**documents[0], **documents[1], **documents[2], **documents[3]})
+
+
+def content(value):
+    """Without the order of elements that have keys."""
+    if type(value) is dict:
+        return {key: content(inner) for key, inner in value.items()}
+    if type(value) is list:
+        elements = reference.keyed(value, "id")
+        if elements is None:
+            return [content(inner) for inner in value]
+        return {"an array": {str(key): content(element) for key, element in elements.items()}}
+    return value
 
 
 class InTheWay(Exception):
@@ -353,6 +461,17 @@ def with_value(document, path, value):
     """The document with this value at the path, MISSING for none."""
     if not path:
         return value
+    if type(document) is list:
+        array = []
+        elements = reference.keyed(document, path[0].partition("=")[0])
+        if elements is None:
+            raise InTheWay
+        for key, element in (elements if path[0] in elements else {**elements, path[0]: MISSING}).items():
+            if key == path[0]:
+                element = with_value(element, path[1:], value)
+            if element is not MISSING:
+                array.append(element)
+        return array
     if document is MISSING and value is not MISSING:
         document = {}
     if type(document) is not dict:
@@ -593,7 +712,7 @@ class Chunk:
             expected = reference.merge(*triple.documents(), triple.rules)
             # Without these keys nothing prefers a side.
             swapped = expected
-            if triple.rules.special:
+            if triple.rules.special or triple.rules.keys:
                 swapped = reference.merge(triple.base, triple.public, triple.local, triple.rules)
             triple.expected = expected, swapped
             self.count(triple)
@@ -610,6 +729,8 @@ class Chunk:
             if not triple.expected[0].conflict:
                 self.look_at(triple, actual.get(triple, triple.expected[0].merged))
         self.choose([triple for triple in self.triples if triple.expected[0].conflict])
+        self.associate()
+        self.let_win()
         return self.counts, self.checks, self.failures
 
     def excused(self, triple, law, answer, swapped):
@@ -646,8 +767,60 @@ class Chunk:
             self.fail(triple, "nothing new")
         if not triple.rules.special and not (triple.policy and "groups" in triple.policy):
             self.checks += 1
-            if not nothing_lost(*triple.documents(), merged):
+            if not nothing_lost(*triple.documents(), merged, triple.rules.root):
                 self.fail(triple, "nothing lost")
+
+    def associate(self):
+        """Three edits of one base, merged in two orders."""
+        trios = [(one, two) for one, two in zip(self.triples, self.triples[1:])
+                 if one.rules is two.rules and one.rules.by_property and not one.rules.special
+                 and "groups" not in one.policy and MISSING not in (one.base, one.local, one.public, two.local)
+                 and one.base is two.base][:TRIOS]
+
+        def merged(calls):
+            answers = self.server.merge_all([call for call in calls if call])
+            return [None if call is None else next(answers) for answers in [iter(answers)] for call in calls]
+
+        first = merged([(one.base, one.local, one.public, one.policy) for one, _ in trios])
+        other = merged([(one.base, one.public, two.local, one.policy) for one, two in trios])
+        left = merged([None if m[1] else (one.base, m[0], two.local, one.policy) for (one, two), m in zip(trios, first)])
+        right = merged([None if m[1] else (one.base, one.local, m[0], one.policy) for (one, two), m in zip(trios, other)])
+        for (one, two), l, r in zip(trios, left, right):
+            if l and r and not l[1] and not r[1]:
+                self.checks += 1
+                self.counts["three edits in two orders"] += 1
+                if not equal(content(l[0]), content(r[0])):
+                    self.fail(one, "associative", call=(one.base, one.public, two.local, one.policy))
+
+    def let_win(self):
+        """A side wins what conflicts; for policies without special keys and groups nothing else
+        of either side is lost."""
+        for triple in self.triples:
+            if not triple.expected[0].conflict or not triple.rules.by_property or triple.rules.special \
+                    or "groups" in triple.policy:
+                continue
+            base, local, public = triple.documents()
+            for winner, document in (("local", local), ("public", public)):
+                answer = reference.merge(base, local, public, triple.rules, winner)
+                agreed = [local, public]
+                try:
+                    orders = False
+                    for path in map(parse_pointer, answer.paths):
+                        value = at(document, path)
+                        if type(value) is list and type(at(answer.merged, path)) is list:
+                            orders = True  # its order alone
+                            continue
+                        if not equal(at(answer.merged, path), value):
+                            raise ValueError
+                        agreed = [with_value(other, path, value) for other in agreed]
+                    if not orders and not nothing_lost(*map(content, (base, *agreed, answer.merged))):
+                        raise ValueError
+                    self.checks += 1
+                    self.counts["conflicts won by a side"] += 1
+                except InTheWay:
+                    self.counts["choices that cannot be set"] += 1
+                except ValueError:
+                    self.fail(triple, "winners: " + winner)
 
     def choose(self, triples):
         """A choice for each property in conflict, as docs/merging.md says."""
@@ -665,7 +838,11 @@ class Chunk:
                         else:
                             value = at(public, path)
                             local = with_value(local, path, value)
+                        # Of an order that was chosen the elements may be chosen otherwise.
+                        values = [(other, its) for other, its in values if other != path[:len(other)]]
                         values.append((path, value))
+                    if base is MISSING:
+                        base = {}
                     chosen.append((triple, (base, local, public, policy), values))
                 except InTheWay:
                     # A member of a group, where the other side has no object
@@ -721,6 +898,10 @@ class Chunk:
         else:
             self.counts["policy without special keys"] += 1
         self.counts["granularity " + policy.get("granularity", "not given")] += 1
+        if triple.rules.keys:
+            self.counts["policy with keys of elements"] += 1
+        if triple.rules.null_is_absent:
+            self.counts["policy where null is absent"] += 1
         if triple.policy is None:
             self.counts["no policy"] += 1
 
@@ -817,14 +998,17 @@ CLASSES = [
     "a document is missing", "a document is the JSON null", "deleted",
     "policy with special keys", "policy without special keys", "no policy", "granularity entity",
     "granularity property", "granularity not given",
-    "objects merged", "both deleted", "both inserted the same", "both changed to the same",
+    "policy with keys of elements", "policy where null is absent",
+    "objects merged", "objects that both inserted merged", "arrays merged by element",
+    "an array with an element without a key", "order of elements in conflict", "order of elements changed",
+    "three edits in two orders", "conflicts won by a side", "both deleted", "both inserted the same", "both changed to the same",
     "the same, but not quite equal",
     "entity in conflict", "conflict at several paths", "conflict of the whole document",
     "conflict: change/change", "conflict: delete/change", "conflict: change/delete", "conflict: insert/insert",
     "conflict: array", "conflict: object replaced/changed inside",
     "group of one side", "group in conflict", "group in conflict at several members",
     "group in conflict where one side has no place for it", "group in what the other side changed",
-    "latest: one side", "latest: both, the newer", "latest value taken along", "both inserted, with a latest value",
+    "latest: one side", "latest: both, the newer", "latest value taken along",
     "ignored value of one side", "ignored value of both", "difference in ignore left out",
     "difference within the tolerance", "a special value with another in it",
 ]

@@ -9,6 +9,9 @@ A policy marks properties: those that are ignored, those that are `latest`, and
 the members of groups.  A mark owns what is below it up to the next mark.  The
 ordinary rules hold for what no mark owns (PLAIN).
 
+An element of an array with `keys` is merged as a document of its own: a mark
+whose pointer leads into it belongs to that element alone.
+
 Where docs/merging.md leaves open which of several values that are the same by
 the policy is taken, the answer is `noisy`.
 """
@@ -25,6 +28,37 @@ class Missing:
 
 
 MISSING = Missing()
+ROOT_NULL = ("null",)  # a document that is the JSON null, which is not absent
+
+
+class Element(str):
+    """What an element is called in a path, which comes in the order of keys."""
+
+    def __new__(cls, name, key):
+        number = type(key) is decimal.Decimal
+        self = super().__new__(cls, name + "=" + (str(int(key)) if number else f'"{key}"' if key[:1] and key[0] in
+                                                  '"-0123456789' else key))
+        self.order = (0, int(key), b"") if number else (1, len(key.encode()), key.encode())
+        return self
+
+
+def is_key(key):
+    """Strings, and whole numbers (that a bigint has room for, both ways)."""
+    return type(key) is str or type(key) is decimal.Decimal and key == key.to_integral_value() and abs(key) < 2 ** 63
+
+
+def keyed(array, name):
+    """The elements of an array by what they are called; None where it is one value."""
+    if array is MISSING:
+        return {}
+    if type(array) is not list:
+        return None
+    elements = {}
+    for element in array:
+        if not is_key(child(element, name)):
+            return None
+        elements[Element(name, element[name])] = element
+    return elements if len(elements) == len(array) else None
 
 
 def equal(x, y):
@@ -52,12 +86,17 @@ def child(value, key):
 
 def at(document, path):
     for key in path:
-        document = child(document, key)
+        if type(document) is list:
+            document = (keyed(document, key.partition("=")[0]) or {}).get(key, MISSING)
+        else:
+            document = child(document, key)
     return document
 
 
 def key_order(key):
     """The order of keys in a jsonb object."""
+    if type(key) is Element:
+        return key.order
     key = key.encode()
     return len(key), key
 
@@ -91,14 +130,19 @@ class Node:
         self.children = {}
         self.owner = None
         self.owners_below = set()  # of marks strictly below
+        self.element_key = None
+        self.groups = []  # of the document, or of an element
 
 
 class Policy:
     def __init__(self, policy):
         policy = policy or {}
         self.tolerance = policy.get("tolerance", 0)
+        self.null_is_absent = policy.get("null") == "absent"
+        self.by_property = policy.get("granularity") == "property"
+        self.keys = {parse_pointer(text): name for text, name in policy.get("keys", {}).items()}
         self.root = Node()
-        self.special = False
+        self.special = self.null_is_absent
 
         groups = [[parse_pointer(text) for text in group] for group in policy.get("groups", ())]
         if policy.get("granularity") == "entity" or "granularity" not in policy:
@@ -120,14 +164,32 @@ class Policy:
                 if not self.covered(path, marks, ("group",)):
                     marks[path] = owner
         self.special = self.special or self.tolerance > 0
-        for path, owner in sorted(marks.items()):
-            owner.paths.append(path)
+        for path, name in self.keys.items():
             node = self.root
             for key in path:
+                node = node.children.setdefault(key, Node())
+            node.element_key = name
+        apart = {}  # groups, in the document or in any element
+        for path, owner in sorted(marks.items()):
+            scope = self.scope(path)
+            if owner.kind == "group":
+                owner = apart.setdefault((owner, path[:scope]), Owner("group"))
+            owner.paths.append(path[scope:])
+            node = root = self.root
+            for place, key in enumerate(path):
+                if place == scope:
+                    root = node
                 node.owners_below.add(owner)
                 node = node.children.setdefault(key, Node())
+            if scope == len(path):
+                root = node
             node.owner = owner
-        self.groups = [owner for owner in dict.fromkeys(marks.values()) if owner.kind == "group"]
+            if owner.kind == "group" and owner not in root.groups:
+                root.groups.append(owner)
+
+    def scope(self, path):
+        """How much of a path leads into an element that has what follows to itself."""
+        return max((length + 1 for length, key in enumerate(path) if key == "*" and path[:length] in self.keys), default=0)
 
     @staticmethod
     def covered(path, marks, kinds):
@@ -169,30 +231,64 @@ class Answer:
 class Merge:
     """One merge.  `same` is the policy's, not jsonb's."""
 
-    def __init__(self, base, local, public, policy):
+    def __init__(self, base, local, public, policy, node=None, winner=None):
+        """`node`: of an element, what the policy says of it.  `winner`: the side that wins
+        conflicts."""
         self.documents = base, local, public
+        if node is None:
+            self.documents = tuple(ROOT_NULL if document is None else document for document in self.documents)
         self.policy = policy
+        self.is_document = node is None
+        self.root = policy.root if node is None else node
+        self.winner = winner
+        self.won = set()  # paths that the winner wins
         self.tolerance = policy.tolerance
         self.answer = Answer()
         self.seen = self.answer.seen
         self.conflicts = set()
+        self.orders = set()  # arrays of which the order conflicts
 
     def run(self):
-        answer, policy = self.answer, self.policy
-        self.decide_groups()
-        owner = policy.root.owner or PLAIN
-        answer.merged = self.property((), *self.documents, policy.root, owner)
-        if self.conflicts:
-            answer.merged = MISSING
+        answer = self.answer
+        merged = self.merge()
+        answer.merged = None if merged is ROOT_NULL else merged
+        if self.conflicts or self.orders:
             answer.conflict = True
-            # What is in a value that conflicts as a whole is part of it.
-            paths = [path for path in self.conflicts
-                     if not any(path[:length] in self.conflicts for length in range(len(path)))]
-            paths.sort(key=lambda path: [key_order(key) for key in path])
+            paths = sorted(self.paths() | self.orders, key=lambda path: [key_order(key) for key in path])
             answer.paths = [pointer(path) for path in paths]
-            answer.values = tuple([at(document, path) for path in paths] for document in self.documents)
-            answer.noisy = False
+            documents = [None if document is ROOT_NULL else document for document in self.documents]
+            answer.values = tuple([at(document, path) for path in paths] for document in documents)
+            if not self.winner:
+                answer.merged = MISSING
+                answer.noisy = False
         return answer
+
+    def merge(self):
+        """The document, or element, where there are no conflicts, or a side wins."""
+        self.decide_groups()
+        base, local, public = self.documents
+        owner = self.root.owner or PLAIN
+        merged = self.property((), *self.documents, self.root, owner)
+        if self.is_document and base is MISSING and type(local) is type(public) is dict and owner.kind == "plain" \
+                and not (self.conflicts or self.orders) and not self.same_in_all(local, public, self.root, owner) \
+                and not self.same_but_latest(local, public, self.root, owner):
+            # Two entities that have the same id by chance.
+            self.conflicts.add(())
+            self.note_conflict((), base, local, public)
+        own = {path for path in self.paths() if not any(type(key) is Element for key in path)}
+        if self.winner and own and not self.won:
+            # Once more, where it is known who wins what.
+            self.won = own
+            return self.merge()
+        return merged
+
+    def paths(self):
+        """What is in a value that conflicts as a whole is part of it."""
+        return {path for path in self.conflicts
+                if not any(path[:length] in self.conflicts for length in range(len(path)))}
+
+    def there(self, value):
+        return MISSING if value is None and self.policy.null_is_absent else value
 
     # ---- Which values are the same ---------------------------------------------
 
@@ -211,14 +307,21 @@ class Merge:
                     inner = node.children.get(key)
                     if inner and inner.owner and (inner.owner.kind == "ignore" or not in_array):
                         its = inner.owner
-                if not self.same(x.get(key, MISSING), y.get(key, MISSING), inner, its, counts, in_array):
+                if not self.same(self.there(x.get(key, MISSING)), self.there(y.get(key, MISSING)), inner, its, counts,
+                                 in_array):
                     return False
             return True
         if type(x) is list:
             if len(x) != len(y):
                 return False
             for index, (a, b) in enumerate(zip(x, y)):
-                inner = node.children.get(str(index)) if node else None
+                inner = None
+                if node and node.element_key:
+                    inner = node.children.get("*")
+                    if not equal(child(a, node.element_key), child(b, node.element_key)):
+                        return False
+                elif node:
+                    inner = node.children.get(str(index)) or node.children.get("*")
                 its = inner.owner if inner and inner.owner and inner.owner.kind == "ignore" else owner
                 if not self.same(a, b, inner, its, counts, True):
                     return False
@@ -232,22 +335,23 @@ class Merge:
 
     def same_in_all(self, x, y, node, owner):
         """With all that counts for somebody."""
-        return self.same(x, y, node, owner, lambda owner: owner.kind != "ignore")
+        return self.same(self.there(x), self.there(y), node, owner, lambda owner: owner.kind != "ignore")
 
     def same_but_latest(self, x, y, node, owner):
         """Without `latest` values, which go along with what they are in."""
-        return self.same(x, y, node, owner, lambda owner: owner.kind not in ("ignore", "latest"))
+        return self.same(self.there(x), self.there(y), node, owner,
+                         lambda owner: owner.kind not in ("ignore", "latest"))
 
     def same_of(self, x, y, node, owner):
         """Only what belongs to this owner."""
-        return self.same(x, y, node, owner, lambda other: other is owner)
+        return self.same(self.there(x), self.there(y), node, owner, lambda other: other is owner)
 
     # ---- Groups ----------------------------------------------------------------
 
     def decide_groups(self):
         """Of each group: whose value it takes, None where nobody changed it."""
         self.decided = {}
-        for group in self.policy.groups:
+        for group in self.root.groups:
             local_changed = public_changed = False
             differing_members = []
             for path in group.paths:
@@ -264,6 +368,7 @@ class Merge:
             if local_changed and public_changed:
                 self.decided[group] = "public"
                 if differing_members:
+                    self.decided[group] = self.winner or "public"
                     self.conflicts.update(map(self.settable, differing_members))
                     self.seen.add("group in conflict" if group.paths != [()] else "entity in conflict")
                     if len(differing_members) > 1:
@@ -277,7 +382,8 @@ class Merge:
         """Where a member of a group is in conflict: at its pointer, or at what
         it is in where that is not an object in all three."""
         for length in range(len(path)):
-            if any(type(at(document, path[:length])) is not dict for document in self.documents):
+            base, *sides = (at(document, path[:length]) for document in self.documents)
+            if self.there(base) is not MISSING and type(base) is not dict or any(type(side) is not dict for side in sides):
                 self.seen.add("group in conflict where one side has no place for it")
                 return path[:length]
         return path
@@ -294,6 +400,13 @@ class Merge:
         return self.unit(path, base, local, public, node, owner)
 
     def plain(self, path, base, local, public, node):
+        if path in self.won:
+            return self.of(self.winner, base, local, public)
+        is_added = self.there(base) is MISSING
+        objects = type(local) is type(public) is dict and (type(base) is dict or is_added)
+        if any(path == won[:len(path)] for won in self.won):
+            assert objects
+            return self.members(path, base, local, public, node)
         local_changed = not self.same_in_all(base, local, node, PLAIN)
         public_changed = not self.same_in_all(base, public, node, PLAIN)
         if not local_changed and not public_changed:
@@ -309,16 +422,15 @@ class Merge:
                 self.seen.add("the same, but not quite equal")
             return self.whole(path, public, node)
 
-        if type(base) is type(local) is type(public) is dict:
-            self.seen.add("objects merged")
-            result = {}
-            for key in base.keys() | local.keys() | public.keys():
-                inner, owner = self.policy.owner_below(node, key, PLAIN)
-                value = self.property(path + (key,), child(base, key), child(local, key), child(public, key),
-                                      inner, owner)
-                if value is not MISSING:
-                    result[key] = value
-            return result
+        if objects:
+            self.seen.add("objects that both inserted merged" if is_added else "objects merged")
+            return self.members(path, base, local, public, node)
+        if node and node.element_key and type(local) is type(public) is list:
+            arrays = [keyed(array, node.element_key) for array in (self.there(base), local, public)]
+            if None not in arrays:
+                self.seen.add("arrays merged by element")
+                return self.elements(path, arrays, node)
+            self.seen.add("an array with an element without a key")
 
         # Different, and not three objects: only `latest` values in it can make
         # that no conflict.
@@ -336,6 +448,52 @@ class Merge:
         self.conflicts.add(path)
         self.note_conflict(path, base, local, public)
         return MISSING
+
+    def members(self, path, base, local, public, node):
+        result = {}
+        for key in {**(base if type(base) is dict else {}), **local, **public}:
+            inner, owner = self.policy.owner_below(node, key, PLAIN)
+            value = self.property(path + (key,), child(base, key), child(local, key), child(public, key), inner, owner)
+            if value is not MISSING:
+                result[key] = value
+        return result
+
+    def elements(self, path, arrays, node):
+        """Each as a document of its own; then their order."""
+        base, local, public = arrays
+        result = {}
+        for name in {**base, **local, **public}:
+            element = Merge(*(array.get(name, MISSING) for array in arrays), self.policy, node.children.get("*", Node()),
+                            self.winner)
+            element.tolerance = self.tolerance
+            merged = element.merge()
+            self.conflicts.update(path + (name,) + its for its in element.conflicts)
+            self.orders.update(path + (name,) + its for its in element.orders)
+            self.seen.update(element.seen)
+            self.answer.noisy |= element.answer.noisy
+            if merged is not MISSING:
+                result[name] = merged
+
+        common = base.keys() & local.keys() & public.keys()
+        was, mine, theirs = ([name for name in array if name in common] for array in arrays)
+        side = theirs if was == mine else mine
+        if was != mine and was != theirs and mine != theirs:
+            self.seen.add("order of elements in conflict")
+            self.orders.add(path)
+            side = theirs if self.winner == "public" else mine
+        elif was != mine or was != theirs:
+            self.seen.add("order of elements changed")
+        first, second = (public, local) if side is theirs else (local, public)
+        order = []
+        for array, wanted in ((first, base), (second, base), (local, local.keys() - public.keys()), (public, public)):
+            place = 0
+            for name in array:
+                if name in order:
+                    place = order.index(name) + 1
+                elif name in result and name in wanted:
+                    order.insert(place, name)
+                    place += 1
+        return [result[name] for name in order]
 
     def note_conflict(self, path, base, local, public):
         if base is MISSING:
@@ -366,14 +524,14 @@ class Merge:
         return value
 
     def node_of(self, path):
-        node = self.policy.root
+        node = self.root
         for key in path:
             node = node.children[key]
         return node
 
     def members_below(self, path, node):
         for owner in node.owners_below if node else ():
-            if owner.kind == "group":
+            if owner in self.decided:
                 for member in owner.paths:
                     if member[:len(path)] == path:
                         yield owner, member
@@ -423,7 +581,7 @@ class Merge:
 
     def side_differing(self, base, public, node, owner):
         """As `differing`, of what belongs to this owner only."""
-        exact = Merge(base, public, public, self.policy)
+        exact = Merge(base, public, public, self.policy, self.root)
         exact.tolerance = 0
         return "local" if exact.same_of(base, public, node, owner) else "public"
 
@@ -466,6 +624,7 @@ class Merge:
         return result
 
 
-def merge(base, local, public, policy):
-    """The answer; the policy is a Policy."""
-    return Merge(base, local, public, policy).run()
+def merge(base, local, public, policy, winner=None):
+    """The answer; the policy is a Policy.  With a winner its `merged` has that side's
+    values where it conflicts."""
+    return Merge(base, local, public, policy, winner=winner).run()
