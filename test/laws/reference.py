@@ -279,6 +279,7 @@ class Merge:
         if self.winner and own and not self.won:
             # Once more, where it is known who wins what.
             self.won = own
+            self.answer.noisy = False
             return self.merge()
         return merged
 

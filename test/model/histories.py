@@ -47,7 +47,8 @@ PROPERTIES = [("x", 1), ("x", 2), ("x", None), ("y", 1), ("y", 2), ("clock", 1),
 POLICIES = [None, {"granularity": "property"}, {"ignore": ["/clock"]},
             {"granularity": "property", "ignore": ["/clock", "/at/clock"]},
             {"granularity": "property", "groups": [["/x", "/at/p"]]}, {"tolerance": 0.5, "granularity": "property"},
-            {"latest": ["/clock", "/at"]}, {"granularity": "property", "references": ["/to"]}]
+            {"latest": ["/clock", "/at"]}, {"granularity": "property", "references": ["/to"]},
+            {"granularity": "property", "null": "absent"}]
 
 # What must have come up in so many histories.
 ENOUGH = 1000

@@ -43,6 +43,7 @@ class Classified(typing.NamedTuple):
     paths: list
     merged: dict  # where both changed it without conflict
     agreed: bool
+    won: dict = None  # by path: what it becomes where a side wins
 
 
 def exact(document):
@@ -125,7 +126,13 @@ def classify_text(*arguments):
     if answer.noisy:
         raise NotImplementedError(f"docs/merging.md leaves open what becomes of {arguments}")
     kind = "_".join(changes) if answer.conflict else None
-    return Classified(*changes, kind, answer.paths, plain(answer.merged), False)
+    won = None
+    if answer.conflict and rules.by_property and None not in (local, public):
+        won = {}
+        for side, other in (("local", "public"), ("public", "local")):
+            answer_won = Merge(exact(base), *map(exact, sides), rules, winner=other if arguments[4] else side).run()
+            won[side] = NotImplemented if answer_won.noisy else plain(answer_won.merged)
+    return Classified(*changes, kind, answer.paths, plain(answer.merged), False, won)
 
 
 def renamed(doc, id, new):
@@ -350,6 +357,9 @@ class Model:
                 result.conflicts += 1
                 return
             result.resolved += 1
+            settled = self.settled(local, id, rule)
+            result.merged += settled is not None and not alike(id, settled.doc, mine) \
+                and not alike(id, settled.doc, theirs)
             copy = self.settle(local, id, rule, new_id, None if push else now)
             if push and self.doc(local, id) != theirs:
                 self.send(local, id)
@@ -392,12 +402,33 @@ class Model:
         self.write(local, id, self.doc("P", id), self.time("P", id))
         self.set_base(local, id, self.doc("P", id))
 
+    def settled(self, local, id, rule):
+        """What a conflict that is decided by path becomes, with the values of the side
+        that wins; None where it is not."""
+        if rule == "newest":
+            rule = "local" if self.local_is_newer(local, id) else "public"
+        won = self.classify(local, id).won
+        if won is None or rule not in won:
+            return None
+        if won[rule] is NotImplemented:
+            raise NotImplementedError(f"docs/merging.md leaves open what becomes of {self.triple(local, id)}")
+        mine, theirs = self.entities[local][id], self.entities["P"][id]
+        for version in (theirs, mine):
+            if alike(id, version.doc, won[rule]):
+                return version
+        return Version(won[rule], max(mine.time, theirs.time))
+
     def settle(self, local, id, rule, new_id, now):
         """One conflict, at the local end alone.  The id of the copy, if one was
         made."""
         unknown = self.is_unknown(local, id)
+        settled = self.settled(local, id, rule)
         self.lost.discard((local, id))
         mine, theirs = self.entities[local].get(id), self.entities["P"].get(id)
+        if settled is not None:
+            self.write(local, id, *settled)
+            self.set_base(local, id, theirs.doc)
+            return None
         if rule == "newest":
             rule = "local" if self.local_is_newer(local, id) else "public"
         elif rule == "both" and theirs is None:
