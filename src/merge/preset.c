@@ -67,7 +67,17 @@ static const Preset presets[] = {
 		"\"groups\": [[\"/position\", \"/parentId\", \"/parentNode\"], [\"/width\", "
 		"\"/height\"], [\"/style/width\", \"/style/height\"], [\"/source\", "
 		"\"/sourceHandle\"], [\"/target\", \"/targetHandle\"]], "
+		"\"keys\": {\"/data/inputParams\": \"id\", \"/data/inputAnchors\": \"id\", "
+		"\"/data/outputAnchors\": \"id\"}, "
 	"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"]}"},
+	{"grafana",
+		"{\"granularity\": \"property\", "
+		"\"ignore\": [\"/version\", \"/iteration\"], "
+		"\"latest\": [\"/pluginVersion\", \"/schemaVersion\"], "
+		"\"tolerance\": 0, "
+		"\"groups\": [[\"/gridPos\"], [\"/datasource\"], [\"/targets/*/datasource\"]], "
+		"\"keys\": {\"/targets\": \"refId\"}, "
+	"\"references\": []}"},
 };
 
 /*

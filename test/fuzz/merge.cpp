@@ -10,6 +10,8 @@
  *	  policy: {"granularity": "property", "latest": ["/x"]}
  *	  newer: "local"
  */
+#include <algorithm>
+
 #include "harness/core.h"
 #include "harness/jsonb.h"
 #include "harness/lines.h"
@@ -91,6 +93,26 @@ fail_merge(const char *what, Input &input, const CoreMerge &given, const slow::A
 	fail(text);
 }
 
+/* What it is where a side wins */
+static void
+compare_won(Input &input, const CoreMerge &given, slow::Side side, const slow::Policy &policy)
+{
+	bool swapped = input.local_is_newer;
+	bool local_wins = (side == slow::Side::local) != swapped;
+	auto expected = slow::merge(input.document(BASE), input.document(swapped ? REMOTE : LOCAL),
+								input.document(swapped ? LOCAL : REMOTE), policy, swapped, side);
+	auto won = value_given(local_wins ? given.local_wins : given.remote_wins);
+	const Value *expected_won = expected.merged ? &*expected.merged : nullptr;
+
+	if (equal(won ? &*won : nullptr, expected_won))
+		count("a side wins");
+	else if (expected.open && slow::same(won ? &*won : nullptr, expected_won, policy))
+		count("= left open by the documentation which of the same values, and the same");
+	else
+		fail(std::string(local_wins ? "local" : "public") + " wins otherwise\n" + text_of_input(input) + "given: " +
+			 text_or_none(won) + "\nexpected: " + text_or_none(expected.merged));
+}
+
 static void
 compare(Input &input, const CoreMerge &given, const slow::Answer &expected, const slow::Policy &policy)
 {
@@ -104,9 +126,18 @@ compare(Input &input, const CoreMerge &given, const slow::Answer &expected, cons
 		differs("the ends differ, or do not");
 	if (given.clashes != (int) expected.conflicts.size() || given.paths != given.clashes)
 		differs("another number of conflicts");
+	/* With keys, paths come in the order of these, not of their names. */
+	std::vector<const CoreClash *> clashes;
+	for (int i = 0; i < given.clashes; i++)
+		clashes.push_back(&given.clash[i]);
+	if (!policy.keys.empty())
+		std::sort(clashes.begin(), clashes.end(), [](auto a, auto b) {
+			return PathOrder()(*parse_pointer({a->path, (size_t) a->path_len}),
+							   *parse_pointer({b->path, (size_t) b->path_len}));
+		});
 	for (int i = 0; i < given.clashes; i++)
 	{
-		auto &mine = given.clash[i];
+		auto &mine = *clashes[i];
 		auto &its = expected.conflicts[i];
 
 		if (std::string(mine.path, mine.path_len) != pointer_of(its.path))
@@ -120,6 +151,8 @@ compare(Input &input, const CoreMerge &given, const slow::Answer &expected, cons
 		if (given.merged)
 			differs("merged in spite of a conflict");
 		count("= conflict");
+		for (auto side : {slow::Side::local, slow::Side::remote})
+			compare_won(input, given, side, policy);
 		return;
 	}
 
@@ -173,7 +206,8 @@ look_at(Input &input, const slow::Policy &policy)
 
 	/* Where the local side is the newer one, the sides are swapped. */
 	auto expected = slow::merge(input.document(BASE), input.document(input.local_is_newer ? REMOTE : LOCAL),
-									 input.document(input.local_is_newer ? LOCAL : REMOTE), policy);
+									 input.document(input.local_is_newer ? LOCAL : REMOTE), policy,
+									 input.local_is_newer);
 	compare(input, given, expected, policy);
 	core_forget();
 	for (auto what : expected.seen)

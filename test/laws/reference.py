@@ -243,6 +243,7 @@ class Merge:
         self.winner = winner
         self.won = set()  # paths that the winner wins
         self.tolerance = policy.tolerance
+        self.null_is_absent = policy.null_is_absent
         self.answer = Answer()
         self.seen = self.answer.seen
         self.conflicts = set()
@@ -289,7 +290,7 @@ class Merge:
                 if not any(path[:length] in self.conflicts for length in range(len(path)))}
 
     def there(self, value):
-        return MISSING if value is None and self.policy.null_is_absent else value
+        return MISSING if value is None and self.null_is_absent else value
 
     # ---- Which values are the same ---------------------------------------------
 
@@ -555,6 +556,8 @@ class Merge:
 
         if not any(below.kind != "ignore" for below in node.owners_below):
             return self.of(side, base, local, public)
+        if self.is_replaced(base, local, public, node, owner):
+            return self.of(side, base, local, public)
 
         # A group with a `latest` value in it.  In an object that is not the
         # whole document both these and the rules for objects say what becomes
@@ -576,6 +579,11 @@ class Merge:
             side = self.side_differing(base, public, node, owner)
         return self.composed(path, base, local, public, node, owner, side)
 
+    def is_replaced(self, base, local, public, node, owner):
+        """Has one side, which may not win, deleted or replaced what a `latest` value is in?"""
+        return self.winner and not type(base) is type(local) is type(public) is dict \
+            and not self.same_but_latest(local, public, node, owner)
+
     @staticmethod
     def of(side, base, local, public):
         return {"local": local, "public": public, None: differing(base, local, public)}[side]
@@ -584,6 +592,7 @@ class Merge:
         """As `differing`, of what belongs to this owner only."""
         exact = Merge(base, public, public, self.policy, self.root)
         exact.tolerance = 0
+        exact.null_is_absent = False
         return "local" if exact.same_of(base, public, node, owner) else "public"
 
     def ignored(self, base, local, public):
@@ -614,6 +623,8 @@ class Merge:
             values = child(base, key), child(local, key), child(public, key)
             if its is not owner:
                 value = self.property(path + (key,), *values, inner, its)
+            elif inner and self.is_replaced(*values, inner, owner):
+                value = child(mine, key)
             elif inner and any(below.kind != "ignore" for below in inner.owners_below):
                 value = self.composed(path + (key,), *values, inner, owner, side, True)
             else:

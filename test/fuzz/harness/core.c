@@ -39,7 +39,12 @@ call_merge(void *argument)
 	merge->remote_changed = threeway.public_changed;
 	merge->differ = threeway.differ;
 	merge->are_same = policycompare_documents(threeway.policy, merge->local, merge->remote);
-	merge->merged = threeway.clashes == NIL ? threeway_merged(&threeway) : NULL;
+	merge->merged = threeway.clashes == NIL ? threeway_merged(&threeway, SIDE_NONE) : NULL;
+	if (threeway.clashes != NIL)
+	{
+		merge->local_wins = threeway_merged(&threeway, SIDE_LOCAL);
+		merge->remote_wins = threeway_merged(&threeway, SIDE_PUBLIC);
+	}
 	merge->paths = threeway_paths(threeway.clashes)->ndim;
 	merge->clashes = list_length(threeway.clashes);
 	merge->clash = palloc0(merge->clashes * sizeof(CoreClash));

@@ -34,7 +34,9 @@ typedef struct CoreMerge
 	bool		local_is_newer;
 
 	/* Set by core_merge() */
-	const void *merged;
+	const void *merged;			/* where there are no conflicts */
+	const void *local_wins;		/* and where there are, what it is where a side wins */
+	const void *remote_wins;
 	int			clashes;
 	CoreClash  *clash;
 	int			paths;			/* as threeway_paths() counts them */

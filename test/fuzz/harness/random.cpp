@@ -12,7 +12,9 @@ static const char *const NUMBERS[] = {
 	"123456789.123456789"};
 static const char *const TOLERANCES[] = {"0", "0.5", "0.5", "1", "1.0", "0.0001", "2.5"};
 static const char *const JITTERS[] = {"0.4", "-0.4", "0.5", "-0.5", "0.6", "1", "0.00005", "0", "0.0"};
-static const char *const PRESETS[] = {"immersive", "excalidraw", "tldraw", "jsoncanvas", "reactflow"};
+static const char *const ELEMENT_KEYS[] = {"A", "B", "C", "D", "7", "-1", "\"", "a/b", "", "é", "E", "F"};
+static const char *const ELEMENT_MEMBERS[] = {"x", "y", "z"};
+static const char *const PRESETS[] = {"immersive", "excalidraw", "tldraw", "jsoncanvas", "reactflow", "grafana"};
 
 static Decimal
 decimal(const char *text)
@@ -98,6 +100,32 @@ Random::document()
 	Value result = object();
 	while (result.members.size() < 2)
 		result.members[key()] = value();
+	if (one_in(3))
+	{
+		Value array(Type::array);
+
+		for (size_t i = below(5); i > 0; i--)
+			array.elements.push_back(element());
+		result.members[key()] = array;
+	}
+	return result;
+}
+
+/* Of an array, with a key; rarely without */
+Value
+Random::element()
+{
+	Value result(Type::object);
+
+	for (size_t i = below(3); i > 0; i--)
+		result.members[choice(ELEMENT_MEMBERS)] = value(2);
+	if (!one_in(50))
+		result.members["id"] = one_in(3) ? number() : Value(choice(ELEMENT_KEYS));
+	if (one_in(10))
+	{
+		result.members["in"] = Value(Type::array);
+		result.members["in"].elements.push_back(element());
+	}
 	return result;
 }
 
@@ -133,6 +161,20 @@ Random::edit_array(Value &array)
 	auto &elements = array.elements;
 	size_t index = below(elements.size());
 
+	if (!elements.empty() && child(&elements[0], "id") && !one_in(20))
+	{
+		size_t other = below(elements.size());
+
+		if (one_in(4))
+			elements.insert(elements.begin() + index, element());
+		else if (one_in(5))
+			elements.erase(elements.begin() + index);
+		else if (one_in(4))
+			std::swap(elements[index], elements[other]);
+		else
+			elements[index].members[choice(ELEMENT_MEMBERS)] = value(2);
+		return;
+	}
 	if (elements.empty() || one_in(4))
 		elements.insert(elements.begin() + index, value(2));
 	else if (one_in(5))
@@ -284,13 +326,53 @@ Random::pointers(const Value *document, bool through_arrays)
 	return result;
 }
 
+/* Arrays whose elements have keys, and what is said of their elements */
+void
+Random::edit_keys(Value &policy, const Value *document)
+{
+	auto &members = policy.members;
+
+	members["keys"].type = Type::object;
+	if (document && document->type == Type::object)
+		for (auto &[key, value] : document->members)
+			if (value.type == Type::array && !one_in(5))
+			{
+				std::string array = pointer_of({key});
+
+				members["keys"].members[array] = "id";
+				if (one_in(3))
+					members["keys"].members[array + "/*/in"] = "id";
+				if (one_in(4))
+				{
+					members["groups"].type = Type::array;
+					members["groups"].elements.push_back(Type::array);
+					members["groups"].elements.back().elements = {Value(array + "/*/x"), Value(array + "/*/y")};
+				}
+				else if (one_in(4))
+				{
+					auto &marks = members[one_in(2) ? "ignore" : "latest"];
+
+					marks.type = Type::array;
+					marks.elements.push_back(array + "/*/x");
+				}
+			}
+	if (one_in(10))
+		members["keys"].members[pointer_of(path_in(document, false))] = "id";
+}
+
 void
 Random::edit_policy(Value &policy, const Value *document)
 {
 	auto &members = policy.members;
 
-	switch (below(8))
+	switch (below(10))
 	{
+		case 8:
+			edit_keys(policy, document);
+			break;
+		case 9:
+			members["null"] = one_in(4) ? "value" : "absent";
+			break;
 		case 0:
 			members["granularity"] = one_in(4) ? "entity" : "property";
 			break;

@@ -27,6 +27,7 @@ public:
 	std::string key();
 	Value number();
 	Value scalar();
+	Value element();
 	Value value(int depth = 0);
 	Value object(int depth = 0);
 	std::optional<Value> document();
@@ -43,6 +44,7 @@ public:
 	Value pointers(const Value *document, bool through_arrays);
 	Value policy(const Value *document);
 	void edit_policy(Value &policy, const Value *document);
+	void edit_keys(Value &policy, const Value *document);
 
 private:
 	uint64_t state;

@@ -111,6 +111,12 @@ repalloc(void *pointer, Size size)
 }
 
 void *
+MemoryContextAllocHuge(MemoryContext context, Size size)
+{
+	return palloc(size);
+}
+
+void *
 repalloc_huge(void *pointer, Size size)
 {
 	return reallocate(pointer, size, MaxAllocHugeSize);
@@ -254,6 +260,25 @@ psprintf(const char *format, ...)
 	return result;
 }
 
+int
+pg_snprintf(char *buffer, size_t room, const char *format, ...)
+{
+	va_list		arguments;
+	int			len;
+
+	va_start(arguments, format);
+	len = vsnprintf(buffer, room, format, arguments);
+	va_end(arguments);
+	return len;
+}
+
+void
+pg_qsort(void *base, size_t count, size_t size, int (*compare) (const void *, const void *))
+{
+	if (count > 1)
+		(qsort) (base, count, size, compare);
+}
+
 void
 initStringInfo(StringInfo string)
 {
@@ -279,6 +304,29 @@ int
 pg_ltoa(int32 number, char *digits)
 {
 	return sprintf(digits, "%d", number);
+}
+
+List *
+list_insert_nth(List *list, int place, void *datum)
+{
+	list = lappend(list, NULL);
+	memmove(&list->elements[place + 1], &list->elements[place], (list->length - 1 - place) * sizeof(ListCell));
+	list->elements[place].ptr_value = datum;
+	return list;
+}
+
+List *
+list_append_unique_int(List *list, int datum)
+{
+	for (int i = 0; i < list_length(list); i++)
+	{
+		if (list->elements[i].int_value == datum)
+			return list;
+	}
+	list = lappend(list, NULL);
+	list->type = T_IntList;
+	list->elements[list->length - 1].int_value = datum;
+	return list;
 }
 
 /* Grows by one, so that the sanitizer sees who looks behind the end. */
@@ -585,6 +633,31 @@ Datum
 numeric_gt(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(compare_arguments(fcinfo) > 0);
+}
+
+Datum
+numeric_le(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare_arguments(fcinfo) <= 0);
+}
+
+Datum
+int8_numeric(PG_FUNCTION_ARGS)
+{
+	Decimal		number = {PG_GETARG_INT64(0), 0};
+
+	PG_RETURN_NUMERIC(numeric_of(number));
+}
+
+/* Without what is behind the point, which PostgreSQL rounds */
+Datum
+numeric_int8(PG_FUNCTION_ARGS)
+{
+	Decimal		number = decimal_of(PG_GETARG_NUMERIC(0));
+
+	for (; number.scale > 0; number.scale--)
+		number.digits /= 10;
+	PG_RETURN_INT64(number.digits);
 }
 
 Datum

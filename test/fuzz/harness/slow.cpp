@@ -75,7 +75,6 @@ Policy::Policy(const Value *policy)
 {
 	std::vector<Path> ignore, latest;
 	std::vector<Group> groups_given;
-	bool by_property = false;
 
 	if (policy && policy->type != Type::object)
 		throw Refused{"= refused: not an object"};
@@ -110,6 +109,25 @@ Policy::Policy(const Value *policy)
 
 				groups_given.emplace_back(paths.begin(), paths.end());
 			}
+		}
+		else if (key == "keys")
+		{
+			if (value.type != Type::object)
+				throw Refused{"= refused: keys"};
+			for (auto &[pointer, name] : value.members)
+			{
+				Path path = pointer_in(Value(pointer), false);
+
+				if (name.type != Type::string || name.string.empty())
+					throw Refused{"= refused: keys"};
+				keys[path] = name.string;
+			}
+		}
+		else if (key == "null")
+		{
+			null_is_absent = value.type == Type::string && value.string == "absent";
+			if (!null_is_absent && (value.type != Type::string || value.string != "value"))
+				throw Refused{"= refused: null"};
 		}
 		else
 			throw Refused{"= refused: unknown key"};
@@ -160,17 +178,128 @@ Policy::Policy(const Value *policy)
 			}
 	}
 
-	for (auto &[path, owner] : marks)
+	for (auto &[path, name] : keys)
 	{
 		Node *node = &root;
 
 		for (auto &key : path)
+			node = &node->children[key];
+		node->element_key = name;
+	}
+
+	/* Groups are those of the document, or of any element. */
+	std::map<std::pair<const Owner *, Path>, Owner *> apart;
+	for (auto &[path, marked] : marks)
+	{
+		size_t scope = 0;
+		const Owner *owner = marked;
+		Node *node = &root;
+		Node *scope_root = &root;
+
+		for (size_t i = 0; i < path.size(); i++)
+			if (path[i] == "*" && keys.count(Path(path.begin(), path.begin() + i)))
+				scope = i + 1;
+		if (marked->kind == Kind::group)
+		{
+			Owner *&own = apart[{marked, Path(path.begin(), path.begin() + scope)}];
+
+			if (!own)
+			{
+				owners.push_back({Kind::group, {}});
+				own = &owners.back();
+			}
+			own->paths.emplace_back(path.begin() + scope, path.end());
+			owner = own;
+		}
+		for (size_t i = 0; i < path.size(); i++)
 		{
 			node->owners_below.insert(owner);
-			node = &node->children[key];
+			node = &node->children[path[i]];
+			if (i + 1 == scope)
+				scope_root = node;
 		}
 		node->owner = owner;
+		if (owner->kind == Kind::group && (scope_root->groups.empty() || scope_root->groups.back() != owner) &&
+			std::find(scope_root->groups.begin(), scope_root->groups.end(), owner) == scope_root->groups.end())
+			scope_root->groups.push_back(owner);
 	}
+}
+
+/* ---- Elements ----------------------------------------------------------------- */
+
+using Elements = std::vector<std::pair<std::string, const Value *>>;
+
+/* What an element is called in a path; nothing where it has no key */
+static std::optional<std::string>
+name_of(const Value &element, const std::string &name)
+{
+	const Value *key = child(&element, name);
+
+	if (key && key->type == Type::string)
+	{
+		bool quoted = !key->string.empty() && std::string("\"-0123456789").find(key->string[0]) != std::string::npos;
+
+		return name + "=" + (quoted ? "\"" + key->string + "\"" : key->string);
+	}
+	if (!key || key->type != Type::number)
+		return {};
+	Decimal number = key->number;
+	for (; number.scale > 0; number.scale--, number.digits /= 10)
+		if (number.digits % 10 != 0)
+			return {};
+	/* A bigint, both ways; Decimal may have room for more. */
+	if (decimal_compare(number, {INT64_MAX, 0}) > 0 || decimal_compare(number, {-INT64_MAX, 0}) < 0)
+		return {};
+	return name + "=" + std::to_string((int64_t) number.digits);
+}
+
+/* The elements by what they are called; nothing where the array is one value */
+static std::optional<Elements>
+keyed(const Value *array, const std::string &name)
+{
+	Elements elements;
+	std::set<std::string> names;
+
+	if (!array)
+		return elements;
+	if (array->type != Type::array)
+		return {};
+	for (auto &element : array->elements)
+	{
+		auto its = name_of(element, name);
+
+		if (!its || !names.insert(*its).second)
+			return {};
+		elements.push_back({*its, &element});
+	}
+	return elements;
+}
+
+static const Value *
+element(const Elements &elements, const std::string &name)
+{
+	for (auto &[its, value] : elements)
+		if (its == name)
+			return value;
+	return nullptr;
+}
+
+/* As at(), through elements with keys, too */
+static const Value *
+find(const Value *value, const Path &path)
+{
+	for (auto &key : path)
+	{
+		if (value && value->type == Type::array)
+		{
+			auto elements = keyed(value, key.substr(0, key.find('=')));
+
+			value = elements ? element(*elements, key) : nullptr;
+		}
+		else
+			value = child(value, key);
+	}
+	return value;
 }
 
 static const Node *
@@ -204,55 +333,120 @@ is_object(const Value *value)
 
 using Counts = std::function<bool(const Owner *)>;
 
-enum class Side { neither, local, remote };
+/* In the place of a document that is the JSON null, which is not absent */
+static const Value ROOT_NULL("the JSON null of a document");
 
 class Merge
 {
 public:
 	Answer answer;
 
-	Merge(const Value *base, const Value *local, const Value *remote, const Policy &policy)
-		: documents{base, local, remote}, policy(policy), tolerance(policy.tolerance) {}
+	/* "node": of an element, what the policy says of it */
+	Merge(const Value *base, const Value *local, const Value *remote, const Policy &policy, bool swapped = false,
+		  Side winner = Side::neither, const Node *node = nullptr)
+		: documents{base, local, remote}, given{base, local, remote}, policy(policy), tolerance(policy.tolerance),
+		  null_is_absent(policy.null_is_absent), swapped(swapped), winner(winner), is_document(!node), root(node ? node : &policy.root)
+	{
+		for (auto document : {&documents.base, &documents.local, &documents.remote})
+			if (is_document && *document && (*document)->type == Type::null)
+				*document = &ROOT_NULL;
+	}
 
 	void run()
 	{
-		const Owner *owner = policy.root.owner ? policy.root.owner : &PLAIN;
+		const Owner *owner = root->owner ? root->owner : &PLAIN;
 		auto [base, local, remote] = documents;
 
-		answer.local_changed = !same_in_all(base, local, &policy.root, owner);
-		answer.remote_changed = !same_in_all(base, remote, &policy.root, owner);
-		answer.differ = !same_in_all(local, remote, &policy.root, owner);
+		answer.local_changed = !same_in_all(base, local, root, owner);
+		answer.remote_changed = !same_in_all(base, remote, root, owner);
+		answer.differ = !same_in_all(local, remote, root, owner);
 		answer.seen.clear();
-		decide_groups();
-		answer.merged = property({}, base, local, remote, &policy.root, owner);
-		if (conflicts.empty())
+		answer.merged = merged();
+		if (answer.merged && equal(&*answer.merged, &ROOT_NULL))
+			answer.merged = Value(Type::null);
+		if (conflicts.empty() && orders.empty())
 			return;
-		answer.merged.reset();
 		answer.conflict = true;
+		if (winner == Side::neither)
+		{
+			answer.merged.reset();
+			answer.open = false;
+		}
+		auto paths = outermost();
+		paths.insert(orders.begin(), orders.end());
+		for (auto &path : paths)
+			answer.conflicts.push_back({path, find(given.base, path), find(given.local, path), find(given.remote, path)});
+	}
+
+	/* The document, or element, where there are no conflicts, or a side wins */
+	std::optional<Value> merged()
+	{
+		const Owner *owner = root->owner ? root->owner : &PLAIN;
+		auto [base, local, remote] = documents;
+
+		decide_groups();
+		auto result = property({}, base, local, remote, root, owner);
+		if (is_document && !base && is_object(local) && is_object(remote) && owner == &PLAIN && conflicts.empty() &&
+			orders.empty() && !same_in_all(local, remote, root, owner) && !same_but_latest(local, remote, root, owner))
+		{
+			/* Two entities that have the same id by chance */
+			conflicts.insert(Path());
+			note_conflict({}, base, local, remote);
+		}
+		if (winner != Side::neither && won.empty())
+			for (auto &path : outermost())
+				if (!inner.count(path))
+					won.insert(path);
+		if (winner == Side::neither || won.empty() || again)
+			return result;
+		/* Once more, where it is known who wins what */
+		again = true;
 		answer.open = false;
+		return merged();
+	}
+
+	/* What is in a value that conflicts as a whole is part of it. */
+	std::set<Path, PathOrder> outermost()
+	{
+		std::set<Path, PathOrder> paths;
+
 		for (auto &path : conflicts)
-			/* What is in a value that conflicts as a whole is part of it. */
-			if (answer.conflicts.empty() || !leads_to(answer.conflicts.back().path, path))
-				answer.conflicts.push_back({path, at(base, path), at(local, path), at(remote, path)});
+			if (paths.empty() || !leads_to(*paths.rbegin(), path))
+				paths.insert(path);
+		return paths;
 	}
 
 	/* With all that counts for somebody */
 	bool same_in_all(const Value *x, const Value *y, const Node *node, const Owner *owner)
 	{
-		return same(x, y, node, owner, [](const Owner *its) { return its->kind != Kind::ignore; });
+		return same(there(x), there(y), node, owner, [](const Owner *its) { return its->kind != Kind::ignore; });
 	}
 
 	/* Two values that are the same as a third are this close to each other. */
 	void tolerate_twice() { tolerance.digits *= 2; }
 
 private:
-	struct Documents { const Value *base, *local, *remote; } documents;
+	struct Documents { const Value *base, *local, *remote; } documents, given;
 	const Policy &policy;
 	Decimal tolerance;
+	bool null_is_absent;
+	bool swapped;
+	Side winner;
+	bool is_document;
+	const Node *root;
+	bool again = false;
 	std::set<Path, PathOrder> conflicts;
+	std::set<Path, PathOrder> inner;	/* of elements */
+	std::set<Path, PathOrder> orders;	/* arrays of which the order conflicts */
+	std::set<Path, PathOrder> won;		/* paths that the winner wins */
 	std::map<const Owner *, Side> decided;
 
 	void seen(const char *what) { answer.seen.insert(what); }
+
+	const Value *there(const Value *value)
+	{
+		return value && value->type == Type::null && null_is_absent ? nullptr : value;
+	}
 
 	/* ---- Which values are the same -------------------------------------------- */
 
@@ -279,7 +473,7 @@ private:
 				const Node *inner = below(node, key);
 				bool marked = inner && inner->owner && (inner->owner->kind == Kind::ignore || !in_array);
 
-				if (!same(child(x, key), child(y, key), inner, marked ? inner->owner : owner, counts, in_array))
+				if (!same(there(child(x, key)), there(child(y, key)), inner, marked ? inner->owner : owner, counts, in_array))
 					return false;
 			}
 			return true;
@@ -291,6 +485,15 @@ private:
 			for (size_t i = 0; i < x->elements.size(); i++)
 			{
 				const Node *inner = below(node, std::to_string(i));
+
+				if (node && !node->element_key.empty())
+				{
+					inner = below(node, "*");
+					if (!equal(child(&x->elements[i], node->element_key), child(&y->elements[i], node->element_key)))
+						return false;
+				}
+				else if (!inner)
+					inner = below(node, "*");
 				bool ignored = inner && inner->owner && inner->owner->kind == Kind::ignore;
 
 				if (!same(&x->elements[i], &y->elements[i], inner, ignored ? inner->owner : owner, counts, true))
@@ -314,21 +517,21 @@ private:
 	/* Without `latest` values, which go along with what they are in */
 	bool same_but_latest(const Value *x, const Value *y, const Node *node, const Owner *owner)
 	{
-		return same(x, y, node, owner,
+		return same(there(x), there(y), node, owner,
 					[](const Owner *its) { return its->kind != Kind::ignore && its->kind != Kind::latest; });
 	}
 
 	/* Only what belongs to this owner */
 	bool same_of(const Value *x, const Value *y, const Node *node, const Owner *owner)
 	{
-		return same(x, y, node, owner, [owner](const Owner *its) { return its == owner; });
+		return same(there(x), there(y), node, owner, [owner](const Owner *its) { return its == owner; });
 	}
 
 	/* ---- Groups --------------------------------------------------------------- */
 
 	const Node *node_of(const Path &path)
 	{
-		const Node *node = &policy.root;
+		const Node *node = root;
 
 		for (auto &key : path)
 			node = below(node, key);
@@ -338,7 +541,7 @@ private:
 	/* Whose value each group takes */
 	void decide_groups()
 	{
-		for (auto group : policy.groups)
+		for (auto group : root->groups)
 		{
 			bool local_changed = false, remote_changed = false;
 			bool is_document = group->paths[0].empty();
@@ -362,7 +565,7 @@ private:
 			}
 			if (local_changed && remote_changed)
 			{
-				decided[group] = Side::remote;
+				decided[group] = winner == Side::neither || differing_members.empty() ? Side::remote : winner;
 				for (auto &path : differing_members)
 					conflicts.insert(settable(path));
 				if (!differing_members.empty())
@@ -388,7 +591,7 @@ private:
 			Path outer(path.begin(), path.begin() + length);
 
 			for (auto document : {documents.base, documents.local, documents.remote})
-				if (!is_object(at(document, outer)))
+				if (!is_object(at(document, outer)) && (document != documents.base || there(at(document, outer))))
 				{
 					seen("group in conflict where one side has no place for it");
 					return outer;
@@ -422,6 +625,15 @@ private:
 	std::optional<Value> plain(const Path &path, const Value *base, const Value *local, const Value *remote,
 							   const Node *node)
 	{
+		bool is_added = !there(base);
+		bool objects = is_object(local) && is_object(remote) && (is_object(base) || is_added);
+
+		if (won.count(path))
+			return copy(of(winner, base, local, remote));
+		for (auto &its : won)
+			if (leads_to(path, its))
+				return members(path, base, local, remote, node);
+
 		bool local_changed = !same_in_all(base, local, node, &PLAIN);
 		bool remote_changed = !same_in_all(base, remote, node, &PLAIN);
 
@@ -439,25 +651,24 @@ private:
 			return whole(path, remote, node);
 		}
 
-		if (is_object(base) && is_object(local) && is_object(remote))
+		if (objects)
 		{
-			Value result(Type::object);
-			std::set<std::string> keys;
+			seen(is_added ? "objects that both inserted merged" : "objects merged");
+			return members(path, base, local, remote, node);
+		}
+		if (node && !node->element_key.empty() && local && local->type == Type::array && remote &&
+			remote->type == Type::array)
+		{
+			auto of_base = keyed(there(base), node->element_key);
+			auto of_local = keyed(local, node->element_key);
+			auto of_remote = keyed(remote, node->element_key);
 
-			seen("objects merged");
-			for (auto value : {base, local, remote})
-				for (auto &member : value->members)
-					keys.insert(member.first);
-			for (auto &key : keys)
+			if (of_base && of_local && of_remote)
 			{
-				const Node *inner = below(node, key);
-				auto value = property(inside(path, key), child(base, key), child(local, key), child(remote, key), inner,
-									  inner && inner->owner ? inner->owner : &PLAIN);
-
-				if (value)
-					result.members[key] = *value;
+				seen("arrays merged by element");
+				return elements(path, *of_base, *of_local, *of_remote, node);
 			}
-			return result;
+			seen("an array with an element without a key");
 		}
 
 		/* Different, and not three objects: only `latest` values in it can make
@@ -483,6 +694,115 @@ private:
 		return {};
 	}
 
+	std::optional<Value> members(const Path &path, const Value *base, const Value *local, const Value *remote,
+								 const Node *node)
+	{
+		Value result(Type::object);
+		std::set<std::string> keys;
+
+		for (auto value : {base, local, remote})
+			if (is_object(value))
+				for (auto &member : value->members)
+					keys.insert(member.first);
+		for (auto &key : keys)
+		{
+			const Node *inside_it = below(node, key);
+			auto value = property(inside(path, key), child(base, key), child(local, key), child(remote, key), inside_it,
+								  inside_it && inside_it->owner ? inside_it->owner : &PLAIN);
+
+			if (value)
+				result.members[key] = *value;
+		}
+		return result;
+	}
+
+	/* Each as a document of its own; then their order */
+	std::optional<Value> elements(const Path &path, const Elements &base, const Elements &local, const Elements &remote,
+								  const Node *node)
+	{
+		static const Node nothing_said;
+		const Node *any = below(node, "*");
+		std::map<std::string, Value> result;
+
+		for (auto array : {&base, &local, &remote})
+			for (auto &[name, value] : *array)
+			{
+				if (array == &local ? element(base, name) != nullptr :
+					array == &remote && (element(base, name) || element(local, name)))
+					continue;
+				Merge merge(element(base, name), element(local, name), element(remote, name), policy, swapped, winner,
+							any ? any : &nothing_said);
+				merge.tolerance = tolerance;
+				auto merged = merge.merged();
+				for (auto *of : {&merge.conflicts, &merge.orders})
+					for (auto &its : *of)
+					{
+						Path at_it = inside(path, name);
+
+						at_it.insert(at_it.end(), its.begin(), its.end());
+						(of == &merge.orders ? orders : conflicts).insert(at_it);
+						inner.insert(at_it);
+					}
+				answer.seen.insert(merge.answer.seen.begin(), merge.answer.seen.end());
+				answer.open |= merge.answer.open;
+				if (merged)
+					result[name] = *merged;
+			}
+		return ordered(path, base, local, remote, result);
+	}
+
+	static std::vector<std::string> names(const Elements &array, const Elements &a, const Elements &b)
+	{
+		std::vector<std::string> result;
+
+		for (auto &[name, value] : array)
+			if (element(a, name) && element(b, name))
+				result.push_back(name);
+		return result;
+	}
+
+	std::optional<Value> ordered(const Path &path, const Elements &base, const Elements &local, const Elements &remote,
+								 std::map<std::string, Value> &result)
+	{
+		auto was = names(base, local, remote);
+		auto mine = names(local, base, remote);
+		auto its = names(remote, base, local);
+		bool conflict = was != mine && was != its && mine != its;
+		bool by_remote = conflict ? winner == Side::remote : was == mine;
+		std::vector<std::string> order;
+		auto place = [&](const Elements &array, std::function<bool(const std::string &)> wanted) {
+			size_t next = 0;
+
+			for (auto &[name, value] : array)
+			{
+				auto found = std::find(order.begin(), order.end(), name);
+
+				if (found != order.end())
+					next = found - order.begin() + 1;
+				else if (result.count(name) && wanted(name))
+					order.insert(order.begin() + next++, name);
+			}
+		};
+		auto in_base = [&](const std::string &name) { return element(base, name) != nullptr; };
+		auto &real_local = swapped ? remote : local;
+		auto &real_public = swapped ? local : remote;
+
+		if (conflict)
+		{
+			seen("order of elements in conflict");
+			orders.insert(path);
+		}
+		place(by_remote ? remote : local, in_base);
+		place(by_remote ? local : remote, in_base);
+		place(real_local, [&](const std::string &name) { return !element(real_public, name); });
+		place(real_public, [](const std::string &) { return true; });
+
+		Value array(Type::array);
+		for (auto &name : order)
+			array.elements.push_back(result[name]);
+		return array;
+	}
+
 	void note_conflict(const Path &path, const Value *base, const Value *local, const Value *remote)
 	{
 		auto is_array = [](const Value *value) { return value && value->type == Type::array; };
@@ -506,7 +826,7 @@ private:
 			for (auto owner : node->owners_below)
 				for (auto &member : owner->paths)
 				{
-					if (owner->kind != Kind::group || !leads_to(path, member) || decided[owner] == Side::neither)
+					if (!decided.count(owner) || !leads_to(path, member) || decided[owner] == Side::neither)
 						continue;
 					auto its = decided[owner] == Side::local ? documents.local : documents.remote;
 					if (!equal(at(value, member, path.size()), at(its, member)))
@@ -534,6 +854,13 @@ private:
 		return false;
 	}
 
+	/* Has one side, which may not win, deleted or replaced what a `latest` value is in? */
+	bool is_replaced(const Value *base, const Value *local, const Value *remote, const Node *node, const Owner *owner)
+	{
+		return winner != Side::neither && !(is_object(base) && is_object(local) && is_object(remote)) &&
+			!same_but_latest(local, remote, node, owner);
+	}
+
 	/* A `latest` value, or the value of a group at one of its pointers */
 	std::optional<Value> unit(const Path &path, const Value *base, const Value *local, const Value *remote,
 							  const Node *node, const Owner *owner)
@@ -557,6 +884,8 @@ private:
 				seen("latest: both, the newer");
 		}
 		if (!has_more_than_ignored_below(node))
+			return copy(of(side, base, local, remote));
+		if (is_replaced(base, local, remote, node, owner))
 			return copy(of(side, base, local, remote));
 
 		/* A group with a `latest` value in it.  In an object that is not the whole
@@ -584,8 +913,10 @@ private:
 	Side side_differing(const Value *base, const Value *remote, const Node *node, const Owner *owner)
 	{
 		tolerance = {0, 0};
+		null_is_absent = false;
 		bool equals = same_of(base, remote, node, owner);
 		tolerance = policy.tolerance;
+		null_is_absent = policy.null_is_absent;
 		return equals ? Side::local : Side::remote;
 	}
 
@@ -636,6 +967,8 @@ private:
 
 			if (its != owner)
 				value = property(inside(path, key), base_value, local_value, remote_value, inner, its);
+			else if (inner && is_replaced(base_value, local_value, remote_value, inner, owner))
+				value = copy(child(mine, key));
 			else if (has_more_than_ignored_below(inner))
 				value = composed(inside(path, key), base_value, local_value, remote_value, inner, owner, side, true);
 			else
@@ -652,9 +985,9 @@ private:
 };
 
 Answer
-merge(const Value *base, const Value *local, const Value *remote, const Policy &policy)
+merge(const Value *base, const Value *local, const Value *remote, const Policy &policy, bool swapped, Side winner)
 {
-	Merge merge(base, local, remote, policy);
+	Merge merge(base, local, remote, policy, swapped, winner);
 
 	merge.run();
 	return std::move(merge.answer);

@@ -8,6 +8,9 @@
  * A policy marks properties: those that are ignored, those that are `latest`, and
  * the members of groups.  A mark owns what is below it up to the next mark.  The
  * ordinary rules hold for what no mark owns.
+ *
+ * An element of an array with keys is merged as a document of its own: a mark whose
+ * pointer leads into it belongs to that element alone.
  */
 #ifndef FUZZ_SLOW_H
 #define FUZZ_SLOW_H
@@ -35,7 +38,11 @@ struct Node
 	std::map<std::string, Node> children;
 	const Owner *owner = nullptr;
 	std::set<const Owner *> owners_below;	/* of marks strictly below */
+	std::string element_key;
+	std::vector<const Owner *> groups;		/* of the document, or of an element */
 };
+
+enum class Side { neither, local, remote };
 
 /* Thrown where a value is no policy */
 struct Refused { const char *why; };
@@ -48,6 +55,9 @@ struct Policy
 	std::vector<const Owner *> groups;
 	std::vector<Path> references;
 	std::map<Path, const Owner *, PathOrder> marks;
+	std::map<Path, std::string, PathOrder> keys;
+	bool null_is_absent = false;
+	bool by_property = false;
 
 	explicit Policy(const Value *policy);
 	Policy(const Policy &) = delete;
@@ -70,8 +80,10 @@ struct Answer
 	std::set<const char *> seen;	/* which rules were applied */
 };
 
-/* The remote (public) side is the newer one. */
-Answer merge(const Value *base, const Value *local, const Value *remote, const Policy &policy);
+/* The remote (public) side is the newer one; if they are swapped it is the local one.  With a
+ * winner `merged` has that side's values where it conflicts. */
+Answer merge(const Value *base, const Value *local, const Value *remote, const Policy &policy,
+			 bool swapped = false, Side winner = Side::neither);
 
 /* As the policy sees it, the same, or both the same as a third value? */
 bool same(const Value *a, const Value *b, const Policy &policy);

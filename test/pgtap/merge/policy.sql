@@ -3,7 +3,7 @@
 -- references.sql and both_policy.sql what "references" does.)
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(443);
+SELECT plan(454);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -69,7 +69,10 @@ INSERT INTO t.preset VALUES
 		"groups": [["/x", "/y"], ["/width", "/height"], ["/fromNode", "/fromSide"], ["/toNode", "/toSide"]], "references": ["/fromNode", "/toNode"]}'),
 	('reactflow', '{"granularity": "property", "ignore": ["/selected", "/dragging", "/resizing", "/positionAbsolute", "/measured"], "latest": [], "tolerance": 0,
 		"groups": [["/position", "/parentId", "/parentNode"], ["/width", "/height"], ["/style/width", "/style/height"], ["/source", "/sourceHandle"], ["/target", "/targetHandle"]],
-		"references": ["/source", "/target", "/parentId", "/parentNode"]}');
+		"keys": {"/data/inputParams": "id", "/data/inputAnchors": "id", "/data/outputAnchors": "id"},
+		"references": ["/source", "/target", "/parentId", "/parentNode"]}'),
+	('grafana', '{"granularity": "property", "ignore": ["/version", "/iteration"], "latest": ["/pluginVersion", "/schemaVersion"], "tolerance": 0,
+		"groups": [["/gridPos"], ["/datasource"], ["/targets/*/datasource"]], "keys": {"/targets": "refId"}, "references": []}');
 SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name)), policy, name || ': written out as docs/presets.md has it') FROM t.preset;
 SELECT is(diagsync.set_merge_policy('l', policy), policy, name || ': written out, it can be set again') FROM t.preset;
 SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name) || own), policy || own, format('%s: a key beside it replaces the preset''s: %s', name, own))
@@ -105,7 +108,11 @@ SELECT is((diagsync.merge(base, base || local, base || public, jsonb_build_objec
 	('reactflow', '{"source":"a","target":"b"}', '{"source":"c"}', '{"target":"d"}', '{}'),
 	('reactflow', '{"source":"a","sourceHandle":"b"}', '{"source":"c"}', '{"sourceHandle":"d"}', '{/source,/sourceHandle}'),
 	('reactflow', '{"style":{"width":1,"color":1}}', '{"style":{"width":2,"color":1}}', '{"style":{"width":1,"color":2}}', '{}'),
-	('reactflow', '{"position":{"x":1}}', '{"position":{"x":1.0000001}}', '{"position":{"x":2}}', '{/position}')) AS v (preset, base, local, public, paths);
+	('reactflow', '{"position":{"x":1}}', '{"position":{"x":1.0000001}}', '{"position":{"x":2}}', '{/position}'),
+	('reactflow', '{"data":{"inputParams":[{"id":"a","v":1},{"id":"b","v":1}]}}', '{"data":{"inputParams":[{"id":"a","v":2},{"id":"b","v":1}]}}', '{"data":{"inputParams":[{"id":"a","v":1},{"id":"b","v":2},{"id":"c"}]}}', '{}'),
+	('grafana', '{"targets":[{"refId":"A","expr":"a"},{"refId":"B","expr":"b"}]}', '{"targets":[{"refId":"A","expr":"a1"},{"refId":"B","expr":"b"}]}', '{"targets":[{"refId":"A","expr":"a"},{"refId":"B","expr":"b1"}]}', '{}'),
+	('grafana', '{"targets":[{"refId":"A","expr":"a"}]}', '{"targets":[{"refId":"A","expr":"a1"}]}', '{"targets":[{"refId":"A","expr":"a2"}]}', '{/targets/refId=A/expr}'),
+	('grafana', '{"gridPos":{"x":1,"y":1},"pluginVersion":"1"}', '{"gridPos":{"x":2,"y":1},"pluginVersion":"2"}', '{"gridPos":{"x":1,"y":2},"pluginVersion":"3"}', '{/gridPos}')) AS v (preset, base, local, public, paths);
 
 -- ---- What is refused ---------------------------------------------------------------
 
