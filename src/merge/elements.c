@@ -111,9 +111,12 @@ static JsonValue
 take_element(const KeyedArray *array, int *next, const ElementKey *key,
 			 int *places, int part)
 {
-	const KeyedElement *element = &array->elements[*next];
+	const KeyedElement *element;
 
-	if (*next >= array->count || keyedarray_compare(&element->key, key) != 0)
+	if (*next >= array->count)
+		return none;
+	element = &array->elements[*next];
+	if (keyedarray_compare(&element->key, key) != 0)
 		return none;
 	places[element->place] = part;
 	(*next)++;
@@ -128,11 +131,13 @@ next_key(KeyedArray *const versions[], const int next[])
 
 	for (int i = 0; i < VERSIONS; i++)
 	{
-		const KeyedElement *element = &versions[i]->elements[next[i]];
+		const ElementKey *key;
 
-		if (next[i] < versions[i]->count &&
-			(first == NULL || keyedarray_compare(&element->key, first) < 0))
-			first = &element->key;
+		if (next[i] >= versions[i]->count)
+			continue;
+		key = &versions[i]->elements[next[i]].key;
+		if (first == NULL || keyedarray_compare(key, first) < 0)
+			first = key;
 	}
 	return first;
 }

@@ -7,7 +7,8 @@ merge is done by real syncs under each policy: the base is shared, one version
 becomes the local copy, the other the shared one, and what merge(), changes(),
 conflicts(), status(), push() and pull() then say and do is compared with a
 second implementation of docs/merging.md, the class Policy below, which shares
-nothing with that of the extension.  Then what is left in conflict is resolved
+nothing with that of the extension.  (Arrays with keys, and what it is where a side
+wins, are merged by that of the laws.)  Then what is left in conflict is resolved
 by each rule, and both ends have to be what the rule says.  Histories are
 replayed with each version saved at one end and synced to the other.
 
@@ -35,12 +36,17 @@ from decimal import Decimal
 
 import psycopg2
 
+sys.dont_write_bytecode = True  # the sources' folder stays clean
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "laws"))
+
+import reference
+
 FOLDER = pathlib.Path(os.environ.get("DIAGSYNC_SHARED") or pathlib.Path(__file__).resolve().parents[2] / "../shared/corpus")
 LOCAL, PUBLIC = f"corpus-{os.getpid()}-local", f"corpus-{os.getpid()}-public"
 TABLES = {"local": "diagsync_local.entity", "public": "diagsync_public.entity"}
 DIAGRAMS = {"local": LOCAL, "public": PUBLIC}
 OTHER = {"local": "public", "public": "local"}
-PRESETS = {"reactflow": "reactflow", "jsoncanvas": "jsoncanvas", "immersive": "immersive"}
+PRESETS = {"reactflow": "reactflow", "jsoncanvas": "jsoncanvas", "immersive": "immersive", "grafana": "grafana"}
 # Where an entity names another one, for formats with and without a preset.
 REFERENCES = {
     "reactflow": ["/source", "/target", "/parentNode", "/parentId"],
@@ -76,6 +82,23 @@ def equal(a, b, tolerance=0):
     return type(a) is type(b) and a == b
 
 
+def exact(value):
+    """For the reference of the laws, which has numbers as Decimal."""
+    if value is ABSENT:
+        return reference.MISSING
+    return json.loads(json.dumps(value), parse_int=Decimal, parse_float=Decimal)
+
+
+def plain(value):
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return ABSENT if value is reference.MISSING else value
+
+
 def parse(pointer):
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
@@ -94,9 +117,23 @@ def inside(place, others):
     return any(place[:len(other)] == other for other in others)
 
 
+def element_at(array, token):
+    """Where an element with that name is, of an array whose elements have keys."""
+    name = token.partition("=")[0]
+    for number, element in enumerate(array):
+        key = element.get(name) if isinstance(element, dict) else None
+        if isinstance(key, (str, int)) and reference.Element(name, exact(key)) == token:
+            return number
+    return None
+
+
 def value_at(document, place):
     for key in place:
-        document = document.get(key, ABSENT) if isinstance(document, dict) else ABSENT
+        if isinstance(document, list):
+            number = element_at(document, key)
+            document = ABSENT if number is None else document[number]
+        else:
+            document = document.get(key, ABSENT) if isinstance(document, dict) else ABSENT
     return document
 
 
@@ -104,6 +141,11 @@ def with_value_at(document, place, value):
     """A copy that has this value there, or none; what is above exists."""
     document = copy.deepcopy(document)
     above = value_at(document, place[:-1])
+    if isinstance(above, list):
+        number = element_at(above, place[-1])
+        above[len(above) if number is None else number:len(above) if number is None else number + 1] = \
+            [] if value is ABSENT else [value]
+        return document
     if value is ABSENT:
         above.pop(place[-1], None)
     else:
@@ -149,6 +191,7 @@ class Policy:
         self.references = [parse(pointer) for pointer in stored.get("references") or []]
         self.root = Node()
         self.regions = []
+        self.rules = reference.Policy(exact(stored))
 
         # What is inside the ignored is ignored, and what is inside `latest` is part of it.
         ignored = [parse(pointer) for pointer in stored.get("ignore") or []]
@@ -211,14 +254,40 @@ class Policy:
     # ---- The merge of one document ----
 
     def merge(self, base, local, public, newer="public"):
+        if self.rules.keys:
+            answer = self.refer(base, local, public, newer)
+            return Merge(plain(answer.merged), answer.conflict, answer.paths)
         versions = {"base": base, "local": local, "public": public}
         taken, paths = {}, set()
         for region in self.regions:
             taken[region] = self.whose(region, versions, newer, paths)
         merged = self.build(base, local, public, self.root, (), taken, newer, paths)
+        if base is ABSENT and not paths and None not in (local, public) and self.granularity == "property" \
+                and ABSENT not in (local, public) and not self.same(local, public) \
+                and not self.alike(local, public, self.root, lambda found: found is IGNORED or found.kind == "latest"):
+            paths.add(())
         outermost = [p for p in paths if not any(p != q and p[:len(q)] == q for q in paths)]
         paths = [pointer_of(place) for place in sorted(outermost, key=document_order)]
         return Merge(ABSENT if paths else merged, bool(paths), paths)
+
+    def refer(self, base, local, public, newer, winner=None):
+        """The merge by the reference of the laws, whose newer side is the public one."""
+        swapped = newer == "local"
+        sides = (public, local) if swapped else (local, public)
+        if swapped and winner:
+            winner = OTHER[winner]
+        return reference.merge(exact(base), *map(exact, sides), self.rules, winner, swapped)
+
+    def won_by(self, winner, base, local, public, newer, dangling):
+        """What it is where a side wins: its values where it conflicts, and where references
+        would dangle, with their groups."""
+        answer = self.refer(base, local, public, newer, winner)
+        merged = plain(answer.merged)
+        for place in map(parse, dangling):
+            groups = [region.places for region in self.regions if region.kind == "group" and inside(place, region.places)]
+            for its in groups[0] if groups else [place]:
+                merged = with_value_at(merged, its, value_at({"local": local, "public": public}[winner], its))
+        return merged
 
     def whose(self, region, versions, newer, paths):
         """The side whose values a region takes; adds to the paths where they conflict."""
@@ -235,7 +304,9 @@ class Policy:
             if not alike("local", "public", place):
                 # Where a side inserted, deleted or replaced it with what is above, it conflicts there.
                 above = [place[:depth] for depth in range(len(place))
-                         if not all(isinstance(value_at(version, place[:depth]), dict) for version in versions.values())]
+                         if not all(isinstance(value_at(version, place[:depth]), dict)
+                                    or name == "base" and value_at(version, place[:depth]) is ABSENT
+                                    for name, version in versions.items())]
                 paths.add((above + [place])[0])
         return None
 
@@ -256,6 +327,7 @@ class Policy:
         region = here.region or region
         side = taken[region] if region is not None else None
         objects = all(isinstance(value, dict) for value in (base, local, public))
+        added = base is ABSENT and isinstance(local, dict) and isinstance(public, dict) and region is None
         if side is not None and not (objects and here.below):
             return {"local": local, "public": public}[side]
         changed = [name for name, value in (("local", local), ("public", public)) if not self.same(base, value, here)]
@@ -264,10 +336,10 @@ class Policy:
         if len(changed) == 1 and side in (None, changed[0]):
             return local if changed == ["local"] else public
 
-        if objects:
+        if objects or added:
             result = {}
             for key in local.keys() | public.keys():
-                value = self.build(base.get(key, ABSENT), local.get(key, ABSENT), public.get(key, ABSENT),
+                value = self.build(ABSENT if added else base.get(key, ABSENT), local.get(key, ABSENT), public.get(key, ABSENT),
                                    here.below.get(key), place + (key,), taken, newer, paths, region)
                 if value is not ABSENT:
                     result[key] = value
@@ -299,6 +371,7 @@ class Verdict:
             self.change = {side: None for side in OTHER}
         self.both = all(self.change.values())
         self.conflict, self.paths, self.merged, self.merges = None, [], ABSENT, False
+        self.dangling = []
         if self.both:
             merge = policy.merge(base, local, public, newer)
             self.merged, self.paths, self.merges = merge.merged, merge.paths, not merge.conflict
@@ -350,6 +423,7 @@ def classify(policy, base, ours, theirs, newer):
                     dangling.setdefault(entity, set()).add(path)
                     dangling.setdefault(target, {""})
     for entity, paths in dangling.items():
+        verdicts[entity].dangling = sorted(paths, key=lambda path: document_order(parse(path)))
         if verdicts[entity].conflict is None:
             verdicts[entity].conflict = "dangling"
             verdicts[entity].paths = sorted(paths, key=lambda path: document_order(parse(path)))
@@ -587,6 +661,8 @@ class Case:
         lost = []
         for side in sides:
             for place, value in edits(base, side):
+                if inside(place, self.policy.rules.keys):
+                    continue  # an array that is merged by element
                 node, ignored = self.policy.root, False
                 for key in place:
                     node = node.below.get(key) if node is not None else None
@@ -611,7 +687,7 @@ class Case:
                 else:
                     picks.append((place, value_at(public, place)))
                     local = with_value_at(local, place, value_at(public, place))
-            chosen[entity] = (base, local, public)
+            chosen[entity] = ({} if base is ABSENT else base, local, public)
             expected[entity] = picks
         if chosen:
             for entity, (merge, _) in self.call_merge(chosen).items():
@@ -740,6 +816,8 @@ class Case:
         if rule == "newest":
             rule = self.newer
         if rule != "both":
+            if self.policy.granularity == "property" and ABSENT not in (v.local, v.public) and v.conflict != "unknown":
+                return self.policy.won_by(rule, v.base, v.local, v.public, v.newer, v.dangling)
             return getattr(v, rule)
         if v.conflict == "dangling" and v.public is not ABSENT and v.local is not ABSENT:
             return v.left_at(v.side)

@@ -231,9 +231,9 @@ class Answer:
 class Merge:
     """One merge.  `same` is the policy's, not jsonb's."""
 
-    def __init__(self, base, local, public, policy, node=None, winner=None):
+    def __init__(self, base, local, public, policy, node=None, winner=None, swapped=False):
         """`node`: of an element, what the policy says of it.  `winner`: the side that wins
-        conflicts."""
+        conflicts.  `swapped`: the sides are, so that the local one is the newer."""
         self.documents = base, local, public
         if node is None:
             self.documents = tuple(ROOT_NULL if document is None else document for document in self.documents)
@@ -241,6 +241,7 @@ class Merge:
         self.is_document = node is None
         self.root = policy.root if node is None else node
         self.winner = winner
+        self.swapped = swapped
         self.won = set()  # paths that the winner wins
         self.tolerance = policy.tolerance
         self.null_is_absent = policy.null_is_absent
@@ -466,7 +467,7 @@ class Merge:
         result = {}
         for name in {**base, **local, **public}:
             element = Merge(*(array.get(name, MISSING) for array in arrays), self.policy, node.children.get("*", Node()),
-                            self.winner)
+                            self.winner, self.swapped)
             element.tolerance = self.tolerance
             merged = element.merge()
             self.conflicts.update(path + (name,) + its for its in element.conflicts)
@@ -487,6 +488,8 @@ class Merge:
             self.seen.add("order of elements changed")
         first, second = (public, local) if side is theirs else (local, public)
         order = []
+        if self.swapped:
+            local, public = public, local
         for array, wanted in ((first, base), (second, base), (local, local.keys() - public.keys()), (public, public)):
             place = 0
             for name in array:
@@ -636,7 +639,7 @@ class Merge:
         return result
 
 
-def merge(base, local, public, policy, winner=None):
+def merge(base, local, public, policy, winner=None, swapped=False):
     """The answer; the policy is a Policy.  With a winner its `merged` has that side's
     values where it conflicts."""
-    return Merge(base, local, public, policy, winner=winner).run()
+    return Merge(base, local, public, policy, winner=winner, swapped=swapped).run()

@@ -107,7 +107,7 @@ def classify_text(*arguments):
     rules = Policy(policy)
     # The reference prefers the public side; swapped, the local one.
     sides = (public, local) if arguments[4] else (local, public)
-    merge = Merge(exact(base), *map(exact, sides), rules)
+    merge = Merge(exact(base), *map(exact, sides), rules, swapped=arguments[4])
 
     def same(one, other):
         return merge.same_in_all(exact(one), exact(other), rules.root, rules.root.owner or PLAIN)
@@ -130,7 +130,8 @@ def classify_text(*arguments):
     if answer.conflict and rules.by_property and None not in (local, public):
         won = {}
         for side, other in (("local", "public"), ("public", "local")):
-            answer_won = Merge(exact(base), *map(exact, sides), rules, winner=other if arguments[4] else side).run()
+            answer_won = Merge(exact(base), *map(exact, sides), rules, winner=other if arguments[4] else side,
+                               swapped=arguments[4]).run()
             won[side] = NotImplemented if answer_won.noisy else plain(answer_won.merged)
     return Classified(*changes, kind, answer.paths, plain(answer.merged), False, won)
 
