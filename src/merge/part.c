@@ -10,7 +10,8 @@
 #include "merge/part.h"
 
 /*
- * A new part of an object or array that is made of parts.  palloc'd.
+ * A new part of an object or array that is made of parts; what it is has to be
+ * set.  palloc'd.
  */
 Part *
 part_add(Part *object)
@@ -24,8 +25,14 @@ part_add(Part *object)
 			palloc(object->max * sizeof(Part)) :
 			repalloc_huge(object->parts, object->max * sizeof(Part));
 	}
+
+	/* What its kind does not need stays as it is. */
 	part = &object->parts[object->count++];
-	memset(part, 0, sizeof(Part));
+	part->kind = PART_VALUE;
+	part->whole = false;
+	part->inside = NIL;
+	part->count = part->max = 0;
+	part->parts = NULL;
 	return part;
 }
 
