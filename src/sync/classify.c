@@ -169,6 +169,33 @@ is_by_path(const Entity *entity)
 		entity->threeway.policy->by_property;
 }
 
+/* An entity whose documents conflict. */
+static void
+classify_clash(Entity *entity)
+{
+	const Dependencies *dependencies = entity->dependencies;
+	const Threeway *threeway = &entity->threeway;
+
+	if (entity->base.doc == NULL)
+		entity->conflict = CONFLICT_INSERT_INSERT;
+	else if (entity->public.doc == NULL)
+		entity->conflict = CONFLICT_UPDATE_DELETE;
+	else if (entity->local.doc == NULL)
+		entity->conflict = CONFLICT_DELETE_UPDATE;
+	else
+		entity->conflict = CONFLICT_UPDATE_UPDATE;
+
+	/* Where one side wins, all else may have references of the other. */
+	if (dependencies != NULL && dependencies->targets != NIL &&
+		is_by_path(entity))
+	{
+		find_dangling(entity, threeway_merged(threeway, SIDE_LOCAL),
+					  SIDE_LOCAL);
+		find_dangling(entity, threeway_merged(threeway, SIDE_PUBLIC),
+					  SIDE_PUBLIC);
+	}
+}
+
 /*
  * The verdict on an unexplained difference, whose documents have been
  * classified. What an end lacks is shown as deleted there, what both have as
@@ -257,24 +284,8 @@ entity_classify(Entity *entity, const Policy *policy, bool unexplained)
 											 threeway->public_changed))
 			classify_ties(entity);
 	}
-	else if (entity->base.doc == NULL)
-		entity->conflict = CONFLICT_INSERT_INSERT;
-	else if (entity->public.doc == NULL)
-		entity->conflict = CONFLICT_UPDATE_DELETE;
-	else if (entity->local.doc == NULL)
-		entity->conflict = CONFLICT_DELETE_UPDATE;
 	else
-		entity->conflict = CONFLICT_UPDATE_UPDATE;
-
-	/* Where one side wins, all else may have references of the other. */
-	if (threeway->clashes != NIL && entity->dependencies != NULL &&
-		entity->dependencies->targets != NIL && is_by_path(entity))
-	{
-		find_dangling(entity, threeway_merged(threeway, SIDE_LOCAL),
-					  SIDE_LOCAL);
-		find_dangling(entity, threeway_merged(threeway, SIDE_PUBLIC),
-					  SIDE_PUBLIC);
-	}
+		classify_clash(entity);
 }
 
 /* A version made of both ends', which is as new as the newer one */
