@@ -415,7 +415,7 @@ def nothing_new(merged, documents):
             nothing_new(inner, [document[key] for document in documents if key in document])
             for key, inner in merged.items())
     elements = reference.keyed(merged, "id")
-    if elements and not any(equal(merged, document) for document in documents):
+    if elements is not None and not any(equal(merged, document) for document in documents):
         arrays = [reference.keyed(document, "id") for document in documents if type(document) is list]
         return bool(arrays) and None not in arrays and all(
             nothing_new(element, [array[key] for array in arrays if key in array]) for key, element in elements.items())
@@ -852,10 +852,11 @@ class Chunk:
             answers = self.server.merge_all([call for _, call, _ in chosen])
             for (triple, call, values), (merged, conflict, paths) in zip(chosen, answers):
                 self.checks += 1
-                if conflict and triple.policy and "groups" in triple.policy and round_ + 1 < ROUNDS:
+                if conflict and triple.policy and triple.policy.keys() & {"groups", "keys"} and round_ + 1 < ROUNDS:
                     # What was chosen for an object that has a member of a
                     # group in it changed the group.  So did what was chosen
-                    # for a member in an object that is not there.
+                    # for a member in an object that is not there.  An element
+                    # that was put back changed the order.
                     self.counts["choices that need another round"] += 1
                     triples.append(triple)
                     calls.append(call)
