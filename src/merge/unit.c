@@ -129,7 +129,7 @@ take(const Taking *taking, const PolicyNode *node, int depth, JsonValue here,
 	JsonKey		key;
 
 	check_stack_depth();
-	if (depth == taking->count)
+	if (depth == taking->count || !json_exists(here) || !json_exists(there))
 		return there;
 	key = taking->keys[depth];
 	if (json_is_array(here) && json_is_array(there) && node != NULL &&

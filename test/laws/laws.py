@@ -237,6 +237,8 @@ class Generator:
             self.pointers += map(parse_pointer, policy.get(key, ()))
         for group in policy.get("groups", ()):
             self.pointers += map(parse_pointer, group)
+        # Members called "*" are nobody's business.
+        self.pointers = [path for path in self.pointers if "*" not in path]
         return policy
 
     def add_keys(self, base, policy, marks):

@@ -1,5 +1,7 @@
 #include "random.h"
 
+#include <algorithm>
+
 /* Of several lengths, in characters and in bytes.  Some need escapes in a pointer,
  * some look like escapes or like an index. */
 static const char *const KEYS[] = {
@@ -431,7 +433,8 @@ static void
 collect_pointers(std::vector<Path> &found, const Value &value)
 {
 	if (value.type == Type::string)
-		if (auto path = parse_pointer(value.string))
+		/* Members called "*" are nobody's business. */
+		if (auto path = parse_pointer(value.string); path && std::find(path->begin(), path->end(), "*") == path->end())
 			found.push_back(*path);
 	for (auto &element : value.elements)
 		collect_pointers(found, element);
