@@ -67,7 +67,7 @@ SELECT is(t.paths(base, local, public, policy), want, what) FROM (VALUES
 	-- Keys, and what an element is called.
 	('a number and the string of it are two keys', '{"t":[]}', '{"t":[{"id":7,"v":1}]}', '{"t":[{"id":"7","v":2}]}', '{"keys":{"/t":"id"}}', '{"t": [{"v": 2, "id": "7"}, {"v": 1, "id": 7}]}'),
 	('1 is 1.0', '{"t":[{"id":1,"v":1}]}', '{"t":[{"id":1.0,"v":2}]}', '{"t":[{"id":1,"v":3}]}', '{"keys":{"/t":"id"}}', '{/t/id=1/v}'),
-	('a tolerance is not for keys', '{"t":[{"id":1},{"id":2}]}', '{"t":[{"id":1},{"id":3}]}', '{"t":[{"id":1},{"id":4}]}', '{"keys":{"/t":"id"},"tolerance":5}', '{"t": [{"id": 1}, {"id": 4}, {"id": 3}]}'),
+	('a tolerance is not for keys', '{"t":[{"id":1},{"id":2}],"v":"a"}', '{"t":[{"id":1},{"id":2}],"v":"b"}', '{"t":[{"id":1},{"id":3}],"v":"a"}', '{"keys":{"/t":"id"},"tolerance":5}', '{"t": [{"id": 1}, {"id": 3}], "v": "b"}'),
 	('a string like a number is in quotes', '{"t":[{"id":"7","v":1}]}', '{"t":[{"id":"7","v":2}]}', '{"t":[{"id":"7","v":3}]}', '{"keys":{"/t":"id"}}', '{"/t/id=\"7\"/v"}'),
 	('... with a minus', '{"t":[{"id":"-","v":1}]}', '{"t":[{"id":"-","v":2}]}', '{"t":[{"id":"-","v":3}]}', '{"keys":{"/t":"id"}}', '{"/t/id=\"-\"/v"}'),
 	('... with a quote', '{"t":[{"id":"\"a","v":1}]}', '{"t":[{"id":"\"a","v":2}]}', '{"t":[{"id":"\"a","v":3}]}', '{"keys":{"/t":"id"}}', '{"/t/id=\"\"a\"/v"}'),
