@@ -44,7 +44,8 @@ static const Grant grants[] = {
 		" diagsync.may_administer(text), diagsync.check_may_write(text, text),"
 		" diagsync.requested_diagram(), diagsync.check_request(), diagsync.limits(text),"
 		" diagsync.put(text, jsonb), diagsync.remove(text, text[]),"
-	" diagsync.merge(jsonb, jsonb, jsonb, jsonb)"},
+		" diagsync.merge(jsonb, jsonb, jsonb, jsonb), diagsync.diff(jsonb, jsonb, jsonb),"
+	" diagsync.patch(jsonb, jsonb), diagsync.match(jsonb, jsonb, jsonb)"},
 	{USAGE_ANONYMOUS, "SELECT ON ALL TABLES IN SCHEMA diagsync_api"},
 	{USAGE_ANONYMOUS, "INSERT (diagram, id, doc), UPDATE (diagram, id, doc), DELETE"
 	" ON diagsync_api.local_entities, diagsync_api.public_entities, diagsync_api.private_entities"},
@@ -53,8 +54,9 @@ static const Grant grants[] = {
 	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress"},
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync.changes_since(text, text, integer), diagsync.merge_policy(text), diagsync.owner(text)"},
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync_api.changes_since(text, text, integer), diagsync_api.merge_policy(text),"
-	" diagsync_api.owner(text), diagsync_api.merge(jsonb, jsonb, jsonb, jsonb)"},
-	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.feed_page, diagsync.sync_preview"},
+		" diagsync_api.owner(text), diagsync_api.merge(jsonb, jsonb, jsonb, jsonb),"
+	" diagsync_api.diff(jsonb, jsonb, jsonb), diagsync_api.patch(jsonb, jsonb)"},
+	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.feed_page, diagsync.sync_preview, diagsync.entity_match"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync.directory"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync_api.diagrams"},
 	{USAGE_FULL, "SELECT ON diagsync.sync_log"},
@@ -79,7 +81,7 @@ static const char *const revokes[] = {
 	"ALL ON ALL FUNCTIONS IN SCHEMA diagsync, diagsync_api",
 	"ALL ON ALL TABLES IN SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 	"ALL ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress",
-	"ALL ON TYPE diagsync.feed_page, diagsync.sync_preview",
+	"ALL ON TYPE diagsync.feed_page, diagsync.sync_preview, diagsync.entity_match",
 	"ALL ON SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 };
 

@@ -1,6 +1,8 @@
 /*
  * merge.c
- *	  merge(): the three-way merge of three documents, as a function.
+ *	  Functions of documents alone: merge(), the three-way merge of three;
+ *	  diff() and patch(), what makes one another, as a JSON Patch (RFC 6902),
+ *	  and such a patch applied.
  */
 #include "postgres.h"
 
@@ -13,6 +15,9 @@
 #include "utils/memutils.h"
 
 #include "directory/content.h"
+#include "json/patch.h"
+#include "merge/diff.h"
+#include "merge/policyarg.h"
 #include "merge/threeway.h"
 #include "server/request.h"
 #include "server/sqlfunction.h"
@@ -23,9 +28,7 @@
 typedef struct MergeState
 {
 	TupleDesc	tupdesc;
-	MemoryContext context;		/* of the policy */
-	Jsonb	   *given;			/* as it was given, or NULL */
-	Policy	   *policy;
+	PolicyArg	policy;
 } MergeState;
 
 static MergeState *
@@ -43,39 +46,9 @@ merge_state(FunctionCallInfo fcinfo)
 		elog(ERROR, "return type must be a row type");
 	Assert(state->tupdesc->natts == MERGE_COLUMNS);
 	state->tupdesc = BlessTupleDesc(CreateTupleDescCopy(state->tupdesc));
-	state->context = AllocSetContextCreate(CurrentMemoryContext,
-										   "diagsync merge policy",
-										   ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(caller);
 	fcinfo->flinfo->fn_extra = state;
 	return state;
-}
-
-/* The policy that was given (NULL: the default), parsed once. */
-static const Policy *
-given_policy(MergeState *state, const Jsonb *given)
-{
-	MemoryContext caller;
-
-	if (state->policy != NULL &&
-		(given == NULL || state->given == NULL ? given == state->given :
-		 VARSIZE(given) == VARSIZE(state->given) &&
-		 memcmp(given, state->given, VARSIZE(given)) == 0))
-		return state->policy;
-
-	state->policy = NULL;		/* until it is right */
-	MemoryContextReset(state->context);
-	caller = MemoryContextSwitchTo(state->context);
-	state->given = NULL;
-	if (given != NULL)
-	{
-		state->given = palloc(VARSIZE(given));
-		memcpy(state->given, given, VARSIZE(given));
-	}
-	state->policy = policy_parse(state->given == NULL ? NULL :
-								 policy_expand(state->given, NULL), NULL);
-	MemoryContextSwitchTo(caller);
-	return state->policy;
 }
 
 static JsonValue
@@ -133,8 +106,7 @@ DIAGSYNC_FUNCTION(diagsync_merge)
 {
 	MergeState *state = merge_state(fcinfo);
 	Threeway	threeway = {
-		.policy = given_policy(state, PG_ARGISNULL(3) ? NULL :
-							   PG_GETARG_JSONB_P(3)),
+		.policy = policyarg_get(&state->policy, fcinfo, 3),
 		.base = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0),
 		.local = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1),
 		.public = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
@@ -160,4 +132,58 @@ DIAGSYNC_FUNCTION(diagsync_merge)
 	values[4] = value_array(threeway.clashes, local_of);
 	values[5] = value_array(threeway.clashes, public_of);
 	return HeapTupleGetDatum(heap_form_tuple(state->tupdesc, values, nulls));
+}
+
+/*
+ * diagsync.diff(old, new, policy)
+ *
+ * A null document is one that does not exist.  In a request a document may be
+ * as large as an entity (54000).
+ */
+DIAGSYNC_FUNCTION(diagsync_diff)
+{
+	PolicyArg  *arg = fcinfo->flinfo->fn_extra;
+	const Policy *policy;
+	const Jsonb *old = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0);
+	const Jsonb *new = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+
+	if (request_is_http())
+	{
+		content_check_given("old", old);
+		content_check_given("new", new);
+	}
+	if (arg == NULL)
+		arg = fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
+								   sizeof(PolicyArg));
+	policy = policyarg_get(arg, fcinfo, 2);
+	PG_RETURN_JSONB_P(diff_documents(policy, old, new));
+}
+
+/*
+ * diagsync.patch(doc, diff)
+ *
+ * A null document is one that does not exist.  In a request document and patch
+ * may each be as large as an entity (54000).
+ */
+DIAGSYNC_FUNCTION(diagsync_patch)
+{
+	const Jsonb *doc = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0);
+	const Jsonb *diff;
+	Jsonb	   *result;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "diff")));
+	diff = PG_GETARG_JSONB_P(1);
+	if (request_is_http())
+	{
+		content_check_given("doc", doc);
+		content_check_given("diff", diff);
+	}
+	result = patch_apply(doc, diff);
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(result);
 }

@@ -31,6 +31,20 @@ json_root(const Jsonb *doc)
 }
 
 /*
+ * The same, but a lone scalar, which is stored as an array of one, is that
+ * scalar.
+ */
+JsonValue
+json_content(const Jsonb *doc)
+{
+	JsonValue	root = json_root(doc);
+
+	if (doc != NULL && JsonContainerIsScalar(&doc->root))
+		root = json_element(root, 0);
+	return root;
+}
+
+/*
  * Begin with the first member of an object, or element of an array.
  */
 void
@@ -172,6 +186,27 @@ json_member(JsonValue object, JsonKey key)
 }
 
 /*
+ * The element of an array with that number, from 0 on; one that does not exist
+ * where there is none, or the value is no array.
+ */
+JsonValue
+json_element(JsonValue array, int64 number)
+{
+	JsonValue	none = {JENTRY_ISNULL, NULL, 0};
+	JsonMembers elements;
+	uint32		offset;
+
+	if (!json_is_array(array))
+		return none;
+	json_members(&elements, array);
+	if (number < 0 || number >= elements.count)
+		return none;
+	offset = getJsonbOffset(elements.container, (int) number);
+	return entry_value(&elements, elements.container->children[number],
+					   &offset);
+}
+
+/*
  * Are objects and arrays nested in a value, itself among them, on more levels
  * than that?  What is too small for it is not gone into.
  */
@@ -305,6 +340,17 @@ add_part(JsonBuild *build, JsonKey key)
 }
 
 /*
+ * Make room for that many parts of an object or array that has none yet.
+ */
+void
+json_build_reserve(JsonBuild *build, int count)
+{
+	build->max = count;
+	build->parts = repalloc_huge(palloc(sizeof(JsonPart)),
+								 Max(count, 1) * sizeof(JsonPart));
+}
+
+/*
  * Add a value to an object or array in the making.  Keys must come in their
  * order.
  */
@@ -337,7 +383,7 @@ reserve(Buffer *buffer, Size len)
 	if (buffer->len + len > JENTRY_OFFLENMASK)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a merged document would be larger than %d bytes",
+				 errmsg("a document would be larger than %d bytes",
 						JENTRY_OFFLENMASK),
 				 errdetail("That is as large as a jsonb value can be.")));
 	if (buffer->len + len > buffer->max)

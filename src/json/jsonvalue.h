@@ -121,18 +121,21 @@ json_identical(JsonValue a, JsonValue b)
 }
 
 extern JsonValue json_root(const Jsonb *doc);
+extern JsonValue json_content(const Jsonb *doc);
 extern void json_members(JsonMembers *members, JsonValue container);
 extern bool json_next_member(JsonMembers *members, JsonKey *key,
 							 JsonValue *value);
 extern void json_take_element(JsonMembers *members, JsonValue *value);
 extern bool json_next_element(JsonMembers *members, JsonValue *value);
 extern JsonValue json_member(JsonValue object, JsonKey key);
+extern JsonValue json_element(JsonValue array, int64 number);
 extern bool json_nests_deeper(JsonValue value, int levels);
 extern int	json_compare_keys(JsonKey a, JsonKey b);
 extern bool json_equal(JsonValue a, JsonValue b);
 extern bool json_identical_within(JsonValue a, JsonValue b, uint32 outer);
 extern bool json_equal_numbers(JsonValue a, JsonValue b);
 
+extern void json_build_reserve(JsonBuild *build, int count);
 extern void json_build_value(JsonBuild *build, JsonKey key, JsonValue value);
 extern void json_build_made(JsonBuild *build, JsonKey key, JsonBuild *made);
 extern Jsonb *json_build_end(const JsonBuild *build);

@@ -53,6 +53,22 @@ pointer_parse(JsonPointer *pointer, const char *string, int len)
 }
 
 /*
+ * Free what pointer_parse() allocated.
+ */
+void
+pointer_free(JsonPointer *pointer)
+{
+	if (pointer->count > 0)
+	{
+		/* The names are in one piece, which the first one begins. */
+		pfree(unconstify(char *, pointer->keys[0].name));
+		pfree(pointer->keys);
+	}
+	pointer->count = 0;
+	pointer->keys = NULL;
+}
+
+/*
  * A pointer as a text, palloc'd.
  */
 text *

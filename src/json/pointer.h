@@ -16,6 +16,7 @@ typedef struct JsonPointer
 
 extern bool pointer_parse(JsonPointer *pointer, const char *string, int len);
 extern bool pointer_equal(const JsonPointer *a, const JsonPointer *b);
+extern void pointer_free(JsonPointer *pointer);
 extern text *pointer_text(const JsonPointer *pointer);
 extern JsonValue pointer_value(const JsonPointer *pointer, JsonValue document);
 

@@ -250,6 +250,46 @@ parse_references(Parsing *parsing, JsonValue value)
 					  &parsing->policy->reference[parsing->policy->references++]);
 }
 
+/* One pointer, or an array of pointers that count together */
+static void
+parse_match_key(Parsing *parsing, JsonValue value, MatchKey *key)
+{
+	JsonMembers elements;
+	JsonValue	element = value;
+
+	elements.count = 1;
+	if (json_is_array(value))
+		json_members(&elements, value);
+	key->name = "";
+	key->pointers = palloc((elements.count + 1) * sizeof(JsonPointer));
+	while (!json_is_array(value) ? key->count == 0 :
+		   json_next_element(&elements, &element))
+	{
+		parse_pointer(parsing, "match", element, false,
+					  &key->pointers[key->count]);
+		key->name = psprintf("%s%s%s", key->name, key->count > 0 ? " " : "",
+							 string_of(element));
+		key->count++;
+	}
+}
+
+static void
+parse_match(Parsing *parsing, JsonValue value)
+{
+	Policy	   *policy = parsing->policy;
+	JsonMembers elements;
+	JsonValue	element;
+
+	parse_array(parsing, "match", value, false, &elements);
+	policy->match = palloc0((elements.count + 1) * sizeof(MatchKey));
+	while (json_next_element(&elements, &element))
+	{
+		parse_match_key(parsing, element, &policy->match[policy->matches]);
+		if (policy->match[policy->matches].count > 0)
+			policy->matches++;
+	}
+}
+
 /* Which member tells the elements of which arrays apart */
 static void
 parse_keys(Parsing *parsing, JsonValue value)
@@ -365,11 +405,13 @@ parse_member(Parsing *parsing, JsonKey name, JsonValue value)
 		parse_keys(parsing, value);
 	else if (strcmp(key, "null") == 0)
 		parse_null(parsing, value);
+	else if (strcmp(key, "match") == 0)
+		parse_match(parsing, value);
 	else if (strcmp(key, "ignore") == 0 || strcmp(key, "latest") == 0)
 		parse_places(parsing, key, value);
 	else
 		refuse(parsing->diagram, psprintf("It has an unknown key \"%s\".", key),
-			   "The keys are granularity, ignore, latest, tolerance, null, groups, keys, references and preset.");
+			   "The keys are granularity, ignore, latest, tolerance, null, groups, keys, references, match and preset.");
 }
 
 /* Forget the groups at a place and inside it, and what is "latest" there. */

@@ -26,6 +26,14 @@ typedef struct PolicyNode
 	struct PolicyNode **children;	/* in the order of their keys */
 } PolicyNode;
 
+/* Members that together tell what an entity of an import is */
+typedef struct MatchKey
+{
+	char	   *name;			/* the pointers, for people */
+	int			count;
+	JsonPointer *pointers;
+} MatchKey;
+
 typedef struct Policy
 {
 	bool		by_property;	/* granularity "property" */
@@ -36,6 +44,8 @@ typedef struct Policy
 								 * none */
 	int			references;
 	JsonPointer *reference;		/* where ids of other entities are */
+	int			matches;
+	MatchKey   *match;			/* by which match() tells entities, in turn */
 } Policy;
 
 extern Policy *policy_parse(const Jsonb *policy, const char *diagram);

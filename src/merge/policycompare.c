@@ -109,9 +109,12 @@ same_objects(const Policy *policy, const PolicyNode *node, bool without_latest,
 	return true;
 }
 
-/* Have two elements the same key, which no tolerance is for? */
-static bool
-same_keys(const PolicyNode *node, JsonValue a, JsonValue b)
+/*
+ * Have two elements of an array, of which the policy says what tells its
+ * elements apart, the same key?  No tolerance is for it.
+ */
+bool
+policycompare_keys(const PolicyNode *node, JsonValue a, JsonValue b)
 {
 	JsonValue	key_a = json_member(a, node->element_key);
 	JsonValue	key_b = json_member(b, node->element_key);
@@ -145,7 +148,7 @@ same_arrays(const Policy *policy, const PolicyNode *node, JsonValue a,
 
 		json_take_element(&in_b, &value_b);
 		if (node != NULL && node->element_key.len > 0 &&
-			!same_keys(node, value_a, value_b))
+			!policycompare_keys(node, value_a, value_b))
 			return false;
 
 		/* Here an array is one value: no part of it is "latest". */

@@ -8,6 +8,8 @@
 #include "merge/policy.h"
 
 extern bool policycompare_is_absent(const Policy *policy, JsonValue value);
+extern bool policycompare_keys(const PolicyNode *node, JsonValue a,
+							   JsonValue b);
 extern bool policycompare_values(const Policy *policy, const PolicyNode *node,
 								 bool without_latest, JsonValue a,
 								 JsonValue b);

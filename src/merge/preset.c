@@ -19,6 +19,7 @@ typedef struct Preset
 static const Preset presets[] = {
 	{"immersive",
 		"{\"granularity\": \"property\", "
+		"\"match\": [[\"/template\", \"/text\"], \"/id\"], "
 		"\"ignore\": [\"/last_seen\"], "
 		"\"latest\": [], "
 		"\"tolerance\": 0.0001, "
@@ -26,6 +27,7 @@ static const Preset presets[] = {
 	"\"references\": [\"/from\", \"/to\", \"/parent\"]}"},
 	{"excalidraw",
 		"{\"granularity\": \"property\", "
+		"\"match\": [[\"/type\", \"/text\"], \"/id\"], "
 		"\"ignore\": [\"/version\", \"/versionNonce\", \"/updated\", "
 		"\"/lastCommittedPoint\", \"/baseline\"], "
 		"\"latest\": [\"/status\"], "
@@ -38,6 +40,7 @@ static const Preset presets[] = {
 	"\"/endBinding/elementId\"]}"},
 	{"tldraw",
 		"{\"granularity\": \"property\", "
+		"\"match\": [[\"/type\", \"/props/text\"], [\"/typeName\", \"/name\"], \"/id\"], "
 		"\"ignore\": [], "
 		"\"latest\": [\"/props/growY\", \"/props/fontSizeAdjustment\"], "
 		"\"tolerance\": 0.000001, "
@@ -52,6 +55,7 @@ static const Preset presets[] = {
 	"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"]}"},
 	{"jsoncanvas",
 		"{\"granularity\": \"property\", "
+		"\"match\": [[\"/type\", \"/text\"], [\"/type\", \"/file\"], [\"/type\", \"/url\"], [\"/type\", \"/label\"], \"/id\"], "
 		"\"ignore\": [], "
 		"\"latest\": [], "
 		"\"tolerance\": 0, "
@@ -60,6 +64,7 @@ static const Preset presets[] = {
 	"\"references\": [\"/fromNode\", \"/toNode\"]}"},
 	{"reactflow",
 		"{\"granularity\": \"property\", "
+		"\"match\": [[\"/type\", \"/data/label\"]], "
 		"\"ignore\": [\"/selected\", \"/dragging\", \"/resizing\", "
 		"\"/positionAbsolute\", \"/measured\"], "
 		"\"latest\": [], "
@@ -72,6 +77,7 @@ static const Preset presets[] = {
 	"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"]}"},
 	{"grafana",
 		"{\"granularity\": \"property\", "
+		"\"match\": [[\"/type\", \"/title\"]], "
 		"\"ignore\": [\"/version\", \"/iteration\"], "
 		"\"latest\": [\"/pluginVersion\", \"/schemaVersion\"], "
 		"\"tolerance\": 0, "

@@ -41,9 +41,18 @@ has_any(const JsonPointer *pointer)
 void
 reference_scan(ReferenceScan *scan, const Policy *policy, const Jsonb *doc)
 {
+	reference_scan_value(scan, policy, json_root(doc));
+}
+
+/*
+ * The same of a document that is a value inside another one.
+ */
+void
+reference_scan_value(ReferenceScan *scan, const Policy *policy, JsonValue doc)
+{
 	memset(scan, 0, sizeof(ReferenceScan));
 	scan->policy = policy;
-	scan->document = json_root(doc);
+	scan->document = doc;
 }
 
 static void

@@ -33,6 +33,8 @@ typedef struct Rename
 
 extern void reference_scan(ReferenceScan *scan, const Policy *policy,
 						   const Jsonb *doc);
+extern void reference_scan_value(ReferenceScan *scan, const Policy *policy,
+								 JsonValue doc);
 extern bool reference_next(ReferenceScan *scan, JsonValue *id);
 extern bool reference_is_at(const JsonPointer *pointer, const Jsonb *doc,
 							JsonValue id);

@@ -31,6 +31,7 @@ static const Status statuses[] = {
 	{ERRCODE_STATEMENT_TOO_COMPLEX, "PT413", "Payload Too Large"},
 	{ERRCODE_NULL_VALUE_NOT_ALLOWED, "PT422", "Unprocessable Entity"},
 	{ERRCODE_INVALID_PARAMETER_VALUE, "PT422", "Unprocessable Entity"},
+	{ERRCODE_ARRAY_SUBSCRIPT_ERROR, "PT422", "Unprocessable Entity"},
 	{ERRCODE_CHECK_VIOLATION, "PT422", "Unprocessable Entity"},
 	{ERRCODE_WRONG_OBJECT_TYPE, "PT422", "Unprocessable Entity"},
 	{ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "PT422", "Unprocessable Entity"},

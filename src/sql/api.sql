@@ -438,6 +438,22 @@ COMMENT ON FUNCTION diagsync_api.merge(jsonb, jsonb, jsonb, jsonb) IS
 
 Returns {"merged", "conflict", "paths", "baseValues", "localValues", "publicValues"}: the merged document, or null where it conflicts or is deleted; whether anything conflicts; and in arrays that are in step the JSON Pointers in conflict and what each version has there. A document that is null does not exist. policy is a merge policy as for set_merge_policy. Nothing is read or written.';
 
+CREATE FUNCTION diagsync_api.diff(old jsonb, new jsonb, policy jsonb DEFAULT NULL) RETURNS json
+	LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+	RETURN diagsync.diff(diff.old, diff.new, diff.policy)::json;
+COMMENT ON FUNCTION diagsync_api.diff(jsonb, jsonb, jsonb) IS
+'What makes a new document of an old one
+
+Returns a JSON Patch (RFC 6902), but for what the policy ignores; policy is a merge policy as for set_merge_policy. A document that is null does not exist. Nothing is read or written.';
+
+CREATE FUNCTION diagsync_api.patch(doc jsonb, diff jsonb) RETURNS json
+	LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+	RETURN diagsync.patch(patch.doc, patch.diff)::json;
+COMMENT ON FUNCTION diagsync_api.patch(jsonb, jsonb) IS
+'Apply a JSON Patch to a document
+
+Returns the document with all operations of diff (RFC 6902) applied, null where it does not exist any more; 422 where one of them cannot be. Nothing is read or written.';
+
 CREATE TYPE diagsync_api.change AS (
 	"entityId" text,
 	side text,

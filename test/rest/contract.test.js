@@ -241,6 +241,24 @@ test('set_merge_policy makes edits of different properties merge', async () => {
 	assert.deepEqual(await entities(as, 'local', id), { a: { x: 2, y: 2 } });
 });
 
+test('diff says what changed, patch applies it', async () => {
+	const old = { x: 1, y: 1, seen: 1, tags: ['a'] };
+	const changed = { x: 2, seen: 2, tags: ['b', 'a'], z: null };
+	const difference = ok(await rpc('diff', { old, new: changed, policy: { ignore: ['/seen'] } }));
+	assert.deepEqual(difference, [{ op: 'replace', path: '/x', value: 2 }, { op: 'remove', path: '/y' }, { op: 'add', path: '/z', value: null },
+		{ op: 'add', path: '/tags/0', value: 'b' }]);
+	assert.deepEqual(ok(await rpc('patch', { doc: old, diff: difference })), { ...changed, seen: 1 });
+	assert.deepEqual(ok(await rpc('diff', { old: changed, new: changed, policy: null }, { as })), []);
+	assert.equal(ok(await rpc('patch', { doc: old, diff: [{ op: 'remove', path: '' }] }, { as })), null);
+	for (const [diff, details] of [[{}, 'a patch must be a JSON array'], [[{ op: 'remove', path: '/a' }], 'operation 1 of the patch cannot be applied: remove "/a": There is nothing at "/a".'],
+		[[{ op: 'remove', path: '/tags/1' }], 'operation 1 of the patch cannot be applied: remove "/tags/1": The array at "/tags" has 1 elements.']]) {
+		const answer = await rpc('patch', { doc: old, diff }, { as });
+		assert.deepEqual([answer.status, answer.json.message, answer.json.details], [422, 'Unprocessable Entity', details]);
+	}
+	const bomb = await rpc('patch', { doc: { a: {}, b: 'x'.repeat(100) }, diff: Array.from({ length: 40 }, (_, n) => ({ op: 'copy', from: '', path: `/a/${n}` })) }, { as });
+	assert.equal(bomb.status, 413);
+});
+
 test('members, owners, tokens, access', async () => {
 	const id = await diagram(as, 'team', 'private', { a: {} });
 	const access = async (who) => (await get('/rpc/access?diagram=team', { as: who })).text;
