@@ -53,8 +53,15 @@ POLICIES = (
     '{"ignore": ["a", "/~", "/~2", 5]}', '{"ignore": [["/a"]]}', '{"latest": ["/position/x"]}', '{"tolerance": 0.5}',
     '{"tolerance": -1}', '{"tolerance": 1e300}', '{"tolerance": {"/a": 1}}', '{"groups": [["/position"], ["/a", "/b"]]}', '{"groups": [[]]}',
     '{"groups": {"a": 1}}', '{"references": ["/from", "/to", "/parent", "/source", "/target"]}', '{"references": [""]}', '{"nonsense": 1}',
-    '{"granularity": "property", "groups": [["/a", "/a/b"]], "references": ["/a"]}',
+    '{"granularity": "property", "groups": [["/a", "/a/b"]], "references": ["/a"]}', '{"match": ["/v", ["/a", "/from"], "/id"]}',
+    '{"match": [5]}',
     '{"ignore": [%s]}' % ",".join(f'"/k{n}"' for n in range(2000)), '{"ignore": ["%s"]}' % ("/a" * 3000),
+)
+PATCHES = (
+    "[]", '[{"op": "add", "path": "/a", "value": [1]}]', '[{"op": "remove", "path": ""}]', '[{"op": "copy", "from": "", "path": "/v"}]',
+    '[{"op": "move", "from": "/v", "path": "/position"}]', '[{"op": "test", "path": "/v", "value": 1}]', '[{"op": "replace", "path": "/id"}]',
+    '[{"op": "add", "path": "/%s", "value": {}}]' % ("a/" * 3000), '[%s]' % ",".join(['{"op": "copy", "from": "", "path": "/a"}'] * 60),
+    '[%s]' % ",".join(f'{{"op": "add", "path": "/k{n}", "value": 1}}' for n in range(2000)), '[{"op": "remove", "path": "/99999999999999999999"}]',
 )
 INTERVALS = ("0", "1 microsecond", "-1 day", "1 hour", "178000000 years", "-178000000 years", "infinity", "-infinity", "x", "1 mon -1 day")
 TIMES = ("now", "infinity", "-infinity", "epoch", "294276-12-31", "4713-01-01 BC", "x")
@@ -138,6 +145,8 @@ class Calls:
         if kind == "jsonb":
             if name == "policy":
                 return self.pick((*POLICIES, None), JSON)
+            if name == "diff":
+                return self.pick(PATCHES, JSON)
             if name == "entities" and self.dice.random() < 0.8:
                 return "[" + ",".join(filter(None, (self.document() for _ in range(self.dice.randrange(5))))) + "]"
             return self.document()
@@ -179,6 +188,9 @@ class Calls:
             return
         if function == "remove_member":
             values[:] = self.dice.choice(self.members)
+        if function == "match":
+            values[:2] = ("{%s}" % ",".join(f'"{n}": {value}' for n, value in enumerate((self.document(), self.document())) if value)
+                          for _ in range(2))
         for number, name in enumerate(names):
             name = name.lower()
             if function in ("push", "pull", "share", "status") and name.startswith("public"):

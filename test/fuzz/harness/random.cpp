@@ -402,6 +402,11 @@ Random::edit_policy(Value &policy, const Value *document)
 			break;
 		case 6:
 			members["references"] = pointers(document, false);
+			if (one_in(3))
+			{
+				members["match"] = pointers(document, one_in(10));
+				members["match"].elements.push_back(pointers(document, false));
+			}
 			break;
 		case 7:
 			if (one_in(5))

@@ -93,6 +93,18 @@ Policy::Policy(const Value *policy)
 			latest = pointers_in(value, true);
 		else if (key == "references")
 			references = pointers_in(value, false);
+		else if (key == "match")
+		{
+			if (value.type != Type::array)
+				throw Refused{"= refused: not an array"};
+			for (auto &element : value.elements)
+			{
+				Value one(Type::array);
+
+				one.elements.push_back(element);
+				pointers_in(element.type == Type::array ? element : one, false);
+			}
+		}
 		else if (key == "tolerance")
 		{
 			tolerance = value.number;

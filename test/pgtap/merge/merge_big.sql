@@ -123,7 +123,7 @@ SELECT ok(NOT conflict AND m.merged = public, 'a policy that has a pointer 990 d
 -- ---- Too large ----------------------------------------------------------------------------
 
 SELECT alike(t.error($$ SELECT diagsync.merge('{"a": "", "b": ""}', jsonb_build_object('a', x, 'b', ''), jsonb_build_object('a', '', 'b', x), '{"granularity": "property"}')
-	FROM repeat('x', 140000000) AS x $$), '54000 a merged document would be larger than %', 'two texts that do not fit into one document');
+	FROM repeat('x', 140000000) AS x $$), '54000 a document would be larger than %', 'two texts that do not fit into one document');
 
 -- ---- Too deep ---------------------------------------------------------------------------
 

@@ -54,24 +54,24 @@ SELECT is(t.policy_of('l'), NULL, '... in the directory, too');
 -- Presets are written out beside their name, and mean the same when set once more.
 CREATE TABLE t.preset (name text, policy jsonb);
 INSERT INTO t.preset VALUES
-	('immersive', '{"granularity": "property", "ignore": ["/last_seen"], "latest": [], "tolerance": 0.0001,
+	('immersive', '{"granularity": "property", "match": [["/template", "/text"], "/id"], "ignore": ["/last_seen"], "latest": [], "tolerance": 0.0001,
 		"groups": [["/parent", "/position", "/rotation"], ["/scale"]], "references": ["/from", "/to", "/parent"]}'),
-	('excalidraw', '{"granularity": "property", "ignore": ["/version", "/versionNonce", "/updated", "/lastCommittedPoint", "/baseline"], "latest": ["/status"], "tolerance": 0.000001,
+	('excalidraw', '{"granularity": "property", "match": [["/type", "/text"], "/id"], "ignore": ["/version", "/versionNonce", "/updated", "/lastCommittedPoint", "/baseline"], "latest": ["/status"], "tolerance": 0.000001,
 		"groups": [["/x", "/y", "/width", "/height", "/points", "/pressures", "/fixedSegments", "/startIsSpecial", "/endIsSpecial"],
 			["/startBinding"], ["/endBinding"], ["/text", "/originalText"], ["/crop"]],
 		"references": ["/containerId", "/frameId", "/startBinding/elementId", "/endBinding/elementId"]}'),
-	('tldraw', '{"granularity": "property", "ignore": [], "latest": ["/props/growY", "/props/fontSizeAdjustment"], "tolerance": 0.000001,
+	('tldraw', '{"granularity": "property", "match": [["/type", "/props/text"], ["/typeName", "/name"], "/id"], "ignore": [], "latest": ["/props/growY", "/props/fontSizeAdjustment"], "tolerance": 0.000001,
 		"groups": [["/x", "/y", "/rotation", "/parentId"], ["/props/w", "/props/h", "/props/scale"], ["/props/start"], ["/props/end"], ["/props/points"], ["/props/handles"],
 			["/props/segments", "/props/isClosed", "/props/isComplete"], ["/props/richText"], ["/props/crop"],
 			["/fromId", "/toId", "/props/terminal", "/props/normalizedAnchor", "/props/isExact", "/props/isPrecise", "/props/snap"]],
 		"references": ["/parentId", "/fromId", "/toId", "/props/assetId", "/props/start/boundShapeId", "/props/end/boundShapeId"]}'),
-	('jsoncanvas', '{"granularity": "property", "ignore": [], "latest": [], "tolerance": 0,
+	('jsoncanvas', '{"granularity": "property", "match": [["/type", "/text"], ["/type", "/file"], ["/type", "/url"], ["/type", "/label"], "/id"], "ignore": [], "latest": [], "tolerance": 0,
 		"groups": [["/x", "/y"], ["/width", "/height"], ["/fromNode", "/fromSide"], ["/toNode", "/toSide"]], "references": ["/fromNode", "/toNode"]}'),
-	('reactflow', '{"granularity": "property", "ignore": ["/selected", "/dragging", "/resizing", "/positionAbsolute", "/measured"], "latest": [], "tolerance": 0,
+	('reactflow', '{"granularity": "property", "match": [["/type", "/data/label"]], "ignore": ["/selected", "/dragging", "/resizing", "/positionAbsolute", "/measured"], "latest": [], "tolerance": 0,
 		"groups": [["/position", "/parentId", "/parentNode"], ["/width", "/height"], ["/style/width", "/style/height"], ["/source", "/sourceHandle"], ["/target", "/targetHandle"]],
 		"keys": {"/data/inputParams": "id", "/data/inputAnchors": "id", "/data/outputAnchors": "id"},
 		"references": ["/source", "/target", "/parentId", "/parentNode"]}'),
-	('grafana', '{"granularity": "property", "ignore": ["/version", "/iteration"], "latest": ["/pluginVersion", "/schemaVersion"], "tolerance": 0,
+	('grafana', '{"granularity": "property", "match": [["/type", "/title"]], "ignore": ["/version", "/iteration"], "latest": ["/pluginVersion", "/schemaVersion"], "tolerance": 0,
 		"groups": [["/gridPos"], ["/datasource"], ["/targets/*/datasource"]], "keys": {"/targets": "refId"}, "references": []}');
 SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name)), policy, name || ': written out as docs/presets.md has it') FROM t.preset;
 SELECT is(diagsync.set_merge_policy('l', policy), policy, name || ': written out, it can be set again') FROM t.preset;
