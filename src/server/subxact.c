@@ -128,6 +128,9 @@ subxact_run(SubxactBody body, void *arg, const TransactionId *wait_for,
 		{
 			if (++deadlocks > MAX_DEADLOCKS)
 				ReThrowError(deadlock);
+
+			/* Let those go first for whom it has given way. */
+			pg_usleep(1000L << Min(deadlocks, 7));
 		}
 		else if (TransactionIdIsValid(*wait_for))
 			XactLockTableWait(*wait_for, NULL, NULL, XLTW_None);
