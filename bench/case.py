@@ -15,6 +15,7 @@ class Sizes:
         self.small = 100 if quick else 1000
         self.entities = 2000 if quick else 100000
         self.changes = 100 if quick else 2000
+        self.conflicts = 200 if quick else 10000
         self.many = 500 if quick else 50000
         self.million = 4000 if quick else 1000000
         self.links = 30 if quick else 1000

@@ -40,6 +40,14 @@ SELECT diagsync.resolve('mine', 'a', 'mine');
 SELECT diagsync.resolve('mine', 'a', 'merged');
 SELECT diagsync.resolve('mine', 'a', 'merged', '[]');
 SELECT diagsync.resolve('mine', 'a', 'local', '{}');
+SELECT diagsync.resolve_all('mine', 'merged');
+SELECT diagsync.resolve_all('mine', 'local', kinds => '{edit}');
+SELECT diagsync.resolve_all('mine', 'local', paths => '{position}');
+SELECT diagsync.resolve_many('mine', '{"a": "local"}');
+SELECT diagsync.resolve_many('mine', '[{"entity_id": "a"}]');
+SELECT diagsync.resolve_many('mine', '[{"entity_id": "a", "resolution": "local", "docs": {}}]');
+SELECT diagsync.resolve_many('mine', '[{"entity_id": "a", "resolution": "local"}, {"entity_id": "a", "resolution": "public"}]');
+SELECT * FROM diagsync.resolve_many('mine', '[{"entity_id": "a", "resolution": "local", "expected": "from before"}, {"entity_id": "nobody", "resolution": "local"}]');
 SELECT diagsync.prune('-1 day');
 
 -- Entities.

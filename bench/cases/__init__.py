@@ -5,6 +5,6 @@ from cases import bulk, changes, conflicts, edits, merge, pouchdb, size, status
 
 CASES = (
     bulk.Bulk, bulk.Share, size.Size, merge.Merge,
-    changes.Changes, conflicts.Conflicts, status.Changed, edits.Edits, edits.Writers,
+    changes.Changes, conflicts.Conflicts, conflicts.Resolutions, status.Changed, edits.Edits, edits.Writers,
     status.Shared, status.Pushed, status.Open, changes.Few, status.All, pouchdb.PouchDB,
 )

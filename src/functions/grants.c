@@ -56,7 +56,7 @@ static const Grant grants[] = {
 	{USAGE_ANONYMOUS, "EXECUTE ON FUNCTION diagsync_api.changes_since(text, text, integer), diagsync_api.merge_policy(text),"
 		" diagsync_api.owner(text), diagsync_api.merge(jsonb, jsonb, jsonb, jsonb),"
 	" diagsync_api.diff(jsonb, jsonb, jsonb), diagsync_api.patch(jsonb, jsonb)"},
-	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.feed_page, diagsync.sync_preview, diagsync.entity_match"},
+	{USAGE_ANONYMOUS, "USAGE ON TYPE diagsync.feed_page, diagsync.sync_preview, diagsync.entity_match, diagsync.resolve_result"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync.directory"},
 	{USAGE_FULL, "UPDATE (name, description) ON diagsync_api.diagrams"},
 	{USAGE_FULL, "SELECT ON diagsync.sync_log"},
@@ -74,6 +74,7 @@ static const Grant grants[] = {
 	" diagsync.create_token(text, text, interval, text), diagsync.revoke_token(text)"},
 	{USAGE_FULL, "EXECUTE ON FUNCTION diagsync.sync_rate(), diagsync.preview_push(text, text, text, integer, integer, boolean),"
 	" diagsync.preview_pull(text, text, text, integer, integer, boolean)"},
+	{USAGE_FULL, "EXECUTE ON FUNCTION diagsync.resolve_all(text, text, text[], text[], text[], boolean), diagsync.resolve_many(text, jsonb)"},
 };
 
 /* What grants[] gives, and what it may have given in another form */
@@ -81,7 +82,7 @@ static const char *const revokes[] = {
 	"ALL ON ALL FUNCTIONS IN SCHEMA diagsync, diagsync_api",
 	"ALL ON ALL TABLES IN SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 	"ALL ON TYPE diagsync.sync_status, diagsync.change, diagsync.sync_result, diagsync.merge_result, diagsync.sync_progress",
-	"ALL ON TYPE diagsync.feed_page, diagsync.sync_preview, diagsync.entity_match",
+	"ALL ON TYPE diagsync.feed_page, diagsync.sync_preview, diagsync.entity_match, diagsync.resolve_result",
 	"ALL ON SCHEMA diagsync, diagsync_local, diagsync_public, diagsync_private, diagsync_api",
 };
 

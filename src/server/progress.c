@@ -39,6 +39,7 @@ static const char *const action_names[] = {
 	[PROGRESS_CLONE] = "clone",
 	[PROGRESS_PUSH] = "push",
 	[PROGRESS_PULL] = "pull",
+	[PROGRESS_RESOLVE] = "resolve",
 };
 
 static const char *const phase_names[] = {

@@ -11,6 +11,7 @@ typedef enum ProgressAction
 	PROGRESS_CLONE,
 	PROGRESS_PUSH,
 	PROGRESS_PULL,
+	PROGRESS_RESOLVE,
 } ProgressAction;
 
 typedef enum ProgressPhase

@@ -90,7 +90,7 @@ define_settings(void)
 							   check_token, NULL, NULL);
 	DefineCustomIntVariable("diagsync.sync_rate_limit",
 							"Syncs that a principal may call in a minute.",
-							"Push, pull, share, clone, link, resolve and refresh count. 0 is no limit; there is none for superusers and the tables' owner.",
+							"Push, pull, share, clone, link, refresh and the three that resolve conflicts count. 0 is no limit; there is none for superusers and the tables' owner.",
 							&settings_sync_rate_limit,
 							120, 0, SETTINGS_MAX_RATE,
 							PGC_SUSET, 0, NULL, NULL, NULL);
@@ -124,7 +124,7 @@ define_limits(void)
 							0, 0, INT_MAX - 1,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("diagsync.max_put_entities",
-							"How many entities one call of diagsync.put() may write.",
+							"How many entities one call of diagsync.put() may write, or one that resolves conflicts name.",
 							"0 is no limit; there is none for superusers and the tables' owner.",
 							&settings_max_put_entities,
 							0, 0, INT_MAX,

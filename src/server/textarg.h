@@ -21,6 +21,9 @@
 /* Words that functions know: storage types, roles, resolutions, digests */
 #define MAX_WORD 255
 
+/* A JSON Pointer by which conflicts are chosen */
+#define MAX_PATH 10000
+
 /* Of a setting, in bytes */
 #define MAX_TOKEN_BYTES 255
 #define MAX_ROLE_LIST_BYTES 10000

@@ -1,4 +1,4 @@
--- Moving changes and settling conflicts (pushpull.c, resolve.c).
+-- Moving changes and settling conflicts (pushpull.c, resolve.c, resolvemany.c).
 
 CREATE TYPE diagsync.sync_result AS (
 	success boolean,
@@ -96,3 +96,38 @@ CREATE FUNCTION diagsync.resolve(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION diagsync.resolve(text, text, text, jsonb, text) IS
 'settle one conflict: local, public, both, newest, or merged (with the document to keep); under granularity property the side that wins by local, public or newest wins the paths in conflict, and all else merges; returns the entity as it is afterwards (for both: the one under the new id)';
+
+CREATE TYPE diagsync.resolve_result AS (
+	entity_id text,
+	outcome text,
+	conflict text,
+	copy_id text,
+	version text,
+	refused_deletions integer
+);
+COMMENT ON TYPE diagsync.resolve_result IS
+'what has become of an entity whose conflict was to be settled';
+COMMENT ON COLUMN diagsync.resolve_result.entity_id IS 'the entity';
+COMMENT ON COLUMN diagsync.resolve_result.outcome IS 'resolved, no_conflict (it has none, or none any more), changed (it is not the expected version, and was left alone), no_entity (there is none of that id), left_out (it was named, but is none of the kinds or paths), kept_out (a trigger of an application did not let it be stored), or refused (too many deletions: nothing is written)';
+COMMENT ON COLUMN diagsync.resolve_result.conflict IS 'the kind of conflict that is left, or null';
+COMMENT ON COLUMN diagsync.resolve_result.copy_id IS 'with both: the new id of the local version, where there are two now';
+COMMENT ON COLUMN diagsync.resolve_result.version IS 'where a conflict is left: what to give as "expected" next';
+COMMENT ON COLUMN diagsync.resolve_result.refused_deletions IS 'how many deletions were refused in all, because they are too large a part of the copy; nothing is written then. allow_deletions allows them';
+
+CREATE FUNCTION diagsync.resolve_all(
+		local text,
+		resolution text,
+		kinds text[] DEFAULT NULL,
+		paths text[] DEFAULT NULL,
+		entities text[] DEFAULT NULL,
+		allow_deletions boolean DEFAULT false) RETURNS SETOF diagsync.resolve_result
+	AS 'MODULE_PATHNAME', 'diagsync_resolve_all'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION diagsync.resolve_all(text, text, text[], text[], text[], boolean) IS
+'settle all conflicts by one rule, local, public, both or newest; or only those of some kinds, those that lie within some paths (JSON Pointers, * for any key), or those of some entities. Returns what has become of each, ordered by id. Deletions of more than diagsync.max_deleted_fraction of the local copy need allow_deletions, or the entities named';
+
+CREATE FUNCTION diagsync.resolve_many(local text, choices jsonb) RETURNS SETOF diagsync.resolve_result
+	AS 'MODULE_PATHNAME', 'diagsync_resolve_many'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION diagsync.resolve_many(text, jsonb) IS
+'settle many conflicts in one call, each by its own choice: an array of {"entity_id", "resolution", "expected", "doc"}, each entity once. Returns what has become of each, ordered by id';

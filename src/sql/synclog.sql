@@ -23,11 +23,11 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync.sync_log FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.sync_log IS
-'every push, pull, resolve, share, clone, link and refresh that ended; diagsync.prune() drops entries older than diagsync.sync_log_days';
+'every push, pull, resolution, share, clone, link and refresh that ended; diagsync.prune() drops entries older than diagsync.sync_log_days';
 COMMENT ON COLUMN diagsync.sync_log.principal IS
 'who called it';
 COMMENT ON COLUMN diagsync.sync_log.action IS
-'what: push, pull, resolve, share, clone, link or refresh';
+'what: push, pull, resolve, resolve_all, resolve_many, share, clone, link or refresh';
 COMMENT ON COLUMN diagsync.sync_log.local_id IS
 'the local diagram';
 COMMENT ON COLUMN diagsync.sync_log.public_id IS
@@ -61,11 +61,11 @@ CREATE TYPE diagsync.sync_progress AS (
 	entities_done integer
 );
 COMMENT ON TYPE diagsync.sync_progress IS
-'how far a running share, clone, push or pull is';
+'how far a running share, clone, push, pull or resolution is';
 COMMENT ON COLUMN diagsync.sync_progress.pid IS
 'the session, as in pg_stat_activity, where its query is';
 COMMENT ON COLUMN diagsync.sync_progress.action IS
-'share, clone, push or pull';
+'share, clone, push, pull or resolve';
 COMMENT ON COLUMN diagsync.sync_progress.phase IS
 'collecting (what may have changed), checking (for conflicts, before anything is written), or writing';
 COMMENT ON COLUMN diagsync.sync_progress.entities_total IS
@@ -77,4 +77,4 @@ CREATE FUNCTION diagsync.progress() RETURNS SETOF diagsync.sync_progress
 	AS 'MODULE_PATHNAME', 'diagsync_progress'
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION diagsync.progress() IS
-'each share, clone, push or pull that is running in this database, of the sessions that the caller may look at';
+'each share, clone, push, pull or resolution that is running in this database, of the sessions that the caller may look at';

@@ -57,6 +57,23 @@ conflict_name(ConflictKind conflict)
 	return conflict_names[conflict];
 }
 
+/*
+ * The kind of conflict of that name; false if there is none.
+ */
+bool
+conflict_parse(const char *name, ConflictKind *conflict)
+{
+	for (int i = CONFLICT_NONE + 1; i < (int) lengthof(conflict_names); i++)
+	{
+		if (strcmp(name, conflict_names[i]) == 0)
+		{
+			*conflict = (ConflictKind) i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static ChangeKind
 kind_of_change(const Jsonb *base, const Jsonb *now)
 {

@@ -149,6 +149,7 @@ extern void entity_classify(Entity *entity, const Policy *policy,
 							bool unexplained);
 extern const char *change_name(ChangeKind change);
 extern const char *conflict_name(ConflictKind conflict);
+extern bool conflict_parse(const char *name, ConflictKind *conflict);
 extern const Version *entity_merged(Entity *entity);
 extern const Version *entity_won(Entity *entity, Side winner);
 extern ArrayType *entity_paths(const Entity *entity);

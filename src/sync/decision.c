@@ -197,17 +197,17 @@ keep_winner(Decision *decision, Entity *entity, Side winner,
 		version != &entity->public;
 }
 
-static List *
-with_id(List *ids, const char *id)
+static bool
+has_id(List *ids, const char *id)
 {
 	ListCell   *lc;
 
 	foreach(lc, ids)
 	{
 		if (strcmp(lfirst(lc), id) == 0)
-			return ids;
+			return true;
 	}
-	return lappend(ids, pstrdup(id));
+	return false;
 }
 
 static List *
@@ -374,6 +374,18 @@ note_deletion(Decision *decision, const Entity *entity)
 }
 
 /*
+ * Does a resolution of a conflict over a reference keep what the local side
+ * did, because that side was chosen?
+ */
+bool
+decision_keeps_local(const Entity *entity, Resolution resolution)
+{
+	return entity->conflict == CONFLICT_DANGLING &&
+		resolution != RESOLUTION_BOTH &&
+		resolution_for(entity, resolution) == RESOLUTION_LOCAL;
+}
+
+/*
  * Decide what is done with a classified entity.  "given" is the caller's
  * document for RESOLUTION_MERGED.  The decision points into the entity.
  */
@@ -389,9 +401,8 @@ decision_make(Decision *decision, Entity *entity, Direction direction,
 		Resolution	kept = resolution_for(entity, resolution);
 
 		decide_conflict(decision, entity, direction, kept, given);
-		if (entity->conflict == CONFLICT_DANGLING && entity->has_base_row &&
-			direction == DIRECTION_NONE && kept == RESOLUTION_LOCAL &&
-			resolution != RESOLUTION_BOTH)
+		if (direction == DIRECTION_NONE && entity->has_base_row &&
+			decision_keeps_local(entity, resolution))
 			decision->accepted = accepted_by(entity);
 	}
 	else if (direction == DIRECTION_NONE)
@@ -444,16 +455,24 @@ decision_follow(Decision *decision, Entity *entity)
 }
 
 /*
- * Decide only that an entity stays deleted locally though another refers to
- * it.
+ * Decide only that an entity stays deleted locally though others refer to it
+ * (their ids, each once).
  */
 void
-decision_accept(Decision *decision, const Entity *entity, const char *referrer)
+decision_accept(Decision *decision, const Entity *entity, List *referrers)
 {
+	ListCell   *lc;
+
 	memset(decision, 0, sizeof(Decision));
 	decision->base = BASE_KEEP;
-	if (entity->local.doc == NULL && entity->has_base_row)
-		decision->accepted = with_id(list_copy(entity->accepted), referrer);
+	if (entity->local.doc != NULL || !entity->has_base_row)
+		return;
+	decision->accepted = list_copy(entity->accepted);
+	foreach(lc, referrers)
+	{
+		if (!has_id(entity->accepted, lfirst(lc)))
+			decision->accepted = lappend(decision->accepted, lfirst(lc));
+	}
 }
 
 /*

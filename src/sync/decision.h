@@ -59,7 +59,8 @@ extern void decision_make(Decision *decision, Entity *entity,
 						  const Version *given);
 extern void decision_follow(Decision *decision, Entity *entity);
 extern void decision_accept(Decision *decision, const Entity *entity,
-							const char *referrer);
+							List *referrers);
+extern bool decision_keeps_local(const Entity *entity, Resolution resolution);
 extern bool decision_copies(const Entity *entity);
 extern const Version *decision_redirect(const Entity *entity,
 										const Version *version);

@@ -115,7 +115,7 @@ is_locked(const SyncRun *run, SyncItem *item)
 static bool
 is_settled(const SyncRun *run, SyncItem *item)
 {
-	return item->role == ROLE_SYNCED && !item->decision.copies &&
+	return item->is_decided && !item->decision.copies &&
 		ItemPointerIsValid(&item->entity.local.tid) &&
 		(item->decision.public == NULL ||
 		 ItemPointerIsValid(&item->entity.public.tid)) &&

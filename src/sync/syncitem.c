@@ -9,6 +9,7 @@
 
 #include "json/document.h"
 #include "statement/rowwriter.h"
+#include "sync/company.h"
 #include "sync/syncitem.h"
 
 /*
@@ -58,25 +59,43 @@ syncitem_new(const char *id)
 	return item;
 }
 
+/* In a resolution an item is settled as chosen, or goes along with others. */
+static void
+decide_by_choice(const SyncRun *run, SyncItem *item)
+{
+	const Choice *choice = item->choice;
+
+	if (choice != NULL)
+		item->verdict = choices_judge(run->choices, choice, &item->entity);
+	if (item->is_held && item->verdict == VERDICT_SETTLES)
+		item->verdict = VERDICT_CHANGED;
+	item->is_decided = choice != NULL && item->verdict == VERDICT_SETTLES;
+	if (item->is_decided)
+	{
+		decision_make(&item->decision, &item->entity, DIRECTION_NONE,
+					  choice->resolution, &choice->given);
+		company_part(run->company, item);
+	}
+	else if (item->accepts != NIL)
+		decision_accept(&item->decision, &item->entity, item->accepts);
+	else
+		decision_follow(&item->decision, &item->entity);
+}
+
 /*
  * Decide what is done with an item that was read.
  */
 void
 syncitem_decide(const SyncRun *run, SyncItem *item)
 {
-	switch (item->role)
+	if (run->choices != NULL)
 	{
-		case ROLE_SYNCED:
-			decision_make(&item->decision, &item->entity, run->direction,
-						  run->resolution, run->given);
-			break;
-		case ROLE_FOLLOWS:
-			decision_follow(&item->decision, &item->entity);
-			break;
-		case ROLE_ACCEPTS:
-			decision_accept(&item->decision, &item->entity, item->accepts);
-			break;
+		decide_by_choice(run, item);
+		return;
 	}
+	item->is_decided = true;
+	decision_make(&item->decision, &item->entity, run->direction,
+				  run->resolution, NULL);
 }
 
 /*

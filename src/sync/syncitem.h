@@ -5,6 +5,7 @@
 #ifndef DIAGSYNC_SYNCITEM_H
 #define DIAGSYNC_SYNCITEM_H
 
+#include "sync/choice.h"
 #include "sync/decision.h"
 #include "sync/dependency.h"
 
@@ -26,15 +27,6 @@ typedef enum Outcome
 	OUTCOME_MISSED,				/* a trigger kept it from being stored */
 } Outcome;
 
-/* What is to be decided about an entity */
-typedef enum ItemRole
-{
-	ROLE_SYNCED,				/* all */
-	ROLE_FOLLOWS,				/* its references follow what got a new id */
-	ROLE_ACCEPTS,				/* it stays deleted though another refers to
-								 * it */
-} ItemRole;
-
 typedef struct SyncItem
 {
 	Entity		entity;
@@ -45,8 +37,14 @@ typedef struct SyncItem
 	ItemPointerData locked_public;
 	Outcome		local_outcome;
 	Outcome		public_outcome;
-	ItemRole	role;
-	const char *accepts;		/* for ROLE_ACCEPTS: the entity */
+	const Choice *choice;		/* in a resolution: what is chosen for it, or
+								 * NULL */
+	Verdict		verdict;		/* what comes of that */
+	bool		is_held;		/* it is left alone for another's sake */
+	bool		is_decided;	/* by what is chosen, or a sync; else it only
+								 * goes along with others */
+	List	   *accepts;		/* in a resolution: what is to refer to it
+								 * though it stays deleted (ids) */
 	struct SyncItem *copy_of;	/* it keeps the local version of that one */
 	bool		copy_failed;	/* its copy could not be made, so nothing is
 								 * written */
@@ -57,8 +55,9 @@ typedef struct SyncRun
 {
 	const Link *link;
 	Direction	direction;
-	Resolution	resolution;
-	const Version *given;		/* for RESOLUTION_MERGED */
+	Resolution	resolution;		/* of all conflicts, in a sync */
+	const Choices *choices;		/* of a resolution; NULL: it is a sync */
+	struct Company *company;	/* of a resolution, or NULL */
 	uint64		own;			/* revision of what it writes */
 	Reader		reader;
 	DependencySet *dependencies;	/* NULL: the policy knows no references */

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -39,9 +40,10 @@ OWNER_SQL("UPDATE diagsync_local.base AS b SET doc = c.doc,"
 		  BOOLARRAYOID);
 
 static OwnerSql accept_dangling =
-OWNER_SQL("UPDATE diagsync_local.base AS b SET accepted = $3"
-		  " WHERE b.diagram_id" EQ "$1 AND b.id" EQ "$2",
-		  3, TEXTOID, TEXTOID, TEXTARRAYOID);
+OWNER_SQL("UPDATE diagsync_local.base AS b SET accepted = c.accepted::pg_catalog.text[]"
+		  " FROM unnest($2, $3) AS c(id, accepted)"
+		  " WHERE b.diagram_id" EQ "$1 AND b.id" EQ "c.id",
+		  3, TEXTOID, TEXTARRAYOID, TEXTARRAYOID);
 
 static OwnerSql upsert_bases =
 OWNER_SQL("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at, changed_by, unknown)"
@@ -54,17 +56,47 @@ OWNER_SQL("INSERT INTO diagsync_local.base AS b (diagram_id, id, doc, changed_at
 		  6, TEXTOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
 		  TEXTARRAYOID, BOOLARRAYOID);
 
-static void
-accept(const SyncRun *run, const SyncItem *item)
+/* An array of ids, written as a text: arrays of arrays have one length */
+static Datum
+array_as_text(List *strings)
 {
 	int			n = 0;
-	Datum	   *ids = palloc(list_length(item->decision.accepted) * sizeof(Datum));
-	Datum		values[3] = {run->link->local->key, item->entity.key, 0};
+	Datum	   *ids = palloc(list_length(strings) * sizeof(Datum));
 	ListCell   *lc;
 
-	foreach(lc, item->decision.accepted)
+	foreach(lc, strings)
 		ids[n++] = CStringGetTextDatum(lfirst(lc));
-	values[2] = columns_array(ids, NULL, n, TEXTOID);
+	return CStringGetTextDatum(OidOutputFunctionCall(F_ARRAY_OUT,
+													 columns_array(ids, NULL, n,
+																   TEXTOID)));
+}
+
+/*
+ * Note in base rows what a resolution has accepted.  No sync does.
+ */
+static void
+accept_at(const SyncRun *run, List *items)
+{
+	Datum	   *keys = palloc(list_length(items) * sizeof(Datum));
+	Datum	   *accepted = palloc(list_length(items) * sizeof(Datum));
+	Datum		values[3];
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		SyncItem   *item = lfirst(lc);
+
+		if (item->decision.accepted == NIL || item->copy_failed)
+			continue;
+		keys[n] = item->entity.key;
+		accepted[n++] = array_as_text(item->decision.accepted);
+	}
+	if (n == 0)
+		return;
+	values[0] = run->link->local->key;
+	values[1] = columns_array(keys, NULL, n, TEXTOID);
+	values[2] = columns_array(accepted, NULL, n, TEXTOID);
 	(void) ownersql_run(&accept_dangling, STORAGE_LOCAL, values, NULL,
 						OWNER_SQL_EXEMPT);
 }
@@ -224,15 +256,7 @@ writebase_change(const SyncRun *run, List *items)
 		return base_moved(run);
 	if (set.n > 0 && !update_bases(run, &set))
 		return base_moved(run);
-
-	/* Only resolve() does, for one entity. */
-	foreach(lc, items)
-	{
-		SyncItem   *item = lfirst(lc);
-
-		if (item->decision.accepted != NIL && !item->copy_failed)
-			accept(run, item);
-	}
+	accept_at(run, items);
 	return PHASE_DONE;
 }
 

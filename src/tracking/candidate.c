@@ -318,17 +318,28 @@ add_bases(Candidates *candidates, const Link *link, Snapshot snapshot)
 }
 
 /*
+ * No candidates yet, for candidates_add().
+ */
+Candidates *
+candidates_none(void)
+{
+	Candidates *candidates = palloc0(sizeof(Candidates));
+
+	candidates->context = CurrentMemoryContext;
+	return candidates;
+}
+
+/*
  * Collect the ids of the entities of a link that have to be classified, under
  * a registered snapshot.  Takes no row locks.
  */
 Candidates *
 candidates_collect(const Link *link, Snapshot snapshot)
 {
-	Candidates *candidates = palloc0(sizeof(Candidates));
+	Candidates *candidates = candidates_none();
 	bool		left;
 	int64		bases;
 
-	candidates->context = CurrentMemoryContext;
 	left = add_bases(candidates, link, snapshot);
 	bases = candidates->added;
 	if (link->compare_in_full)
@@ -343,6 +354,16 @@ candidates_collect(const Link *link, Snapshot snapshot)
 }
 
 /*
+ * Add an id (a text), if it is not among them already.  To be called before
+ * the first is read.
+ */
+void
+candidates_add(Candidates *candidates, Datum id)
+{
+	add(candidates, id, NULL);
+}
+
+/*
  * Collect the ids of the entities of a shared diagram that were written or
  * deleted since that was seen, under a registered snapshot; with "enough"
  * above 0 no more than that (one found twice counts twice).  Takes no row
@@ -353,9 +374,8 @@ candidates_collect_unseen(const Diagram *public, const Seen *seen,
 						  int64 enough,
 						  Snapshot snapshot)
 {
-	Candidates *candidates = palloc0(sizeof(Candidates));
+	Candidates *candidates = candidates_none();
 
-	candidates->context = CurrentMemoryContext;
 	candidates->enough = enough;
 	add_unseen(candidates, public, seen, SEEN_OWN_NONE, snapshot);
 	return candidates;

@@ -28,6 +28,8 @@ typedef struct Candidates
 	MemoryContext context;		/* where all of this is */
 } Candidates;
 
+extern Candidates *candidates_none(void);
+extern void candidates_add(Candidates *candidates, Datum id);
 extern Candidates *candidates_collect(const Link *link, Snapshot snapshot);
 extern Candidates *candidates_collect_unseen(const Diagram *public,
 											 const Seen *seen, int64 enough,

@@ -169,7 +169,7 @@ class Session(threading.Thread):
                 del self.done[done:]
 
     def operation(self, dice):
-        choices = {self.edit: 52, self.sync: 30, self.resolve: 6, self.compare: 6, self.settle: 4,
+        choices = {self.edit: 52, self.sync: 30, self.resolve: 4, self.resolve_all: 2, self.compare: 6, self.settle: 4,
                    self.refresh: 1, self.prune: 1}
         dice.choices(list(choices), choices.values())[0](dice)
 
@@ -268,6 +268,14 @@ class Session(threading.Thread):
         snapshot, = self.ask("SELECT pg_current_snapshot()::text FROM diagsync.resolve(%s, %s, %s, %s, %s)",
                              local, entity, rule, doc and json.dumps(doc), expected)
         self.mark("resolve", local, rule=rule, doc=doc, entity=entity, snapshot=snapshot)
+
+    def resolve_all(self, dice):
+        local = self.choose_local(dice)
+        rule = dice.choice(SETTLING)
+        snapshot, resolved, refused = self.ask(
+            "SELECT pg_current_snapshot()::text, count(*) FILTER (WHERE outcome = 'resolved'), coalesce(max(refused_deletions), 0)"
+            " FROM diagsync.resolve_all(%s, %s)", local, rule)
+        self.mark("resolve", local, rule=rule, snapshot=snapshot, resolved=resolved, refused=refused)
 
     def compare(self, dice):
         self.compare_one(self.choose_local(dice))

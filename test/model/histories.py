@@ -58,6 +58,7 @@ CLASSES = ["insert_insert", "update_update", "update_delete", "delete_update", "
     f"resolve with {resolution}" for resolution in RESOLUTIONS] + [
     f"{sync} of merged entities" for sync in SYNCS] + [
     f"{sync} that resolved with {rule}" for sync in SYNCS for rule in RULES[2:]] + [
+    f"resolve_many: {outcome}" for outcome in ("resolved", "no_conflict", "changed", "no_entity")] + ["resolve_all: resolved", "resolve_all: refused"] + [
     f"{kind}, {success}" for kind in ("push with skip", "pull with abort", "expected push", "expected pull")
     for success in ("success", "no success")]
 
@@ -86,6 +87,8 @@ def steps():
         (4, sync("pull")),
         (2, step("carry_out", from_list((0, 0, 0, 1, 2)))),
         (6, step("resolve", local, number, from_list(RESOLUTIONS), document, from_list(("", "", "now", "first")))),
+        (2, step("resolve_all", local, from_list(RULES[2:]), from_list((None, None, ["update_update", "insert_insert"])))),
+        (2, step("resolve_many", local, strategies.lists(from_list(RESOLUTIONS), min_size=3, max_size=6), document, from_list(("", "now", "first")))),
         (1, step("begin", from_list(("READ COMMITTED", "REPEATABLE READ")))),
         (1, step("savepoint")),
         (1, step("rollback_to", number)),

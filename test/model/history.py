@@ -51,6 +51,8 @@ STATE += CHANGE + """))
                    WHERE d.id = ANY ($1) AND d.storage_type = 'local' AND d.public_copy_id IS NOT NULL))
 """
 NOW = "(extract(epoch FROM now()) * 1e6)::bigint"
+SETTLED = """jsonb_build_object('refused', coalesce(max(r.refused_deletions), 0),
+        'rows', coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.outcome, r.conflict)), '[]'))"""
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint"
 UNLINKED = {"state": "unlinked", "diverged": None, "local_changes": None, "public_changes": None, "conflicts": None}
 
@@ -501,6 +503,48 @@ class Run:
             return self.model.change_row(local, returned)
         self.call(f"SELECT {CHANGE}, {NOW} FROM diagsync.resolve(%s, %s, %s, %s, %s) AS c",
                   (self.database.name(local), id, resolution, None if doc is None else json.dumps(doc), version), change)
+
+    def resolve_all(self, local, rule, kinds):
+        """All conflicts by a rule, or those of some kinds."""
+        if local not in self.model.links:
+            return
+
+        def change(now, new_id):
+            answer = self.model.resolve_some(local, {None: (rule, None, None)}, self.model.ids(local),
+                                             lambda id, doc: now, new_id, kinds)
+            self.note_outcomes("resolve_all", answer)
+            return answer
+        self.call(f"SELECT {SETTLED}, {NOW} FROM diagsync.resolve_all(%s, %s, %s) AS r",
+                  (self.database.name(local), rule, kinds), change)
+
+    def resolve_many(self, local, resolutions, doc, shown):
+        """Conflicts by a choice each, an entity without one, and one that there is not; as
+        they were shown now, or first, or without saying."""
+        if local not in self.model.links:
+            return
+        conflicts = self.model.conflicts(local)
+        others = [id for id in self.model.documents(local) if id not in conflicts]
+        choices, sent = {}, []
+        for id, resolution in zip([*others[:1], "nobody", *conflicts], resolutions):
+            its = doc if resolution == "merged" else None
+            versions = self.shown.get((local, id))
+            triple, version = versions[0] if versions and shown == "first" else (
+                None, self.state["versions"][local].get(id) if shown == "now" else None)
+            choices[id] = resolution, its, triple
+            sent.append({"entity_id": id, "resolution": resolution, "doc": its, "expected": version})
+
+        def change(now, new_id):
+            answer = self.model.resolve_some(
+                local, choices, sorted(choices, key=str.encode),
+                lambda id, doc: now if doc is None else self.edit_time(local, id, doc, now), new_id)
+            self.note_outcomes("resolve_many", answer)
+            return answer
+        self.call(f"SELECT {SETTLED}, {NOW} FROM diagsync.resolve_many(%s, %s) AS r",
+                  (self.database.name(local), json.dumps(sent)), change)
+
+    def note_outcomes(self, name, answer):
+        for _, outcome, _ in answer["rows"]:
+            self.seen[f"{name}: {outcome}"] += 1
 
     # ---- Transactions ------------------------------------------------------------------
 

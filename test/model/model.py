@@ -456,6 +456,30 @@ class Model:
             return id
         return self.settle(local, id, resolution, new_id, now) or id
 
+    def resolve_some(self, local, choices, ids, time_of, new_id, kinds=None):
+        """Conflicts of many entities in one call: what has become of each that was named or
+        settled.  A choice is a resolution, its document, and the triple that was shown, or
+        None; the one under None is for all that are not named."""
+        before, rule, rows = self.snapshot(), choices.get(None), []
+        for id in ids:
+            resolution, doc, shown = choices.get(id, rule)
+            what = self.classify(local, id)
+            if not what.conflict:
+                if id in choices:
+                    rows.append((id, "no_entity" if self.doc(local, id) is self.doc("P", id) is None else "no_conflict", None))
+            elif shown not in (None, self.shown(local, id)):
+                rows.append((id, "changed", what.conflict))
+            elif kinds is None or what.conflict in kinds:
+                self.resolve(local, id, resolution, doc, time_of(id, doc), new_id)
+                rows.append((id, "resolved", None))
+        gone = len(before[0][local].keys() - self.entities[local].keys())
+        refused = gone if rule and gone >= FEW and gone > PART * len(before[0][local]) else 0
+        if refused:
+            self.restore(before)
+            rows = [(id, "refused", self.classify(local, id).conflict) if outcome == "resolved" else (id, outcome, conflict)
+                    for id, outcome, conflict in rows]
+        return {"refused": refused, "rows": [list(row) for row in rows]}
+
     # ---- What the database is asked after every step ----------------------------
 
     def status(self, local, changes):

@@ -375,6 +375,8 @@ class Checker:
     def check_figures(self, operation, touched, settled):
         """Does what a sync says of itself agree with what it wrote?"""
         if operation["kind"] == "resolve":
+            if operation.get("resolved", settled) != settled:
+                self.violation("results", f"it says that it has settled {operation['resolved']} conflicts and did {settled}")
             return
         if operation.get("overtaken"):
             if touched:

@@ -199,7 +199,7 @@ class Calls:
                 values[number] = None
             elif function in ("share", "link") and name.startswith("local"):
                 values[number] = self.dice.choice(self.unlinked)
-            elif function in ("unlink", "push", "pull", "resolve", "refresh", "conflicts", "changes") and name.startswith("local"):
+            elif function in ("unlink", "push", "pull", "resolve", "resolve_all", "resolve_many", "refresh", "conflicts", "changes") and name.startswith("local"):
                 values[number] = self.dice.choice(self.linked)
             elif function in ("add_member", "create_token", "set_storage_type") and name in ("diagram", "id"):
                 values[number] = self.dice.choice(self.own_shared)

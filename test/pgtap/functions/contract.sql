@@ -22,6 +22,8 @@ INSERT INTO contract VALUES
 	('push', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text, allow_deletions boolean DEFAULT false', 'diagsync.sync_result', 'v', 'u'),
 	('pull', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text, allow_deletions boolean DEFAULT false', 'diagsync.sync_result', 'v', 'u'),
 	('resolve', 'local text, entity_id text, resolution text, doc jsonb DEFAULT NULL::jsonb, expected text DEFAULT NULL::text', 'diagsync.change', 'v', 'u'),
+	('resolve_all', 'local text, resolution text, kinds text[] DEFAULT NULL::text[], paths text[] DEFAULT NULL::text[], entities text[] DEFAULT NULL::text[], allow_deletions boolean DEFAULT false', 'SETOF diagsync.resolve_result', 'v', 'u'),
+	('resolve_many', 'local text, choices jsonb', 'SETOF diagsync.resolve_result', 'v', 'u'),
 	('refresh', 'local text', 'diagsync.sync_status', 'v', 'u'),
 	('merge', 'base jsonb, local jsonb, public jsonb, policy jsonb DEFAULT NULL::jsonb', 'diagsync.merge_result', 'i', 's'),
 	('diff', 'old jsonb, new jsonb, policy jsonb DEFAULT NULL::jsonb', 'jsonb', 'i', 's'),
@@ -45,6 +47,7 @@ INSERT INTO contract VALUES
 CREATE TEMPORARY TABLE columns (name text, columns text);
 INSERT INTO columns VALUES
 	('diagsync.sync_result', 'success boolean, documents_updated integer, inserted integer, updated integer, deleted integer, merged integer, resolved integer, conflicts integer, public_version bigint, plan text, refused_deletions integer'),
+	('diagsync.resolve_result', 'entity_id text, outcome text, conflict text, copy_id text, version text, refused_deletions integer'),
 	('diagsync.sync_status', 'local_id text, public_id text, state text, diverged boolean, local_changes integer, public_changes integer, conflicts integer, last_synced_at timestamp with time zone, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint'),
 	('diagsync.change', 'entity_id text, side text, local_change text, public_change text, conflict text, paths text[], base jsonb, local jsonb, public jsonb, local_modified_at timestamp with time zone, local_modified_by text, public_modified_at timestamp with time zone, public_modified_by text, version text'),
 	('diagsync.sync_progress', 'pid integer, action text, phase text, entities_total integer, entities_done integer'),

@@ -1,7 +1,7 @@
 -- Every error says which diagram and entity, in its message: those where that
 -- is easily forgotten, because something else is wrong.
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(23);
+SELECT plan(25);
 
 SELECT t.pair('l', 'p', '{"a": {"v": 1}}');
 SELECT t.make('u', '{"a": {"v": 1}}'), t.make('s', '{"a": {"v": 1}}', 'public');
@@ -33,7 +33,8 @@ ROLLBACK;
 -- Within a statement that edits.
 SELECT t.refuses(format($$ UPDATE diagsync_local.entity SET doc = '{"v": 9}' WHERE diagram_id = 'l' RETURNING %s $$, call), '55006', says, 'while a statement edits: ' || call)
   FROM (VALUES ('diagsync.push(''l'')', '"l"'), ('diagsync.pull(''l'')', '"l"'), ('diagsync.share(''u'')', '"u"'), ('diagsync.link(''u'', ''p'')', '"u"'),
-	('diagsync.clone(''p'')', '"p"'), ('diagsync.resolve(''l'', ''a'', ''local'')', 'entity "a" of diagram "l"')) AS v (call, says);
+	('diagsync.clone(''p'')', '"p"'), ('diagsync.resolve(''l'', ''a'', ''local'')', 'entity "a" of diagram "l"'),
+	('(SELECT count(*) FROM diagsync.resolve_all(''l'', ''local''))', '"l"'), ('(SELECT count(*) FROM diagsync.resolve_many(''l'', ''[]''))', '"l"')) AS v (call, says);
 
 -- At an isolation level that will not do.
 BEGIN ISOLATION LEVEL REPEATABLE READ;

@@ -58,14 +58,19 @@ VACUUM (ANALYZE) diagsync_public.entity, diagsync_local.entity, diagsync_local.b
 CALL t.measure('a pull that 300,000 conflicts abort', 't.show(diagsync.pull(''l''))');
 \c -
 CALL t.measure('a push that resolves 300,000 conflicts', 't.show(diagsync.push(''l'', on_conflict => ''newest''))');
+UPDATE diagsync_local.entity SET doc = '{"near": 3}' WHERE diagram_id = 'l';
+UPDATE diagsync_public.entity SET doc = '{"far": 3}' WHERE diagram_id = 'p';
+VACUUM (ANALYZE) diagsync_public.entity, diagsync_local.entity, diagsync_local.base;
+\c -
+CALL t.measure('a resolution of 300,000 conflicts', '(SELECT format(''%s %s'', outcome, count(*)) FROM diagsync.resolve_all(''l'', ''public'') GROUP BY outcome)');
 
-SELECT plan(15);
+SELECT plan(17);
 SELECT cmp_ok(kb, '<', 100000::bigint, what || ' does not let the backend grow by 100 MB')
 	|| E'\n' || diag(format('%s: %s MB', what, round(kb / 1024.0, 1))) FROM t.measured ORDER BY n;
 SELECT is(m.result, v.result, what) FROM t.measured AS m JOIN (VALUES (1, 'pending 0/300000/0'), (2, 'yes +0 ~300000 -0 0/0'), (3, 'yes +0 ~300000 -0 0/0'),
-	(4, 'yes +0 ~300000 -0 0/0'), (5, 'no +0 ~0 -0 0/300000'), (6, 'yes +0 ~0 -0 300000/0')) AS v (n, result) USING (n) ORDER BY n;
+	(4, 'yes +0 ~300000 -0 0/0'), (5, 'no +0 ~0 -0 0/300000'), (6, 'yes +0 ~0 -0 300000/0'), (7, 'resolved 300000')) AS v (n, result) USING (n) ORDER BY n;
 SELECT is(t.status('l'), 'in_sync 0/0/0', 'in sync');
-SELECT is(doc, '{"far": 2}', 'each as it should be') FROM diagsync_local.entity WHERE diagram_id = 'l' GROUP BY doc;
+SELECT is(doc, '{"far": 3}', 'each as it should be') FROM diagsync_local.entity WHERE diagram_id = 'l' GROUP BY doc;
 SELECT is((SELECT count(*) FROM diagsync_local.base), 0::bigint, 'no base row is left');
 
 SELECT * FROM finish();

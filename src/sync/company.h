@@ -1,0 +1,17 @@
+/*
+ * company.h
+ *	  What goes along with the conflicts that are settled.
+ */
+#ifndef DIAGSYNC_COMPANY_H
+#define DIAGSYNC_COMPANY_H
+
+#include "sync/syncitem.h"
+
+typedef struct Company Company;
+
+extern Company *company_collect(SyncRun *run, Candidates *candidates,
+								Snapshot snapshot);
+extern void company_join(const Company *company, SyncItem *item);
+extern void company_part(const Company *company, SyncItem *item);
+
+#endif							/* DIAGSYNC_COMPANY_H */
