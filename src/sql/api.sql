@@ -543,6 +543,49 @@ COMMENT ON FUNCTION diagsync_api.resolve(text, text, text, jsonb, text) IS
 
 resolution: local, public, both, newest, or merged with the document to keep in doc. expected is the version that conflicts showed: nothing is written if the entity has changed since. Returns the entity as it is afterwards, in the form of changes (for both: the one under the new id). A push sends the result.';
 
+CREATE FUNCTION diagsync_api.resolve_all(
+		"localDbName" text,
+		resolution text,
+		kinds text[] DEFAULT NULL,
+		paths text[] DEFAULT NULL,
+		entities text[] DEFAULT NULL,
+		"allowDeletions" boolean DEFAULT false) RETURNS json
+	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.json_build_object(
+					'success', COALESCE(pg_catalog.bool_and(r.conflict IS NULL AND r.outcome <> 'no_entity'), true),
+					'resolved', pg_catalog.count(*) FILTER (WHERE r.outcome = 'resolved'),
+					'conflicts', pg_catalog.count(r.conflict),
+					'refusedDeletions', COALESCE(pg_catalog.max(r.refused_deletions), 0),
+					'entities', COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
+							'entityId', r.entity_id, 'outcome', r.outcome, 'conflict', r.conflict,
+							'copyId', r.copy_id, 'version', r.version)), '[]'::json))
+	  FROM diagsync.resolve_all(resolve_all."localDbName", resolve_all.resolution, resolve_all.kinds,
+								resolve_all.paths, resolve_all.entities, resolve_all."allowDeletions") AS r;
+END;
+COMMENT ON FUNCTION diagsync_api.resolve_all(text, text, text[], text[], text[], boolean) IS
+'Settle all conflicts by one rule
+
+resolution: local, public, both or newest. Only those of some kinds (as conflicts shows them), those that lie within some paths (JSON Pointers, * for any key), or those of some entities, where these are given. Returns {"success", "resolved", "conflicts", "refusedDeletions", "entities"}: whether no conflict is left of these, how many were settled and are left, how many deletions were refused and with them all else (allowDeletions allows them), and an array of {"entityId", "outcome", "conflict", "copyId", "version"}. It counts as one sync.';
+
+CREATE FUNCTION diagsync_api.resolve_many("localDbName" text, choices jsonb) RETURNS json
+	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.json_build_object(
+					'success', COALESCE(pg_catalog.bool_and(r.conflict IS NULL AND r.outcome <> 'no_entity'), true),
+					'resolved', pg_catalog.count(*) FILTER (WHERE r.outcome = 'resolved'),
+					'conflicts', pg_catalog.count(r.conflict),
+					'refusedDeletions', COALESCE(pg_catalog.max(r.refused_deletions), 0),
+					'entities', COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
+							'entityId', r.entity_id, 'outcome', r.outcome, 'conflict', r.conflict,
+							'copyId', r.copy_id, 'version', r.version)), '[]'::json))
+	  FROM diagsync.resolve_many(resolve_many."localDbName", resolve_many.choices) AS r;
+END;
+COMMENT ON FUNCTION diagsync_api.resolve_many(text, jsonb) IS
+'Settle many conflicts in one call, each by its own choice
+
+choices is an array of {"entityId", "resolution", "expected", "doc"}, each entity once: what resolve takes for each. Returns what resolve_all does; one that has changed since the expected version is left alone (outcome changed), and the others are not. It counts as one sync.';
+
 -- ---- Following a shared diagram ------------------------------------------------
 
 CREATE FUNCTION diagsync_api.changes_since(

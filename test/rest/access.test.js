@@ -54,7 +54,8 @@ function everyRequest(type, id, options) {
 			['conflicts', () => get(`/rpc/conflicts?local=${id}`, options)],
 			call('share', { localDbName: id }), call('unlink', { localDbName: id }),
 			call('link', { localDbName: id, publicDbName: shared }),
-			call('resolve', { localDbName: id, entityId: 'e', resolution: 'local' }));
+			call('resolve', { localDbName: id, entityId: 'e', resolution: 'local' }), call('resolve_all', { localDbName: id, resolution: 'local' }),
+			call('resolve_many', { localDbName: id, choices: [{ entityId: 'e', resolution: 'local' }] }));
 	} else {
 		list.push(call('clone', { publicDbName: id }));
 	}
@@ -115,7 +116,7 @@ test('without a login: nothing is owned or synced, which is a 401', async () => 
 	for (const [name, args] of [['create_diagram', { name: 'N' }], ['share', { localDbName: local }],
 		['clone', { publicDbName: shared }], ['link', { localDbName: local, publicDbName: shared }],
 		['unlink', { localDbName: local }], ['push', { localDbName: local }], ['pull', { localDbName: local }],
-		['resolve', { localDbName: local, entityId: 'e', resolution: 'local' }], ['drop_diagram', { diagram: shared }],
+		['resolve', { localDbName: local, entityId: 'e', resolution: 'local' }], ['resolve_all', { localDbName: local, resolution: 'local' }], ['resolve_many', { localDbName: local, choices: [] }], ['drop_diagram', { diagram: shared }],
 		['set_owner', { diagram: shared, principal: 'sub:x' }], ['create_token', { diagram: shared }],
 		['revoke_token', { id: 'x' }], ['add_member', { diagram: shared, principal: 'sub:x', role: 'admin' }],
 		['remove_member', { diagram: shared, principal: 'sub:x' }],

@@ -221,7 +221,7 @@ test('no answer tells of the inside', async () => {
 		for (const method of ['POST', 'PUT']) answers.push(await request(method, '/db/public/' + id, { as, body }));
 		answers.push(await request('PATCH', `/db/public/${id}?id=eq.a`, { as, body }));
 		for (const view of VIEWS) answers.push(await post('/' + view, body, { as }));
-		for (const name of ['push', 'put', 'remove', 'resolve', 'create_diagram', 'set_merge_policy', 'create_token', 'status', 'set_limits']) answers.push(await rpc(name, body, { as }));
+		for (const name of ['push', 'put', 'remove', 'resolve', 'resolve_all', 'resolve_many', 'create_diagram', 'set_merge_policy', 'create_token', 'status', 'set_limits']) answers.push(await rpc(name, body, { as }));
 		answers.push(await request('PATCH', '/diagrams?_id=eq.' + id, { as, body }));
 	}
 	for (const query of ['nothing=eq.1', 'modifiedAt=gt.nonsense', 'select=nothing', 'order=nothing', 'doc=eq.nonsense', 'id=is.nonsense', 'id=in.a', 'id=in.(a', 'id=in.(a,"b', 'id=in.(a)b', 'order=id.asc.desc', 'offset=999999999']) {
@@ -241,6 +241,8 @@ test('missing, mistyped and unknown fields are 400, and named', async () => {
 	for (const [name, body, field] of [['push', {}, 'localDbName'], ['push', { localDbName: 5 }, 'localDbName'], ['push', { localDbName: 'x', nothing: 1 }, 'nothing'],
 		['pull', { localDbName: {} }, 'localDbName'], ['put', { diagram: 'x' }, 'entities'], ['remove', { diagram: 'x', ids: 'a' }, 'ids'], ['remove', { diagram: 'x', ids: [1] }, 'ids'],
 		['status', {}, 'local'], ['changes_since', {}, 'diagram'], ['status', { local: true }, 'local'], ['set_limits', { diagram: 'x', maxSize: '1' }, 'maxSize'], ['resolve', { localDbName: 'x' }, 'entityId'],
+		['resolve_all', { localDbName: 'x' }, 'resolution'], ['resolve_all', { localDbName: 'x', resolution: 'local', paths: '/x' }, 'paths'], ['resolve_all', { localDbName: 'x', resolution: 'local', kinds: [1] }, 'kinds'],
+		['resolve_all', { localDbName: 'x', resolution: 'local', allow_deletions: true }, 'allow_deletions'], ['resolve_many', { localDbName: 'x' }, 'choices'],
 		['create_diagram', { nam: 'x' }, 'nam'], ['create_token', { diagram: 'x', role: [] }, 'role']]) {
 		assert.match(refused(await rpc(name, body, { as }), 400).details, new RegExp(`field "${field}"`), name);
 	}

@@ -104,6 +104,40 @@ test('a conflict is an answer, and is settled as the caller says', async () => {
 	assert.deepEqual(await entities(as, 'public', publicDbName), { a: { x: 2, y: 3 }, b: { x: 4 }, c: { x: 2 } });
 });
 
+test('many conflicts in one call, which is one sync', async () => {
+	const who = as + '-many';
+	const n = 10000;
+	const ids = Array.from({ length: n }, (_, i) => 'entity-' + String(i).padStart(5, '0'));
+	const put = (diagram, v) => rpc('put', { diagram, entities: ids.map((id) => ({ id, v })) }, { as: who });
+	const many = (choices) => rpc('resolve_many', { localDbName: 'contract-many', choices }, { as: who });
+	ok(await rpc('create_diagram', { name: 'Many', id: 'contract-many' }, { as: who }));
+	ok(await put('contract-many', 0));
+	ok(await rpc('share', { localDbName: 'contract-many', publicDbName: 'contract-many-public' }, { as: who }));
+	ok(await put('contract-many', 1));
+	ok(await put('contract-many-public', 2));
+	const { left } = ok(await get('/rpc/sync_rate', { as: who }));
+	const expected = ok(await get('/rpc/conflicts?local=contract-many', { as: who })).map((change) => change.version);
+	const answer = ok(await many(ids.map((entityId, i) => ({
+		entityId, resolution: ['local', 'public', 'merged'][i % 3], ...(i % 3 === 2 && { doc: { v: 3 } }), expected: i === 4 ? 'another' : expected[i] }))));
+	assert.deepEqual([answer.success, answer.resolved, answer.conflicts, answer.refusedDeletions, answer.entities.length], [false, n - 1, 1, 0, n]);
+	assert.deepEqual(answer.entities.slice(3, 6), [{ entityId: ids[3], outcome: 'resolved', conflict: null, copyId: null, version: null },
+		{ entityId: ids[4], outcome: 'changed', conflict: 'update_update', copyId: null, version: expected[4] }, { entityId: ids[5], outcome: 'resolved', conflict: null, copyId: null, version: null }]);
+	const all = ok(await rpc('resolve_all', { localDbName: 'contract-many', resolution: 'both', kinds: ['update_update'], paths: [''], entities: [ids[4], ids[5], 'nobody'], allowDeletions: false }, { as: who }));
+	assert.deepEqual({ ...all, entities: all.entities.map((entity) => [entity.entityId, entity.outcome]) },
+		{ success: false, resolved: 1, conflicts: 0, refusedDeletions: 0, entities: [[ids[4], 'resolved'], [ids[5], 'no_conflict'], ['nobody', 'no_entity']] });
+	assert.match(all.entities[0].copyId, new RegExp(ids[4] + '-.'));
+	assert.deepEqual(ok(await rpc('resolve_all', { localDbName: 'contract-many', resolution: 'local' }, { as: who })), { success: true, resolved: 0, conflicts: 0, refusedDeletions: 0, entities: [] });
+	assert.equal(ok(await get('/rpc/sync_rate', { as: who })).left, left - 3);
+	const docs = await entities(who, 'local', 'contract-many');
+	assert.deepEqual([ids[0], ids[1], ids[2], ids[4], all.entities[0].copyId].map((id) => docs[id].v), [1, 2, 3, 2, 1]);
+	// How much that takes has a limit, which is above that of one document.
+	const large = { t: 'x'.repeat(900000) };
+	ok(await rpc('put', { diagram: 'contract-many', entities: ['x', 'y', 'z'].map((id) => ({ id, ...large })) }, { as: who }));
+	ok(await many(['x', 'y', 'z'].map((entityId) => ({ entityId, resolution: 'merged', doc: large }))));
+	assert.equal((await many([{ entityId: ids[0], resolution: 'local', expected: 'x'.repeat(8 * 1024 * 1024) }])).status, 413);
+	assert.equal((await many(ids.concat('one more').map((entityId) => ({ entityId, resolution: 'local' })))).status, 413);
+});
+
 test('onConflict settles conflicts in the same call', async () => {
 	for (const [onConflict, local, shared] of [
 		['local', { x: 2 }, { x: 2 }], ['public', { x: 3 }, { x: 3 }], ['newest', { x: 3 }, { x: 3 }],

@@ -173,6 +173,14 @@ test('422: what makes no sense', async () => {
 	refused(await rpc('create_diagram', { name: 'N', storageType: 'other' }, { as }), 422);
 	refused(await rpc('put', { diagram: id, entities: [{ no: 'id' }] }, { as }), 422);
 	refused(await rpc('resolve', { localDbName: id, entityId: 'e', resolution: 'local' }, { as }), 422);
+	for (const [choices, says] of [[{}, /"choices"/], [['e'], /choice 1/], [[{ entityId: 'e', resolution: 'local' }, { entity_id: 'f', resolution: 'local' }], /choice 2.*"entityId"/],
+		[[{ entityId: 'e' }], /"resolution"/], [[{ entityId: 'e', resolution: 'local', expected: 5 }], /"expected"/], [[{ entityId: 'e', resolution: 'local', docs: {} }], /"docs"/],
+		[[{ entityId: 'e', resolution: 'local' }, { entityId: 'e', resolution: 'public' }], /"e"/]]) {
+		assert.match(refused(await rpc('resolve_many', { localDbName: id, choices }, { as }), 422).details, says);
+	}
+	for (const [more, says] of [[{ resolution: 'merged' }, /"merged"/], [{ kinds: ['clash'] }, /"clash"/], [{ paths: ['x'] }, /"x"/], [{ entities: [null] }, /"entities"/]]) {
+		assert.match(refused(await rpc('resolve_all', { localDbName: id, resolution: 'local', ...more }, { as }), 422).details, says);
+	}
 	refused(await rpc('set_merge_policy', { diagram: id, policy: { granularity: 'atoms' } }, { as }), 422);
 	refused(await rpc('add_member', { diagram: id, principal: 'sub:x', role: 'reader' }, { as }), 422);
 	// Plain rows are checked by the tables.
@@ -196,7 +204,8 @@ test('429 of diagsync: so many syncs a minute, by whoever asks, and how long to 
 	for (const [path, body] of [['/rpc/push'], ['/api/sync/push'], ['/rpc/pull'], ['/api/sync/pull'],
 		['/rpc/clone', { publicDbName: 'errors-public' }], ['/rpc/share', { localDbName: id }],
 		['/rpc/link', { localDbName: id, publicDbName: 'errors-public' }],
-		['/rpc/resolve', { localDbName: id, entityId: 'e', resolution: 'local' }]]) {
+		['/rpc/resolve', { localDbName: id, entityId: 'e', resolution: 'local' }], ['/rpc/resolve_all', { localDbName: id, resolution: 'local' }],
+		['/rpc/resolve_many', { localDbName: id, choices: [] }]]) {
 		const limited = await post(path, body ?? { localDbName: id }, { as: who });
 		assert.equal(refused(limited, 429).message, 'Too Many Requests');
 		assert.equal(limited.reason, 'Too Many Requests');

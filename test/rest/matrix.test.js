@@ -57,6 +57,9 @@ POST   /api/sync/push       y     n     n      n      n        l      l        l
 POST   /api/sync/pull       y     n     n      n      n        l      l        l        l
 GET    /api/sync/push       m     m     m      m      m        m      m        m        m
 POST   /rpc/resolve         y     n     n      n      n        l      l        l        l
+POST   /rpc/resolve_all     y     n     n      n      n        l      l        l        l
+POST   /rpc/resolve_many    y     n     n      n      n        l      l        l        l
+GET    /rpc/resolve_many    m     m     m      m      m        m      m        m        m
 `;
 const STATUS = { n: [404], f: [403], l: [401], m: [405] };
 const owner = 'matrix-owner';
@@ -80,6 +83,7 @@ const BODIES = {
 	create_token: () => ({ diagram: 'matrix-S' }), clone: () => ({ publicDbName: 'matrix-S' }), status: () => ({ local: 'matrix-L' }),
 	push: () => ({ localDbName: 'matrix-L' }), pull: () => ({ localDbName: 'matrix-L' }),
 	resolve: () => ({ localDbName: 'matrix-L', entityId: 'a', resolution: 'local' }),
+	resolve_all: () => ({ localDbName: 'matrix-L', resolution: 'local' }), resolve_many: () => ({ localDbName: 'matrix-L', choices: [{ entityId: 'a', resolution: 'local' }] }),
 };
 
 function send(who, method, route) {
@@ -103,7 +107,7 @@ for (const [n, who] of callers.entries()) {
 			const [method, route] = what.split('_', 1).concat(what.slice(what.indexOf('_') + 1));
 			const letter = letters[n];
 			const answer = await send(who, method, route);
-			const fine = letter === 'y' ? answer.status < 300 || (/resolve/.test(route) && answer.status === 422) : STATUS[letter].includes(answer.status);
+			const fine = letter === 'y' ? answer.status < 300 || (/resolve$/.test(route) && answer.status === 422) : STATUS[letter].includes(answer.status);
 			assert.ok(fine, `${who} ${method} ${route}: ${letter} expected, ${answer.status} ${answer.text}`);
 			if (answer.status >= 400 && answer.text) assert.deepEqual(Object.keys(answer.json).sort(), ['code', 'details', 'hint', 'message']);
 		}
