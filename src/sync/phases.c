@@ -37,6 +37,7 @@
 #include "server/progress.h"
 #include "server/settings.h"
 #include "statement/statement.h"
+#include "sync/chosen.h"
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/plan.h"
@@ -78,6 +79,7 @@ read_batch(SyncRun *run, Candidates *candidates, Batch *batch)
 		item->entity.found_at = candidates->found_at;
 		item->entity.dependencies = dependencyset_next(run->dependencies,
 													   item->entity.id, false);
+		chosen_mark(run, item);
 		bytes += reader_read(&run->reader, &item->entity);
 		syncitem_decide(run, item);
 		batch->items = lappend(batch->items, item);
@@ -108,6 +110,8 @@ count_deletions(Deletions *deletions, const SyncItem *item)
 {
 	const Decision *decision = &item->decision;
 
+	if (item->named)
+		return;					/* it is asked for */
 	if (decision->local != NULL && decision->local->doc == NULL &&
 		item->entity.local.doc != NULL &&
 		!is_kept_out(item, item->local_outcome))
@@ -202,6 +206,23 @@ is_left_for_a_pull(const SyncItem *item)
 }
 
 /*
+ * Note what goes along with chosen entities, if something is done about it.
+ */
+static void
+note_included(Sync *sync, const SyncItem *item)
+{
+	MemoryContext caller;
+
+	if (!sync->chooses || item->named || item->copy_of != NULL ||
+		(item->decision.local == NULL && item->decision.public == NULL &&
+		 item->entity.conflict == CONFLICT_NONE))
+		return;
+	caller = MemoryContextSwitchTo(sync->context);
+	sync->included = lappend(sync->included, pstrdup(item->entity.id));
+	MemoryContextSwitchTo(caller);
+}
+
+/*
  * Count what was done with an item: what was written at the end that the call
  * is about, and what became of its conflict.  Nothing has been kept out of
  * what was only planned.
@@ -217,11 +238,13 @@ account_item(Sync *sync, const SyncItem *item)
 		is_kept_out(item, item->public_outcome);
 
 	count_deletions(&counts->deletions, item);
+	note_included(sync, item);
 	if (item->decision.merged && !incomplete)
 		counts->merged++;
 	if (item->decision.resolved && !incomplete)
 		counts->resolved++;
-	else if (item->entity.conflict != CONFLICT_NONE)
+	else if (item->entity.conflict != CONFLICT_NONE &&
+			 item->role == ROLE_SYNCED)
 		counts->conflicts++;
 	if (is_left_for_a_pull(item))
 		counts->unpulled = true;
@@ -372,6 +395,7 @@ go_through(Sync *sync, SyncRun *run, Candidates *candidates, Snapshot snapshot,
 				   candidates->added);
 	dependencyset_rewind(run->dependencies);
 	memset(&sync->counts, 0, sizeof(SyncCounts));
+	sync->included = NIL;
 	plan_begin(sync, run->link);
 	while (!last && end != PHASE_OVERTAKEN)
 	{
@@ -410,8 +434,12 @@ record(Sync *sync, SyncRun *run, Snapshot snapshot, uint64 shared_edits)
 	if (run->classify_own || statement_shared_edits() != shared_edits)
 		own = SEEN_OWN_NONE;
 
-	/* A push leaves unpulled public changes for the next pull. */
-	if (sync->direction == DIRECTION_PULL || !sync->counts.unpulled)
+	/*
+	 * A push leaves unpulled public changes for the next pull, and who
+	 * chooses has not seen the rest.
+	 */
+	if (!sync->chooses &&
+		(sync->direction == DIRECTION_PULL || !sync->counts.unpulled))
 	{
 		PushActiveSnapshot(snapshot);
 		seen = seen_now(run->own);
@@ -480,11 +508,17 @@ open_link(Sync *sync, SyncRun *run, Snapshot *snapshot)
 static Candidates *
 collect(Sync *sync, SyncRun *run, Snapshot snapshot)
 {
-	Candidates *candidates = candidates_collect(run->link, snapshot);
+	Candidates *candidates;
 
-	run->dependencies = dependencies_collect(&run->reader, candidates,
-											 snapshot,
-											 sync->on_conflict == RESOLUTION_BOTH);
+	if (sync->chooses)
+		candidates = chosen_collect(run, sync->entities, snapshot);
+	else
+	{
+		candidates = candidates_collect(run->link, snapshot);
+		run->dependencies = dependencies_collect(&run->reader, candidates,
+												 snapshot,
+												 sync->on_conflict == RESOLUTION_BOTH);
+	}
 	if (!sync->dry_run && run->dependencies != NULL)
 	{
 		PushActiveSnapshot(snapshot);

@@ -38,6 +38,9 @@ typedef struct Sync
 	bool		dry_run;
 	char	   *expected_plan;	/* or NULL */
 	bool		allow_deletions;
+	bool		chooses;		/* only these are synced, and what has to go
+								 * along */
+	List	   *entities;		/* their ids */
 
 	char	   *shared;			/* the shared copy, once that is known */
 	SyncCounts	counts;
@@ -45,6 +48,8 @@ typedef struct Sync
 	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	Listing    *listing;		/* of what it would do, or NULL */
+	List	   *included;		/* ids, in that context: what goes along with
+								 * chosen entities */
 	int			tries;
 	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;

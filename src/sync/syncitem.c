@@ -9,6 +9,7 @@
 
 #include "json/document.h"
 #include "statement/rowwriter.h"
+#include "sync/discard.h"
 #include "sync/syncitem.h"
 
 /*
@@ -75,6 +76,9 @@ syncitem_decide(const SyncRun *run, SyncItem *item)
 			break;
 		case ROLE_ACCEPTS:
 			decision_accept(&item->decision, &item->entity, item->accepts);
+			break;
+		case ROLE_DISCARDED:
+			discard_decide(&item->decision, &item->entity);
 			break;
 	}
 }

@@ -33,6 +33,7 @@ typedef enum ItemRole
 	ROLE_FOLLOWS,				/* its references follow what got a new id */
 	ROLE_ACCEPTS,				/* it stays deleted though another refers to
 								 * it */
+	ROLE_DISCARDED,				/* its local change is taken back */
 } ItemRole;
 
 typedef struct SyncItem
@@ -50,6 +51,7 @@ typedef struct SyncItem
 	struct SyncItem *copy_of;	/* it keeps the local version of that one */
 	bool		copy_failed;	/* its copy could not be made, so nothing is
 								 * written */
+	bool		named;			/* the caller has chosen it, by its id */
 } SyncItem;
 
 /* A sync or a resolution at work. */
@@ -63,6 +65,7 @@ typedef struct SyncRun
 	Reader		reader;
 	DependencySet *dependencies;	/* NULL: the policy knows no references */
 	Seen	   *dependencies_seen;	/* what was visible when they were found */
+	struct Chosen *chosen;		/* what is synced; NULL: all */
 	bool		direct_local;	/* its entities are updated without SQL, and
 								 * base rows deleted */
 	bool		direct_public;	/* so are entities of the shared copy updated */
