@@ -131,7 +131,6 @@ directory_read_row(TupleTableSlot *slot)
 	diagram->max_size = attr_int64(slot, Anum_directory_max_size, 0);
 	diagram->feed_start = attr_int64(slot, Anum_directory_feed_start, 0);
 	diagram->feed_pruned = attr_int64(slot, Anum_directory_feed_pruned, 0);
-	diagram->seen_at = attr_int64(slot, Anum_directory_seen_at, DT_NOBEGIN);
 	return diagram;
 }
 

@@ -18,7 +18,8 @@
 #include "statement/ownersql.h"
 
 static OwnerSql links_after =
-OWNER_SQL("SELECT id, seen_at, seen, seen_own, seen_on"
+OWNER_SQL("SELECT id, COALESCE(seen_at, GREATEST(last_pushed_at, last_pulled_at)),"
+		  "  seen, seen_own, seen_on"
 		  " FROM diagsync.directory"
 		  " WHERE public_copy_id" EQ "$1 AND id" GT "$2"
 		  " ORDER BY id LIMIT " LISTED_DIAGRAMS,

@@ -54,7 +54,7 @@ read_batch(SyncRun *run, Candidates *candidates, bool named, Sync *sync,
 		if (!candidates_next(candidates, &id))
 			return false;
 		item = syncitem_new(TextDatumGetCString(id));
-		item->role = ROLE_DISCARDED;
+		item->discards = true;
 		item->named = named;
 		(void) reader_read(&run->reader, &item->entity);
 		syncitem_decide(run, item);

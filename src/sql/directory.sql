@@ -101,7 +101,7 @@ COMMENT ON COLUMN diagsync.directory.feed_start IS
 COMMENT ON COLUMN diagsync.directory.feed_pruned IS
 'bookkeeping of diagsync.changes_since(): the greatest revision of a tombstone that diagsync.prune() has dropped; a mark that has not seen all up to it is no longer valid';
 COMMENT ON COLUMN diagsync.directory.seen_at IS
-'bookkeeping of the link: when "seen" last moved. A sync of chosen entities, or a push that leaves public changes, does not move it';
+'bookkeeping of the link: when "seen" last moved; null if the last push or pull moved it. A sync of chosen entities does not, nor does a push that leaves public changes';
 
 CREATE FUNCTION diagsync.create_diagram(
 		name text,

@@ -408,8 +408,7 @@ chosen_mark(const SyncRun *run, SyncItem *item)
 		return;
 	node = find_node(run->chosen, item->entity.id);
 	item->named = node->kind == CHOSEN_NAMED;
-	if (node->kind == CHOSEN_FOLLOWS)
-		item->role = ROLE_FOLLOWS;
+	item->follows = node->kind == CHOSEN_FOLLOWS;
 	foreach(lc, dependencies != NULL ? dependencies->renames : NIL)
 	{
 		if (!is_synced(run->chosen, ((Rename *) lfirst(lc))->id))

@@ -13,7 +13,7 @@
  *	  plan_batch()		makes the copies that keep both versions, and says
  *						whether what is known so far may be written
  *	  write_batch()		writes
- *	  account_batch()	counts what was written
+ *	  account_items()	counts what was written (account.c)
  *
  * A dry run only reads, plans and accounts.  In the end the link records the
  * snapshot as seen.  All of that is one subtransaction, so that a sync happens
@@ -37,6 +37,7 @@
 #include "server/progress.h"
 #include "server/settings.h"
 #include "statement/statement.h"
+#include "sync/account.h"
 #include "sync/chosen.h"
 #include "sync/lock.h"
 #include "sync/phases.h"
@@ -99,29 +100,6 @@ lock_batch(SyncRun *run, Batch *batch)
 
 /* ---- Plan --------------------------------------------------------------- */
 
-static bool
-is_kept_out(const SyncItem *item, Outcome outcome)
-{
-	return item->copy_failed || outcome == OUTCOME_MISSED;
-}
-
-static void
-count_deletions(Deletions *deletions, const SyncItem *item)
-{
-	const Decision *decision = &item->decision;
-
-	if (item->named)
-		return;					/* it is asked for */
-	if (decision->local != NULL && decision->local->doc == NULL &&
-		item->entity.local.doc != NULL &&
-		!is_kept_out(item, item->local_outcome))
-		deletions->local++;
-	if (decision->public != NULL && decision->public->doc == NULL &&
-		item->entity.public.doc != NULL &&
-		!is_kept_out(item, item->public_outcome))
-		deletions->public++;
-}
-
 /*
  * Does what is intended with a batch keep the sync from being done, as far as
  * that shows before all are counted?  What is written already is rolled back
@@ -143,7 +121,7 @@ is_blocked(Sync *sync, const SyncRun *run, const Batch *batch,
 		if (sync->on_conflict == RESOLUTION_ABORT &&
 			item->entity.conflict != CONFLICT_NONE)
 			return true;
-		count_deletions(&planned, item);
+		account_deletions(&planned, item);
 	}
 	if (sync->allow_deletions || sync->expected_plan != NULL)
 		return false;
@@ -192,120 +170,6 @@ write_batch(SyncRun *run, Batch *batch)
 		write_items(run, batch->changing);
 }
 
-/* ---- Account ------------------------------------------------------------ */
-
-/*
- * Is there a public change that only its revision would show to the next sync?
- */
-static bool
-is_left_for_a_pull(const SyncItem *item)
-{
-	return !item->entity.has_base_row &&
-		item->entity.public_change != CHANGE_NONE &&
-		item->decision.local == NULL && item->decision.public == NULL;
-}
-
-/*
- * Note what goes along with chosen entities, if something is done about it.
- */
-static void
-note_included(Sync *sync, const SyncItem *item)
-{
-	MemoryContext caller;
-
-	if (!sync->chooses || item->named || item->copy_of != NULL ||
-		(item->decision.local == NULL && item->decision.public == NULL &&
-		 item->entity.conflict == CONFLICT_NONE))
-		return;
-	caller = MemoryContextSwitchTo(sync->context);
-	sync->included = lappend(sync->included, pstrdup(item->entity.id));
-	MemoryContextSwitchTo(caller);
-}
-
-/*
- * Count what was done with an item: what was written at the end that the call
- * is about, and what became of its conflict.  Nothing has been kept out of
- * what was only planned.
- */
-static void
-account_item(Sync *sync, const SyncItem *item)
-{
-	SyncCounts *counts = &sync->counts;
-	bool		push = sync->direction == DIRECTION_PUSH;
-	const Version *target = push ? item->decision.public : item->decision.local;
-	const Version *current = push ? &item->entity.public : &item->entity.local;
-	bool		incomplete = is_kept_out(item, item->local_outcome) ||
-		is_kept_out(item, item->public_outcome);
-
-	count_deletions(&counts->deletions, item);
-	note_included(sync, item);
-	if (item->decision.merged && !incomplete)
-		counts->merged++;
-	if (item->decision.resolved && !incomplete)
-		counts->resolved++;
-	else if (item->entity.conflict != CONFLICT_NONE &&
-			 item->role == ROLE_SYNCED)
-		counts->conflicts++;
-	if (is_left_for_a_pull(item))
-		counts->unpulled = true;
-
-	if (target == NULL || (target->doc == NULL && current->doc == NULL) ||
-		is_kept_out(item, push ? item->public_outcome : item->local_outcome))
-		return;
-	if (target->doc != NULL)
-		counts->bytes += (int64) VARSIZE(target->doc);
-	if (target->doc == NULL)
-		counts->deleted++;
-	else if (current->doc == NULL)
-		counts->inserted++;
-	else
-		counts->updated++;
-}
-
-/*
- * Look again at what was kept from being stored: a trigger may have edited the
- * entity meanwhile, and that may be a conflict.
- */
-static void
-look_again(Sync *sync, SyncRun *run, const Batch *batch)
-{
-	bool		reading = false;
-	ListCell   *lc;
-
-	foreach(lc, batch->changing)
-	{
-		SyncItem   *item = lfirst(lc);
-		Entity		now = {0};
-
-		if (item->entity.conflict != CONFLICT_NONE ||
-			(item->local_outcome != OUTCOME_MISSED &&
-			 item->public_outcome != OUTCOME_MISSED))
-			continue;
-		if (!reading)
-			reader_begin(&run->reader, GetTransactionSnapshot());
-		reading = true;
-		now.id = item->entity.id;
-		now.key = item->entity.key;
-		now.dependencies = item->entity.dependencies;
-		(void) reader_read(&run->reader, &now);
-		sync->counts.late_conflicts += now.conflict != CONFLICT_NONE;
-	}
-	if (reading)
-		reader_end(&run->reader);
-}
-
-static void
-account_batch(Sync *sync, SyncRun *run, const Batch *batch)
-{
-	ListCell   *lc;
-
-	foreach(lc, batch->items)
-		account_item(sync, lfirst(lc));
-	foreach(lc, batch->copies)
-		account_item(sync, lfirst(lc));
-	look_again(sync, run, batch);
-}
-
 /* ---- All of them -------------------------------------------------------- */
 
 /*
@@ -328,7 +192,8 @@ process_batch(Sync *sync, SyncRun *run, Candidates *candidates,
 	if (end == PHASE_DONE && write)
 		end = write_batch(run, batch);
 	if (end != PHASE_OVERTAKEN)
-		account_batch(sync, run, batch);
+		account_items(sync, run, batch->items, batch->copies,
+					  batch->changing);
 	return end;
 }
 

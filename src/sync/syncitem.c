@@ -65,6 +65,16 @@ syncitem_new(const char *id)
 void
 syncitem_decide(const SyncRun *run, SyncItem *item)
 {
+	if (item->discards)
+	{
+		discard_decide(&item->decision, &item->entity);
+		return;
+	}
+	if (item->follows)
+	{
+		decision_follow(&item->decision, &item->entity);
+		return;
+	}
 	switch (item->role)
 	{
 		case ROLE_SYNCED:
@@ -76,9 +86,6 @@ syncitem_decide(const SyncRun *run, SyncItem *item)
 			break;
 		case ROLE_ACCEPTS:
 			decision_accept(&item->decision, &item->entity, item->accepts);
-			break;
-		case ROLE_DISCARDED:
-			discard_decide(&item->decision, &item->entity);
 			break;
 	}
 }

@@ -33,7 +33,6 @@ typedef enum ItemRole
 	ROLE_FOLLOWS,				/* its references follow what got a new id */
 	ROLE_ACCEPTS,				/* it stays deleted though another refers to
 								 * it */
-	ROLE_DISCARDED,				/* its local change is taken back */
 } ItemRole;
 
 typedef struct SyncItem
@@ -52,6 +51,9 @@ typedef struct SyncItem
 	bool		copy_failed;	/* its copy could not be made, so nothing is
 								 * written */
 	bool		named;			/* the caller has chosen it, by its id */
+	bool		follows;		/* it is not chosen: only its references
+								 * follow what gets a new id */
+	bool		discards;		/* its local change is taken back */
 } SyncItem;
 
 /* A sync or a resolution at work. */

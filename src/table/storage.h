@@ -55,7 +55,6 @@ typedef enum StorageTable
 #define Anum_directory_max_size 18
 #define Anum_directory_feed_start 19
 #define Anum_directory_feed_pruned 20
-#define Anum_directory_seen_at 21
 
 /* Columns of the entity tables */
 #define Anum_entity_diagram_id 1

@@ -57,6 +57,7 @@ POST   /api/sync/push       y     n     n      n      n        l      l        l
 POST   /api/sync/pull       y     n     n      n      n        l      l        l        l
 GET    /api/sync/push       m     m     m      m      m        m      m        m        m
 POST   /rpc/resolve         y     n     n      n      n        l      l        l        l
+POST   /rpc/discard         y     n     n      n      n        l      l        l        l
 `;
 const STATUS = { n: [404], f: [403], l: [401], m: [405] };
 const owner = 'matrix-owner';
@@ -79,6 +80,7 @@ const BODIES = {
 	set_limits: () => ({ diagram: 'matrix-S' }), add_member: () => ({ diagram: 'matrix-S', principal: 'sub:x', role: 'reader' }),
 	create_token: () => ({ diagram: 'matrix-S' }), clone: () => ({ publicDbName: 'matrix-S' }), status: () => ({ local: 'matrix-L' }),
 	push: () => ({ localDbName: 'matrix-L' }), pull: () => ({ localDbName: 'matrix-L' }),
+	discard: () => ({ localDbName: 'matrix-L', entities: ['a'] }),
 	resolve: () => ({ localDbName: 'matrix-L', entityId: 'a', resolution: 'local' }),
 };
 
