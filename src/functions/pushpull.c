@@ -81,8 +81,9 @@ ids_array(List *ids)
 static Datum
 result_of(TupleDesc tupdesc, const Sync *sync, SubxactEnd end)
 {
-	Datum		values[12];
-	bool		nulls[12] = {false};
+	Datum		values[13];
+	bool		nulls[13] = {false};
+	char	   *refused = refusal_json(&sync->refusals);
 
 	values[0] = BoolGetDatum(end == SUBXACT_DONE && sync->counts.conflicts == 0);
 	values[1] = sqlfunction_count(sync->counts.inserted + sync->counts.updated + sync->counts.deleted);
@@ -99,6 +100,8 @@ result_of(TupleDesc tupdesc, const Sync *sync, SubxactEnd end)
 	values[10] = sqlfunction_count(sync->counts.refused_deletions);
 	values[11] = sync->chooses ? ids_array(sync->included) : (Datum) 0;
 	nulls[11] = !sync->chooses || sync->direction == DIRECTION_NONE;
+	values[12] = refused ? CStringGetTextDatum(refused) : (Datum) 0;
+	nulls[12] = refused == NULL;
 	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }
 
@@ -120,6 +123,34 @@ log_sync(const Sync *sync, SubxactEnd end, SyncLogEntry *entry)
 }
 
 /*
+ * Carry out what was called in a subtransaction; where an end refuses something
+ * of it, once more.
+ */
+static SubxactEnd
+carry_out(Sync *sync, SubxactBody body)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool done = true;
+	volatile SubxactEnd end = SUBXACT_UNDONE;
+
+	sync->refusals.context = sync->context;
+	PG_TRY();
+	{
+		end = subxact_run(body, sync, &sync->inserter, sync->local);
+	}
+	PG_CATCH();
+	{
+		/* The subtransaction is rolled back. */
+		if (!refusal_begin(&sync->refusals))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		done = false;
+	}
+	PG_END_TRY();
+	return done ? end : subxact_run(body, sync, &sync->inserter, sync->local);
+}
+
+/*
  * Carry out what was called, in a subtransaction if it writes, and log it.
  */
 SubxactEnd
@@ -136,8 +167,7 @@ sync_call(Sync *sync, SubxactBody body)
 	ratelimit_charge(sync->function);
 	synclog_begin(&entry, sync->function, sync->local);
 	SPI_connect();
-	end = sync->dry_run ? body(sync) :
-		subxact_run(body, sync, &sync->inserter, sync->local);
+	end = sync->dry_run ? body(sync) : carry_out(sync, body);
 	if (!sync->dry_run)
 		log_sync(sync, end, &entry);
 	SPI_finish();

@@ -316,7 +316,8 @@ BEGIN ATOMIC
 										   THEN r.documents_updated ELSE 0 END,
 									  r.conflicts, r.refused_deletions,
 									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text,
-														', "included": ' || pg_catalog.to_json(r.included)::text))::json
+														', "included": ' || pg_catalog.to_json(r.included)::text,
+														', "refused": ' || r.refused::text))::json
 			   FROM diagsync.push(push."localDbName", push."publicDbName", push."onConflict", push."dryRun",
 								  push."expectedPlan", push."allowDeletions", push.entities) AS r)
 		END;
@@ -324,7 +325,7 @@ END;
 COMMENT ON FUNCTION diagsync_api.push(text, text, text, boolean, text, integer, integer, boolean, text[]) IS
 'Send the local changes to the shared copy
 
-Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. With entities, an array of ids, only these are synced, and what has to go along with them since they refer to each other; included says which these are. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. With entities, an array of ids, only these are synced, and what has to go along with them since they refer to each other; included says which these are. Where the copy does not take an entity (a constraint, a limit), it stays as it is and counts in conflicts; refused then says which, {"id", "conflict", "reason"}, and with abort nothing is written. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.pull(
 		"localDbName" text,
@@ -360,7 +361,8 @@ BEGIN ATOMIC
 										   THEN r.documents_updated ELSE 0 END,
 									  r.conflicts, r.refused_deletions,
 									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text,
-														', "included": ' || pg_catalog.to_json(r.included)::text))::json
+														', "included": ' || pg_catalog.to_json(r.included)::text,
+														', "refused": ' || r.refused::text))::json
 			   FROM diagsync.pull(pull."localDbName", pull."publicDbName", pull."onConflict", pull."dryRun",
 								  pull."expectedPlan", pull."allowDeletions", pull.entities) AS r)
 		END;
@@ -368,7 +370,7 @@ END;
 COMMENT ON FUNCTION diagsync_api.pull(text, text, text, boolean, text, integer, integer, boolean, text[]) IS
 'Take the changes of the shared copy into the local one
 
-Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. With entities, an array of ids, only these are synced, and what has to go along with them since they refer to each other; included says which these are. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. With entities, an array of ids, only these are synced, and what has to go along with them since they refer to each other; included says which these are. Where the copy does not take an entity (a constraint, a limit), it stays as it is and counts in conflicts; refused then says which, {"id", "conflict", "reason"}, and with abort nothing is written. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.discard(
 		"localDbName" text,

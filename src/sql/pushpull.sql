@@ -13,7 +13,8 @@ CREATE TYPE diagsync.sync_result AS (
 	public_version bigint,
 	plan text,
 	refused_deletions integer,
-	included text[]
+	included text[],
+	refused json
 );
 COMMENT ON TYPE diagsync.sync_result IS
 'what a push or pull did, or with dry_run would do';
@@ -29,6 +30,7 @@ COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of t
 COMMENT ON COLUMN diagsync.sync_result.plan IS 'with dry_run or expected_plan: a digest of what the call does, to be given as expected_plan';
 COMMENT ON COLUMN diagsync.sync_result.refused_deletions IS 'how many deletions were refused, because they are too large a part of the copy; nothing is written then. allow_deletions allows them, and so does the plan of a dry run that showed them';
 COMMENT ON COLUMN diagsync.sync_result.included IS 'with entities: the others that have to go along with them, since they refer to each other';
+COMMENT ON COLUMN diagsync.sync_result.refused IS 'null, or the entities that an end does not take (a constraint, a trigger, a limit), the first hundred: an array of {"id", "conflict": "refused", "sqlstate", "reason"}. They count in conflicts';
 
 CREATE FUNCTION diagsync.push(
 		local text,

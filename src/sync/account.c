@@ -57,7 +57,7 @@ note_included(Sync *sync, const SyncItem *item)
 
 	if (!sync->chooses || item->named || item->copy_of != NULL ||
 		(item->decision.local == NULL && item->decision.public == NULL &&
-		 item->entity.conflict == CONFLICT_NONE))
+		 item->entity.conflict == CONFLICT_NONE && !item->refused))
 		return;
 	caller = MemoryContextSwitchTo(sync->context);
 	sync->included = lappend(sync->included, pstrdup(item->entity.id));
@@ -85,8 +85,8 @@ account_item(Sync *sync, const SyncItem *item)
 		counts->merged++;
 	if (item->decision.resolved && !incomplete)
 		counts->resolved++;
-	else if (item->entity.conflict != CONFLICT_NONE &&
-			 !item->follows)
+	else if (item->refused ||
+			 (item->entity.conflict != CONFLICT_NONE && !item->follows))
 		counts->conflicts++;
 	if (is_left_for_a_pull(item))
 		counts->unpulled = true;
@@ -119,7 +119,7 @@ look_again(Sync *sync, SyncRun *run, List *changing)
 		SyncItem   *item = lfirst(lc);
 		Entity		now = {0};
 
-		if (item->entity.conflict != CONFLICT_NONE ||
+		if (item->entity.conflict != CONFLICT_NONE || item->refused ||
 			(item->local_outcome != OUTCOME_MISSED &&
 			 item->public_outcome != OUTCOME_MISSED))
 			continue;

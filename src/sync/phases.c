@@ -42,7 +42,7 @@
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/plan.h"
-#include "sync/write.h"
+#include "sync/refusal.h"
 #include "tracking/candidate.h"
 
 /* A batch ends with so many bytes of documents, if not before */
@@ -119,7 +119,7 @@ is_blocked(Sync *sync, const SyncRun *run, const Batch *batch,
 		const SyncItem *item = lfirst(lc);
 
 		if (sync->on_conflict == RESOLUTION_ABORT &&
-			item->entity.conflict != CONFLICT_NONE)
+			(item->entity.conflict != CONFLICT_NONE || item->refused))
 			return true;
 		account_deletions(&planned, item);
 	}
@@ -149,7 +149,8 @@ plan_batch(Sync *sync, SyncRun *run, Batch *batch, Snapshot snapshot,
 			plan_add(sync, copy);
 			batch->copies = lappend(batch->copies, copy);
 		}
-		if (write && (!syncitem_has_announced_id(item, copy) ||
+		if (write && ((!item->refused &&
+					   !syncitem_has_announced_id(item, copy)) ||
 					  syncitem_is_newer_than_dependencies(run, item)))
 			end = PHASE_OVERTAKEN;
 	}
@@ -167,7 +168,7 @@ static PhaseEnd
 write_batch(SyncRun *run, Batch *batch)
 {
 	return batch->changing == NIL ? PHASE_DONE :
-		write_items(run, batch->changing);
+		refusal_write(run, batch->changing);
 }
 
 /* ---- All of them -------------------------------------------------------- */
@@ -222,7 +223,8 @@ verdict(Sync *sync, const Link *link, Snapshot snapshot)
 	bool		expected = sync->expected_plan != NULL &&
 		strcmp(sync->expected_plan, sync->plan) == 0;
 
-	if (sync->on_conflict == RESOLUTION_ABORT && sync->counts.conflicts > 0)
+	if ((sync->on_conflict == RESOLUTION_ABORT && sync->counts.conflicts > 0) ||
+		(sync->expected_plan != NULL && sync->refusals.count > 0))
 	{
 		count_nothing_written(sync);
 		return SUBXACT_UNDONE;
@@ -327,12 +329,22 @@ public_version_now(const Link *link)
 	return version;
 }
 
+/* A sync that has written all, and the link that it did so for */
+typedef struct Written
+{
+	const Sync *sync;
+	const Link *link;
+} Written;
+
 /*
  * Check that the ends that a sync added entities to may have so many.
  */
 static void
-check_entities(const Sync *sync, const Link *link)
+check_entities(void *arg)
 {
+	const Sync *sync = ((Written *) arg)->sync;
+	const Link *link = ((Written *) arg)->link;
+
 	if (!quota_applies())
 		return;
 	quota_check_bytes(sync->direction == DIRECTION_PUSH ? link->public :
@@ -408,6 +420,40 @@ is_to_be_checked(const Sync *sync, const SyncRun *run,
 }
 
 /*
+ * Look through the sync without writing; where something was refused before,
+ * until it is known what has to wait for it.
+ */
+static SubxactEnd
+look_through(Sync *sync, SyncRun *run, Candidates *candidates,
+			 Snapshot snapshot)
+{
+	SubxactEnd	end;
+
+	do
+	{
+		end = go_through(sync, run, candidates, snapshot, false);
+		candidates_rewind(candidates);
+	} while (end == SUBXACT_DONE && refusal_spreads(run));
+	return end;
+}
+
+/*
+ * Open both ends, to write or to look.
+ */
+static void
+open_ends(Sync *sync, SyncRun *run, const Link *link, bool write)
+{
+	run->direction = sync->direction;
+	syncrun_open(run, link, write);
+	run->resolution = sync->on_conflict;
+	run->lock_all = sync->tries++ > 0;
+	if (!write)
+		return;
+	run->refusals = &sync->refusals;
+	refusal_begin_run(run);
+}
+
+/*
  * Do all of a sync, or with dry_run look what it would do.  Fails with 42704
  * and 42501 where the caller may not.  The caller is connected to SPI.
  */
@@ -423,25 +469,23 @@ sync_carry_out(void *arg)
 	Link	   *link = open_link(sync, &run, &snapshot);
 	Candidates *candidates;
 
-	run.direction = sync->direction;
-	syncrun_open(&run, link, write);
-	run.resolution = sync->on_conflict;
-	run.lock_all = sync->tries++ > 0;
+	open_ends(sync, &run, link, write);
 	progress_begin(sync->direction == DIRECTION_PUSH ? PROGRESS_PUSH :
 				   PROGRESS_PULL);
 	candidates = collect(sync, &run, snapshot);
 
-	if (is_to_be_checked(sync, &run, candidates))
-	{
-		end = go_through(sync, &run, candidates, snapshot, false);
-		candidates_rewind(candidates);
-	}
+	if (is_to_be_checked(sync, &run, candidates) || refusal_has_any(&run))
+		end = look_through(sync, &run, candidates, snapshot);
 	if (end == SUBXACT_DONE)
 		end = go_through(sync, &run, candidates, snapshot, write);
+	if (end == SUBXACT_DONE && refusal_spreads(&run))
+		end = SUBXACT_AGAIN;
 
 	if (write && end == SUBXACT_DONE)
 	{
-		check_entities(sync, link);
+		Written		written = {sync, link};
+
+		refusal_check_end(&run, check_entities, &written);
 		sync->public_version = public_version_now(link);
 		record(sync, &run, snapshot, shared_edits);
 	}

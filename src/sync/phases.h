@@ -9,6 +9,7 @@
 #include "server/subxact.h"
 #include "sync/deletions.h"
 #include "sync/listing.h"
+#include "sync/refusal.h"
 
 /* What a sync has done, or would do */
 typedef struct SyncCounts
@@ -48,6 +49,7 @@ typedef struct Sync
 	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	Listing    *listing;		/* of what it would do, or NULL */
+	Refusals	refusals;		/* what the ends do not take */
 	List	   *included;		/* ids, in that context: what goes along with
 								 * chosen entities */
 	int			tries;

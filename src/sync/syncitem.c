@@ -10,6 +10,7 @@
 #include "json/document.h"
 #include "statement/rowwriter.h"
 #include "sync/discard.h"
+#include "sync/refusal.h"
 #include "sync/syncitem.h"
 
 /*
@@ -59,22 +60,9 @@ syncitem_new(const char *id)
 	return item;
 }
 
-/*
- * Decide what is done with an item that was read.
- */
-void
-syncitem_decide(const SyncRun *run, SyncItem *item)
+static void
+decide(const SyncRun *run, SyncItem *item)
 {
-	if (item->discards)
-	{
-		discard_decide(&item->decision, &item->entity);
-		return;
-	}
-	if (item->follows)
-	{
-		decision_follow(&item->decision, &item->entity);
-		return;
-	}
 	switch (item->role)
 	{
 		case ROLE_SYNCED:
@@ -88,6 +76,21 @@ syncitem_decide(const SyncRun *run, SyncItem *item)
 			decision_accept(&item->decision, &item->entity, item->accepts);
 			break;
 	}
+}
+
+/*
+ * Decide what is done with an item that was read.
+ */
+void
+syncitem_decide(const SyncRun *run, SyncItem *item)
+{
+	if (item->discards)
+		discard_decide(&item->decision, &item->entity);
+	else if (item->follows)
+		decision_follow(&item->decision, &item->entity);
+	else
+		decide(run, item);
+	refusal_decide(run, item);
 }
 
 /*

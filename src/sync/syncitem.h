@@ -54,6 +54,9 @@ typedef struct SyncItem
 	bool		follows;		/* it is not chosen: only its references
 								 * follow what gets a new id */
 	bool		discards;		/* its local change is taken back */
+	bool		refused;		/* an end does not take it: it stays as it is */
+	struct SyncItem *copy;		/* that keeps its local version, once it is
+								 * written carefully */
 } SyncItem;
 
 /* A sync or a resolution at work. */
@@ -68,6 +71,10 @@ typedef struct SyncRun
 	DependencySet *dependencies;	/* NULL: the policy knows no references */
 	Seen	   *dependencies_seen;	/* what was visible when they were found */
 	struct Chosen *chosen;		/* what is synced; NULL: all */
+	struct Refusals *refusals;	/* what the ends do not take; NULL: that is not
+								 * found out */
+	List	   *constraints;	/* to be checked, of those that can be
+								 * deferred */
 	bool		direct_local;	/* its entities are updated without SQL, and
 								 * base rows deleted */
 	bool		direct_public;	/* so are entities of the shared copy updated */
