@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "directory/directory.h"
 #include "directory/ratelimit.h"
@@ -100,7 +101,7 @@ result_of(TupleDesc tupdesc, const Sync *sync, SubxactEnd end)
 	values[10] = sqlfunction_count(sync->counts.refused_deletions);
 	values[11] = sync->chooses ? ids_array(sync->included) : (Datum) 0;
 	nulls[11] = !sync->chooses || sync->direction == DIRECTION_NONE;
-	values[12] = refused ? CStringGetTextDatum(refused) : (Datum) 0;
+	values[12] = refused ? DirectFunctionCall1(jsonb_in, CStringGetDatum(refused)) : (Datum) 0;
 	nulls[12] = refused == NULL;
 	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }

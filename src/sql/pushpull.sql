@@ -14,7 +14,7 @@ CREATE TYPE diagsync.sync_result AS (
 	plan text,
 	refused_deletions integer,
 	included text[],
-	refused json
+	refused jsonb
 );
 COMMENT ON TYPE diagsync.sync_result IS
 'what a push or pull did, or with dry_run would do';

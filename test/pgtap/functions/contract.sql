@@ -42,7 +42,7 @@ INSERT INTO contract VALUES
 
 CREATE TEMPORARY TABLE columns (name text, columns text);
 INSERT INTO columns VALUES
-	('diagsync.sync_result', 'success boolean, documents_updated integer, inserted integer, updated integer, deleted integer, merged integer, resolved integer, conflicts integer, public_version bigint, plan text, refused_deletions integer, included text[], refused json'),
+	('diagsync.sync_result', 'success boolean, documents_updated integer, inserted integer, updated integer, deleted integer, merged integer, resolved integer, conflicts integer, public_version bigint, plan text, refused_deletions integer, included text[], refused jsonb'),
 	('diagsync.sync_status', 'local_id text, public_id text, state text, diverged boolean, local_changes integer, public_changes integer, conflicts integer, last_synced_at timestamp with time zone, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint'),
 	('diagsync.change', 'entity_id text, side text, local_change text, public_change text, conflict text, paths text[], base jsonb, local jsonb, public jsonb, local_modified_at timestamp with time zone, local_modified_by text, public_modified_at timestamp with time zone, public_modified_by text, version text'),
 	('diagsync.sync_progress', 'pid integer, action text, phase text, entities_total integer, entities_done integer'),
