@@ -190,11 +190,11 @@ httperror_reason(const ErrorData *error, bool own)
 
 	if (request_is_http() && !own)
 	{
+		if (error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			return pstrdup("a value is too large");
 		if (error->constraint_name != NULL)
 			return psprintf("constraint \"%s\" refuses it",
 							error->constraint_name);
-		if (error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			return pstrdup("a value is too large");
 		if (error->sqlerrcode != ERRCODE_RAISE_EXCEPTION)
 			return pstrdup("a rule of the application refuses it");
 		details = false;
