@@ -433,7 +433,8 @@ look_through(Sync *sync, SyncRun *run, Candidates *candidates,
 	{
 		end = go_through(sync, run, candidates, snapshot, false);
 		candidates_rewind(candidates);
-	} while (end == SUBXACT_DONE && refusal_spreads(run));
+	} while (end == SUBXACT_DONE &&
+			 refusal_spreads(run, sync->counts.deleted > 0));
 	return end;
 }
 
@@ -478,7 +479,8 @@ sync_carry_out(void *arg)
 		end = look_through(sync, &run, candidates, snapshot);
 	if (end == SUBXACT_DONE)
 		end = go_through(sync, &run, candidates, snapshot, write);
-	if (end == SUBXACT_DONE && refusal_spreads(&run))
+	if (end == SUBXACT_DONE &&
+		refusal_spreads(&run, sync->counts.deleted > 0))
 		end = SUBXACT_AGAIN;
 
 	if (write && end == SUBXACT_DONE)

@@ -186,11 +186,14 @@ refuse(const SyncRun *run, const SyncItem *item, const char *sqlstate,
 	held->lacking = stays->doc == NULL && target != NULL && target->doc != NULL;
 	if (item->copy != NULL)
 		need_held(refusals, item->copy->entity.id)->lacking = true;
+	refusals->lacks |= held->lacking || item->copy != NULL;
 	reference_scan(&scan, run->reader.policy, stays->doc);
 	while (reference_next(&scan, &value))
+	{
 		need_held(refusals, pnstrdup(value.data, value.len))->referrer = held->id;
+		refusals->needs = true;
+	}
 	refusals->count++;
-	refusals->grew = true;
 	list_refusal(refusals, item->entity.id, sqlstate, reason);
 }
 
@@ -518,17 +521,20 @@ refusal_has_any(const SyncRun *run)
 
 /*
  * Has something been refused since the last time, so that others may have to
- * wait for it?
+ * wait for it: those that refer to it, or if the sync "deletes" those that it
+ * refers to?
  */
 bool
-refusal_spreads(const SyncRun *run)
+refusal_spreads(const SyncRun *run, bool deletes)
 {
 	Refusals   *refusals = run->refusals;
-	bool		grew = refusals != NULL && refusals->grew;
+	bool		spreads;
 
-	if (grew)
-		refusals->grew = false;
-	return grew && run->reader.policy->references > 0;
+	if (refusals == NULL)
+		return false;
+	spreads = refusals->lacks || (refusals->needs && deletes);
+	refusals->lacks = refusals->needs = false;
+	return spreads && run->reader.policy->references > 0;
 }
 
 /*

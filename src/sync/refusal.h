@@ -16,7 +16,9 @@ typedef struct Refusals
 	bool		writing;		/* what fails now may be a refusal */
 	bool		counting;		/* ... of a limit of diagsync's */
 	bool		careful;		/* something was refused: it is found out what */
-	bool		grew;			/* there are more since that was unset */
+	bool		lacks;			/* since that was unset: the end that is
+								 * written lacks one */
+	bool		needs;			/* ... or one refers to what is there */
 	int64		count;			/* of the entities refused */
 	HTAB	   *entities;		/* those, and what depends on them; or NULL */
 	List	   *listed;			/* the first of them, of Refusal */
@@ -37,7 +39,7 @@ extern void refusal_begin_run(SyncRun *run);
 extern void refusal_check_end(SyncRun *run, void (*check) (void *arg),
 							  void *arg);
 extern bool refusal_has_any(const SyncRun *run);
-extern bool refusal_spreads(const SyncRun *run);
+extern bool refusal_spreads(const SyncRun *run, bool deletes);
 extern char *refusal_json(const Refusals *refusals);
 
 #endif							/* DIAGSYNC_REFUSAL_H */
