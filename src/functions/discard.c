@@ -25,7 +25,7 @@
 #include "statement/ownersql.h"
 #include "sync/chosen.h"
 #include "sync/columns.h"
-#include "sync/discard.h"
+#include "sync/takeback.h"
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/write.h"
@@ -58,7 +58,7 @@ read_batch(SyncRun *run, Candidates *candidates, bool named, Sync *sync,
 		item->named = named;
 		(void) reader_read(&run->reader, &item->entity);
 		syncitem_decide(run, item);
-		if (!discard_is_possible(&item->entity))
+		if (!takeback_is_possible(&item->entity))
 			sync->counts.conflicts++;
 		if (!decision_is_nothing(&item->decision))
 			*items = lappend(*items, item);

@@ -51,7 +51,7 @@ typedef struct Chosen
 	MemoryContext context;
 	HTAB	   *nodes;
 	List	   *ids;			/* of those that are chosen */
-	List	   *waiting;		/* nodes that have become so, not yet looked at */
+	List	   *waiting;		/* nodes that are so, not yet looked at */
 	bool		wide;			/* others may refer to some of them */
 } Chosen;
 

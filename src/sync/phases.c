@@ -13,7 +13,7 @@
  *	  plan_batch()		makes the copies that keep both versions, and says
  *						whether what is known so far may be written
  *	  write_batch()		writes
- *	  account_items()	counts what was written (account.c)
+ *	  account_batch()	counts what was written
  *
  * A dry run only reads, plans and accounts.  In the end the link records the
  * snapshot as seen.  All of that is one subtransaction, so that a sync happens
@@ -171,6 +171,14 @@ write_batch(SyncRun *run, Batch *batch)
 		refusal_write(run, batch->changing);
 }
 
+/* ---- Account ------------------------------------------------------------ */
+
+static void
+account_batch(Sync *sync, SyncRun *run, const Batch *batch)
+{
+	account_items(sync, run, batch->items, batch->copies, batch->changing);
+}
+
 /* ---- All of them -------------------------------------------------------- */
 
 /*
@@ -193,8 +201,7 @@ process_batch(Sync *sync, SyncRun *run, Candidates *candidates,
 	if (end == PHASE_DONE && write)
 		end = write_batch(run, batch);
 	if (end != PHASE_OVERTAKEN)
-		account_items(sync, run, batch->items, batch->copies,
-					  batch->changing);
+		account_batch(sync, run, batch);
 	return end;
 }
 

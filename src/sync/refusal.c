@@ -43,7 +43,7 @@ typedef struct Held
 {
 	const char *id;				/* hash key */
 	bool		refused;
-	bool		lacking;		/* the end that is written has none of that id */
+	bool		lacking;		/* the end that is written has none */
 	const char *referrer;		/* one that is refused, and refers to it; or
 								 * NULL */
 } Held;

@@ -15,7 +15,7 @@ typedef struct Refusals
 	MemoryContext context;		/* of the call */
 	bool		writing;		/* what fails now may be a refusal */
 	bool		counting;		/* ... of a limit of diagsync's */
-	bool		careful;		/* something was refused: it is found out what */
+	bool		careful;		/* something was refused: find out what */
 	bool		lacks;			/* since that was unset: the end that is
 								 * written lacks one */
 	bool		needs;			/* ... or one refers to what is there */

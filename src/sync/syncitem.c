@@ -9,7 +9,7 @@
 
 #include "json/document.h"
 #include "statement/rowwriter.h"
-#include "sync/discard.h"
+#include "sync/takeback.h"
 #include "sync/refusal.h"
 #include "sync/syncitem.h"
 
@@ -85,7 +85,7 @@ void
 syncitem_decide(const SyncRun *run, SyncItem *item)
 {
 	if (item->discards)
-		discard_decide(&item->decision, &item->entity);
+		takeback_decide(&item->decision, &item->entity);
 	else if (item->follows)
 		decision_follow(&item->decision, &item->entity);
 	else

@@ -1,5 +1,5 @@
 /*
- * discard.c
+ * takeback.c
  *	  What is done to take a local change back: the local end gets its base
  *	  again, and what the shared copy did meanwhile is left for a pull.
  */
@@ -9,14 +9,14 @@
 
 #include "json/document.h"
 #include "principal/principal.h"
-#include "sync/discard.h"
+#include "sync/takeback.h"
 
 /*
  * Is it known to what the local version of an entity would be taken back?  Of
  * what differs past the records it may not be.
  */
 bool
-discard_is_possible(const Entity *entity)
+takeback_is_possible(const Entity *entity)
 {
 	return entity->conflict != CONFLICT_UNKNOWN ||
 		(entity->has_base_row && entity->base.doc != NULL);
@@ -51,7 +51,7 @@ base_again(const Entity *entity, bool is_public)
  * entity.
  */
 void
-discard_decide(Decision *decision, const Entity *entity)
+takeback_decide(Decision *decision, const Entity *entity)
 {
 	bool		is_public = document_equal(entity->base.doc,
 										   entity->public.doc);
@@ -59,7 +59,7 @@ discard_decide(Decision *decision, const Entity *entity)
 	memset(decision, 0, sizeof(Decision));
 	decision->base = BASE_KEEP;
 	if (entity->local_change == CHANGE_NONE || !entity->has_base_row ||
-		!discard_is_possible(entity))
+		!takeback_is_possible(entity))
 		return;
 	decision->local = base_again(entity, is_public);
 	if (is_public)
