@@ -1,7 +1,7 @@
 -- push and pull of chosen entities, and what has to go along with them.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(77);
+SELECT plan(78);
 
 -- The figures of a sync, and what went along.
 CREATE FUNCTION t.shows(r diagsync.sync_result) RETURNS text LANGUAGE sql AS $$
@@ -137,6 +137,7 @@ SELECT is(t.docs('s'), '{"x2": {}}', '... and takes nothing else');
 -- What would dangle is settled together.
 SELECT t.graph('v');
 SELECT t.write('v', 'x', NULL), t.write('v', 'e', NULL), t.write('far v', 'h', '{"from": "x", "to": "z"}'), t.write('v', 'q', '{}');
+SELECT is(t.tried('push', 'v', '{h}'), 'no +0 ~0 -0 0/2 with {e,x}', 'what the shared copy refers to anew was deleted here: both are in conflict');
 SELECT is(t.tried('push', 'v', '{x}'), 'no +0 ~0 -0 0/2 with {e,h}', 'a new edge of the shared copy leads to what is deleted');
 SELECT is(t.tried('push', 'v', '{x}', 'skip'), 'no +0 ~0 -1 0/2 with {e,h}', '... the old edge can go');
 SELECT is(t.tried('push', 'v', '{x}', 'local'), 'yes +0 ~0 -2 2/0 with {h}', '... for the local side both nodes and edge go');
