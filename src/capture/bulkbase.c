@@ -109,6 +109,12 @@ insert_sorted(void *arg)
 	return SUBXACT_DONE;
 }
 
+static bool
+is_duplicate(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
+}
+
 /*
  * Make base rows without a document for the rows of an INSERT that are edits,
  * as the filter says.  False, and nothing done, where one exists, or the table
@@ -121,6 +127,6 @@ bulkbase_insert(TriggerData *trigger, BulkFilter is_edit, void *arg)
 	ErrorData  *duplicate;
 
 	return rowwriter_suits(STORAGE_LOCAL, TABLE_BASE) &&
-		subxact_catch(insert_sorted, &bulk, ERRCODE_UNIQUE_VIOLATION,
+		subxact_catch(insert_sorted, &bulk, is_duplicate,
 					  &duplicate) == SUBXACT_DONE;
 }

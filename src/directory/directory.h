@@ -41,6 +41,8 @@ typedef struct Diagram
 	int64		max_size;		/* bytes, the same */
 	int64		feed_start;		/* marks of readers: see mark.c */
 	int64		feed_pruned;	/* 0: nothing */
+	TimestampTz seen_at;		/* when "seen" last moved, as far as that is
+								 * known; linkwalk() alone sets it */
 } Diagram;
 
 /* A local diagram and its shared copy. */

@@ -30,7 +30,8 @@ OWNER_SQL("INSERT INTO diagsync.directory (id, name, description, storage_type, 
 static OwnerSql set_link =
 OWNER_SQL("UPDATE diagsync.directory SET public_copy_id = $2, last_pushed_at = NULL,"
 		  " last_pulled_at = NULL, public_version = NULL, seen = NULL,"
-		  " seen_own = NULL, seen_on = NULL, compare_in_full = false, seen_policy = NULL"
+		  " seen_own = NULL, seen_on = NULL, seen_at = NULL, compare_in_full = false,"
+		  " seen_policy = NULL"
 		  " WHERE id" EQ "$1",
 		  2, TEXTOID, TEXTOID);
 
@@ -43,6 +44,8 @@ OWNER_SQL("UPDATE diagsync.directory SET"
 		  " last_pushed_at = CASE WHEN $2" EQ "'push' THEN pg_catalog.now() ELSE last_pushed_at END,"
 		  " last_pulled_at = CASE WHEN $2" EQ "'pull' THEN pg_catalog.now() ELSE last_pulled_at END,"
 		  " seen = CASE WHEN $3 IS NULL THEN seen ELSE $3 END,"
+		  " seen_at = CASE WHEN $3 IS NULL THEN COALESCE(seen_at, GREATEST(last_pushed_at, last_pulled_at))"
+		  "  WHEN $2" EQ "'compare' THEN pg_catalog.now() END,"
 		  " seen_own = CASE WHEN $3 IS NULL THEN seen_own ELSE $4 END,"
 		  " seen_on = CASE WHEN $3 IS NULL THEN COALESCE(seen_on, '-') ELSE $5 END,"
 		  " compare_in_full = compare_in_full AND $3 IS NULL,"

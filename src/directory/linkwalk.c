@@ -18,7 +18,8 @@
 #include "statement/ownersql.h"
 
 static OwnerSql links_after =
-OWNER_SQL("SELECT id, last_pushed_at, last_pulled_at, seen, seen_own, seen_on"
+OWNER_SQL("SELECT id, COALESCE(seen_at, GREATEST(last_pushed_at, last_pulled_at)),"
+		  "  seen, seen_own, seen_on"
 		  " FROM diagsync.directory"
 		  " WHERE public_copy_id" EQ "$1 AND id" GT "$2"
 		  " ORDER BY id LIMIT " LISTED_DIAGRAMS,
@@ -39,21 +40,19 @@ static Diagram *
 form_link(uint64 row, const char *public)
 {
 	Diagram    *local = palloc0(sizeof(Diagram));
-	Datum		seen = column(row, 4, (Datum) 0);
-	Datum		seen_on = column(row, 6, (Datum) 0);
+	Datum		seen = column(row, 3, (Datum) 0);
+	Datum		seen_on = column(row, 5, (Datum) 0);
 
 	local->id = TextDatumGetCString(column(row, 1, (Datum) 0));
 	local->key = CStringGetTextDatum(local->id);
 	local->storage = STORAGE_LOCAL;
 	local->public_copy_id = pstrdup(public);
-	local->last_pushed_at =
+	local->seen_at =
 		DatumGetTimestampTz(column(row, 2, TimestampTzGetDatum(DT_NOBEGIN)));
-	local->last_pulled_at =
-		DatumGetTimestampTz(column(row, 3, TimestampTzGetDatum(DT_NOBEGIN)));
 	local->seen = DatumGetPointer(seen) == NULL ? NULL :
 		(Seen *) PG_DETOAST_DATUM_COPY(seen);
 	local->seen_own = (uint64)
-		DatumGetInt64(column(row, 5, Int64GetDatum((int64) SEEN_OWN_NONE)));
+		DatumGetInt64(column(row, 4, Int64GetDatum((int64) SEEN_OWN_NONE)));
 	local->seen_on = DatumGetPointer(seen_on) == NULL ? NULL :
 		TextDatumGetCString(seen_on);
 	return local;

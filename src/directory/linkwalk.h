@@ -11,8 +11,8 @@
 #define LISTED_DIAGRAMS "1000"
 
 /*
- * Sees a link, of which only "id", "key", when it last synced and what it has
- * seen is filled in; it is gone when this returns.  False: that is enough.
+ * Sees a link, of which only "id", "key", what it has seen and when is filled
+ * in; it is gone when this returns.  False: that is enough.
  */
 typedef bool (*LinkVisitor) (const Diagram *local, void *arg);
 

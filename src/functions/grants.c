@@ -66,14 +66,14 @@ static const Grant grants[] = {
 		" diagsync.share(text, text, text), diagsync.clone(text, text, text),"
 		" diagsync.link(text, text), diagsync.unlink(text),"
 		" diagsync.status(text, text), diagsync.status_all(), diagsync.changes(text), diagsync.conflicts(text),"
-		" diagsync.push(text, text, text, boolean, text, boolean),"
-		" diagsync.pull(text, text, text, boolean, text, boolean),"
+		" diagsync.push(text, text, text, boolean, text, boolean, text[]),"
+		" diagsync.pull(text, text, text, boolean, text, boolean, text[]),"
 		" diagsync.resolve(text, text, text, jsonb, text), diagsync.refresh(text), diagsync.progress(),"
 		" diagsync.add_member(text, text, text), diagsync.remove_member(text, text), diagsync.set_owner(text, text),"
 		" diagsync.set_limits(text, integer, bigint),"
 	" diagsync.create_token(text, text, interval, text), diagsync.revoke_token(text)"},
-	{USAGE_FULL, "EXECUTE ON FUNCTION diagsync.sync_rate(), diagsync.preview_push(text, text, text, integer, integer, boolean),"
-	" diagsync.preview_pull(text, text, text, integer, integer, boolean)"},
+	{USAGE_FULL, "EXECUTE ON FUNCTION diagsync.sync_rate(), diagsync.preview_push(text, text, text, integer, integer, boolean, text[]),"
+	" diagsync.preview_pull(text, text, text, integer, integer, boolean, text[]), diagsync.discard(text, text[], boolean)"},
 	{USAGE_FULL, "EXECUTE ON FUNCTION diagsync.resolve_all(text, text, text[], text[], text[], boolean), diagsync.resolve_many(text, jsonb)"},
 };
 

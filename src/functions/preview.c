@@ -71,7 +71,7 @@ preview(FunctionCallInfo fcinfo, Direction direction)
 
 /*
  * diagsync.preview_push(local, public, on_conflict, first, max,
- * allow_deletions)
+ *						 allow_deletions, entities)
  *
  * For whoever may push.  Takes no row locks.
  */
@@ -82,7 +82,7 @@ DIAGSYNC_FUNCTION(diagsync_preview_push)
 
 /*
  * diagsync.preview_pull(local, public, on_conflict, first, max,
- * allow_deletions)
+ *						 allow_deletions, entities)
  *
  * For whoever may pull.  Takes no row locks.
  */

@@ -107,7 +107,7 @@ typedef struct Links
 typedef struct Reading
 {
 	Links	   *links;
-	Links	   *idle;			/* those that have not synced since then */
+	Links	   *idle;			/* those that have looked at nothing since */
 	TimestampTz since;
 	MemoryContext context;
 } Reading;
@@ -199,7 +199,6 @@ static bool
 read_link(const Diagram *local, void *arg)
 {
 	Reading    *reading = arg;
-	TimestampTz synced = Max(local->last_pushed_at, local->last_pulled_at);
 
 	if (local->seen != NULL)
 	{
@@ -211,7 +210,7 @@ read_link(const Diagram *local, void *arg)
 			link.seen = seen_nothing();
 			link.seen_own = SEEN_OWN_NONE;
 		}
-		links_add(synced != DT_NOBEGIN && synced < reading->since ?
+		links_add(local->seen_at != DT_NOBEGIN && local->seen_at < reading->since ?
 				  reading->idle : reading->links, &link);
 		MemoryContextSwitchTo(visited);
 	}
@@ -219,9 +218,9 @@ read_link(const Diagram *local, void *arg)
 }
 
 /*
- * Read the links of a shared diagram as they are now; those that have not
- * synced since that time go into "idle".  One that has never synced was only
- * just linked, for all we know.
+ * Read the links of a shared diagram as they are now; those whose "seen" has
+ * not moved since that time go into "idle".  (A sync of chosen entities, or a
+ * push that leaves public changes, does not move it.)
  */
 static void
 read_links(const Diagram *public, TimestampTz since, Links *links, Links *idle)

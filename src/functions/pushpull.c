@@ -7,9 +7,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "directory/directory.h"
 #include "directory/ratelimit.h"
@@ -18,9 +20,14 @@
 #include "server/sqlfunction.h"
 #include "server/textarg.h"
 #include "statement/statement.h"
+#include "sync/chosen.h"
+#include "sync/columns.h"
 #include "sync/phases.h"
 
-/* What push(), pull() and their previews are all given first */
+/*
+ * What push(), pull() and their previews are all given, the first three and the
+ * last
+ */
 static void
 parse_link_arguments(FunctionCallInfo fcinfo, Sync *sync)
 {
@@ -40,6 +47,10 @@ parse_link_arguments(FunctionCallInfo fcinfo, Sync *sync)
 				 errmsg("unknown value \"%s\" of on_conflict for diagram \"%s\"",
 						on_conflict, sync->local),
 				 errhint("It is abort, skip, local, public, both or newest.")));
+	sync->chooses = !PG_ARGISNULL(6);
+	if (sync->chooses)
+		sync->entities = chosen_arg(PG_GETARG_DATUM(6), "entities",
+									sync->local);
 }
 
 static void
@@ -54,12 +65,26 @@ parse_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->allow_deletions = PG_GETARG_BOOL(5);
 }
 
+/* Ids as an array of texts */
+static Datum
+ids_array(List *ids)
+{
+	Datum	   *values = palloc(Max(list_length(ids), 1) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, ids)
+		values[n++] = CStringGetTextDatum(lfirst(lc));
+	return columns_array(values, NULL, n, TEXTOID);
+}
+
 /* A row of diagsync.sync_result, to which the tupdesc is blessed. */
 static Datum
 result_of(TupleDesc tupdesc, const Sync *sync, SubxactEnd end)
 {
-	Datum		values[11];
-	bool		nulls[11] = {false};
+	Datum		values[13];
+	bool		nulls[13] = {false};
+	char	   *refused = refusal_json(&sync->refusals);
 
 	values[0] = BoolGetDatum(end == SUBXACT_DONE && sync->counts.conflicts == 0);
 	values[1] = sqlfunction_count(sync->counts.inserted + sync->counts.updated + sync->counts.deleted);
@@ -74,6 +99,10 @@ result_of(TupleDesc tupdesc, const Sync *sync, SubxactEnd end)
 	values[9] = sync->plan ? CStringGetTextDatum(sync->plan) : (Datum) 0;
 	nulls[9] = sync->plan == NULL;
 	values[10] = sqlfunction_count(sync->counts.refused_deletions);
+	values[11] = sync->chooses ? ids_array(sync->included) : (Datum) 0;
+	nulls[11] = !sync->chooses || sync->direction == DIRECTION_NONE;
+	values[12] = refused ? DirectFunctionCall1(jsonb_in, CStringGetDatum(refused)) : (Datum) 0;
+	nulls[12] = refused == NULL;
 	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }
 
@@ -94,8 +123,39 @@ log_sync(const Sync *sync, SubxactEnd end, SyncLogEntry *entry)
 	synclog_write(entry);
 }
 
+/*
+ * Carry out what was called in a subtransaction; where an end refuses something
+ * of it, once more.
+ */
 static SubxactEnd
-carry_out(Sync *sync)
+carry_out(Sync *sync, SubxactBody body)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool done = true;
+	volatile SubxactEnd end = SUBXACT_UNDONE;
+
+	sync->refusals.context = sync->context;
+	PG_TRY();
+	{
+		end = subxact_run(body, sync, &sync->inserter, sync->local);
+	}
+	PG_CATCH();
+	{
+		/* The subtransaction is rolled back. */
+		if (!refusal_begin(&sync->refusals))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		done = false;
+	}
+	PG_END_TRY();
+	return done ? end : subxact_run(body, sync, &sync->inserter, sync->local);
+}
+
+/*
+ * Carry out what was called, in a subtransaction if it writes, and log it.
+ */
+SubxactEnd
+sync_call(Sync *sync, SubxactBody body)
 {
 	SyncLogEntry entry;
 	SubxactEnd	end;
@@ -108,36 +168,45 @@ carry_out(Sync *sync)
 	ratelimit_charge(sync->function);
 	synclog_begin(&entry, sync->function, sync->local);
 	SPI_connect();
-	end = sync->dry_run ? sync_carry_out(sync) :
-		subxact_run(sync_carry_out, sync, &sync->inserter, sync->local);
+	end = sync->dry_run ? body(sync) : carry_out(sync, body);
 	if (!sync->dry_run)
 		log_sync(sync, end, &entry);
 	SPI_finish();
 	return end;
 }
 
+/*
+ * What the function returns, a row of diagsync.sync_result.
+ */
+Datum
+sync_result(FunctionCallInfo fcinfo, const Sync *sync, SubxactEnd end)
+{
+	TupleDesc	tupdesc;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return result_of(BlessTupleDesc(tupdesc), sync, end);
+}
+
 static Datum
 sync_run(FunctionCallInfo fcinfo, const char *function, Direction direction)
 {
 	Sync	   *sync = palloc0(sizeof(Sync));
-	TupleDesc	tupdesc;
 	SubxactEnd	end;
 
 	sync->function = function;
 	sync->context = CurrentMemoryContext;
 	sync->direction = direction;
 	parse_arguments(fcinfo, sync);
-	end = carry_out(sync);
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return result_of(BlessTupleDesc(tupdesc), sync, end);
+	end = sync_call(sync, sync_carry_out);
+	return sync_result(fcinfo, sync, end);
 }
 
 /*
  * What push() or pull() would answer as a dry run, with what it would do with
  * each entity in the listing.  The function was called with local, public and
- * on_conflict first.  A row of diagsync.sync_result, to which the tupdesc is
- * blessed.
+ * on_conflict first, and entities as the seventh.  A row of
+ * diagsync.sync_result, to which the tupdesc is blessed.
  */
 Datum
 sync_preview(FunctionCallInfo fcinfo, Direction direction, Listing *listing,
@@ -153,13 +222,13 @@ sync_preview(FunctionCallInfo fcinfo, Direction direction, Listing *listing,
 	sync->listing = listing;
 	sync->allow_deletions = allow_deletions;
 	parse_link_arguments(fcinfo, sync);
-	end = carry_out(sync);
+	end = sync_call(sync, sync_carry_out);
 	return result_of(tupdesc, sync, end);
 }
 
 /*
  * diagsync.push(local, public, on_conflict, dry_run, expected_plan,
- *				 allow_deletions)
+ *				 allow_deletions, entities)
  *
  * For the local diagram's owner, who may write to the shared copy.  Sends
  * local changes to the shared copy.  Locks the local directory row FOR NO KEY
@@ -172,7 +241,7 @@ DIAGSYNC_FUNCTION(diagsync_push)
 
 /*
  * diagsync.pull(local, public, on_conflict, dry_run, expected_plan,
- *				 allow_deletions)
+ *				 allow_deletions, entities)
  *
  * For the local diagram's owner, who may read the shared copy.  Takes the
  * changes of the shared copy.  Locks as push() does, but no rows of the shared

@@ -178,6 +178,31 @@ hint_for_clients(const char *hint)
 	return text.data;
 }
 
+/*
+ * Why something was refused, as far as the caller is told: the text of the
+ * error; in a request only what is diagsync's own, or what an application says
+ * with RAISE EXCEPTION; of a constraint the name.  palloc'd.
+ */
+char *
+httperror_reason(const ErrorData *error, bool own)
+{
+	bool		details = error->detail != NULL && error->constraint_name == NULL;
+
+	if (request_is_http() && !own)
+	{
+		if (error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			return pstrdup("a value is too large");
+		if (error->constraint_name != NULL)
+			return psprintf("constraint \"%s\" refuses it",
+							error->constraint_name);
+		if (error->sqlerrcode != ERRCODE_RAISE_EXCEPTION)
+			return pstrdup("a rule of the application refuses it");
+		details = false;
+	}
+	return details ? psprintf("%s: %s", error->message, error->detail) :
+		pstrdup(error->message);
+}
+
 /* Does this SQLSTATE say its HTTP status already? */
 static bool
 has_status(int sqlerrcode)

@@ -25,11 +25,12 @@
 
 /*
  * Run a body in a subtransaction, which is rolled back unless it returns
- * SUBXACT_DONE.  So are its errors, and passed on, but for one with that
- * SQLSTATE: then *error is set to it, and AGAIN is returned.
+ * SUBXACT_DONE.  So are its errors, and passed on, but for one that is to be
+ * caught: then *error is set to it, and AGAIN is returned.
  */
 SubxactEnd
-subxact_catch(SubxactBody body, void *arg, int sqlerrcode, ErrorData **error)
+subxact_catch(SubxactBody body, void *arg, SubxactCatches catches,
+			  ErrorData **error)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -56,7 +57,7 @@ subxact_catch(SubxactBody body, void *arg, int sqlerrcode, ErrorData **error)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if ((*error)->sqlerrcode != sqlerrcode)
+		if (!catches((*error)->sqlerrcode))
 			ReThrowError(*error);
 		end = SUBXACT_AGAIN;
 	}
@@ -69,6 +70,12 @@ typedef struct Attempt
 	SubxactBody body;
 	void	   *arg;
 } Attempt;
+
+static bool
+is_deadlock(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
 
 /* Run a body that is to be the one that gives way in a deadlock. */
 static SubxactEnd
@@ -116,7 +123,7 @@ subxact_run(SubxactBody body, void *arg, const TransactionId *wait_for,
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		end = subxact_catch(look_for_deadlocks_early, &attempt,
-							ERRCODE_T_R_DEADLOCK_DETECTED, &deadlock);
+							is_deadlock, &deadlock);
 		MemoryContextSwitchTo(caller);
 		if (end != SUBXACT_AGAIN)
 		{

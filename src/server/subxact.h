@@ -14,8 +14,11 @@ typedef enum SubxactEnd
 
 typedef SubxactEnd (*SubxactBody) (void *arg);
 
-extern SubxactEnd subxact_catch(SubxactBody body, void *arg, int sqlerrcode,
-								ErrorData **error);
+/* Is an error with that SQLSTATE to be caught? */
+typedef bool (*SubxactCatches) (int sqlerrcode);
+
+extern SubxactEnd subxact_catch(SubxactBody body, void *arg,
+								SubxactCatches catches, ErrorData **error);
 extern SubxactEnd subxact_run(SubxactBody body, void *arg,
 							  const TransactionId *wait_for,
 							  const char *diagram);

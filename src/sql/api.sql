@@ -290,11 +290,12 @@ CREATE FUNCTION diagsync_api.push(
 		"expectedPlan" text DEFAULT NULL,
 		first integer DEFAULT 0,
 		max integer DEFAULT 100,
-		"allowDeletions" boolean DEFAULT false) RETURNS json
+		"allowDeletions" boolean DEFAULT false,
+		entities text[] DEFAULT NULL) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	SELECT CASE WHEN push."dryRun" THEN
-			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s, "inserted": %s, "updated": %s, "deleted": %s, "merged": %s, "resolved": %s, "plan": %s, "entities": %s, "more": %s}',
+			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s, "inserted": %s, "updated": %s, "deleted": %s, "merged": %s, "resolved": %s, "plan": %s, "entities": %s, "more": %s%s}',
 									  e.ok::text,
 									  CASE WHEN e.ok THEN (p.result).documents_updated ELSE 0 END,
 									  (p.result).conflicts, (p.result).refused_deletions,
@@ -303,8 +304,9 @@ BEGIN ATOMIC
 									  CASE WHEN e.ok THEN (p.result).deleted ELSE 0 END,
 									  CASE WHEN e.ok THEN (p.result).merged ELSE 0 END,
 									  CASE WHEN e.ok THEN (p.result).resolved ELSE 0 END,
-									  pg_catalog.to_json((p.result).plan), p.entities, p.more::text)::json
-			   FROM diagsync.preview_push(push."localDbName", push."publicDbName", push."onConflict", push.first, push.max, push."allowDeletions") AS p,
+									  pg_catalog.to_json((p.result).plan), p.entities, p.more::text,
+									  pg_catalog.concat(', "included": ' || pg_catalog.to_json((p.result).included)::text))::json
+			   FROM diagsync.preview_push(push."localDbName", push."publicDbName", push."onConflict", push.first, push.max, push."allowDeletions", push.entities) AS p,
 					LATERAL (SELECT (p.result).success
 								AND (push."expectedPlan" IS NULL OR push."expectedPlan" = (p.result).plan)) AS e(ok))
 		ELSE
@@ -313,15 +315,17 @@ BEGIN ATOMIC
 									  CASE WHEN push."expectedPlan" IS NULL OR push."expectedPlan" = r.plan
 										   THEN r.documents_updated ELSE 0 END,
 									  r.conflicts, r.refused_deletions,
-									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text))::json
+									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text,
+														', "included": ' || pg_catalog.to_json(r.included)::text,
+														', "refused": ' || r.refused::text))::json
 			   FROM diagsync.push(push."localDbName", push."publicDbName", push."onConflict", push."dryRun",
-								  push."expectedPlan", push."allowDeletions") AS r)
+								  push."expectedPlan", push."allowDeletions", push.entities) AS r)
 		END;
 END;
-COMMENT ON FUNCTION diagsync_api.push(text, text, text, boolean, text, integer, integer, boolean) IS
+COMMENT ON FUNCTION diagsync_api.push(text, text, text, boolean, text, integer, integer, boolean, text[]) IS
 'Send the local changes to the shared copy
 
-Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the shared copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. With entities, an array of ids, only these are synced, and what has to go along with them since they refer to each other; included says which these are. Where the copy does not take an entity (a constraint, a limit), it stays as it is and counts in conflicts; refused then says which, {"id", "conflict", "reason"}, and with abort nothing is written. 429 with Retry-After where the caller syncs too often.';
 
 CREATE FUNCTION diagsync_api.pull(
 		"localDbName" text,
@@ -331,11 +335,12 @@ CREATE FUNCTION diagsync_api.pull(
 		"expectedPlan" text DEFAULT NULL,
 		first integer DEFAULT 0,
 		max integer DEFAULT 100,
-		"allowDeletions" boolean DEFAULT false) RETURNS json
+		"allowDeletions" boolean DEFAULT false,
+		entities text[] DEFAULT NULL) RETURNS json
 	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	SELECT CASE WHEN pull."dryRun" THEN
-			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s, "inserted": %s, "updated": %s, "deleted": %s, "merged": %s, "resolved": %s, "plan": %s, "entities": %s, "more": %s}',
+			(SELECT pg_catalog.format('{"success": %s, "documentsUpdated": %s, "conflicts": %s, "refusedDeletions": %s, "inserted": %s, "updated": %s, "deleted": %s, "merged": %s, "resolved": %s, "plan": %s, "entities": %s, "more": %s%s}',
 									  e.ok::text,
 									  CASE WHEN e.ok THEN (p.result).documents_updated ELSE 0 END,
 									  (p.result).conflicts, (p.result).refused_deletions,
@@ -344,8 +349,9 @@ BEGIN ATOMIC
 									  CASE WHEN e.ok THEN (p.result).deleted ELSE 0 END,
 									  CASE WHEN e.ok THEN (p.result).merged ELSE 0 END,
 									  CASE WHEN e.ok THEN (p.result).resolved ELSE 0 END,
-									  pg_catalog.to_json((p.result).plan), p.entities, p.more::text)::json
-			   FROM diagsync.preview_pull(pull."localDbName", pull."publicDbName", pull."onConflict", pull.first, pull.max, pull."allowDeletions") AS p,
+									  pg_catalog.to_json((p.result).plan), p.entities, p.more::text,
+									  pg_catalog.concat(', "included": ' || pg_catalog.to_json((p.result).included)::text))::json
+			   FROM diagsync.preview_pull(pull."localDbName", pull."publicDbName", pull."onConflict", pull.first, pull.max, pull."allowDeletions", pull.entities) AS p,
 					LATERAL (SELECT (p.result).success
 								AND (pull."expectedPlan" IS NULL OR pull."expectedPlan" = (p.result).plan)) AS e(ok))
 		ELSE
@@ -354,15 +360,33 @@ BEGIN ATOMIC
 									  CASE WHEN pull."expectedPlan" IS NULL OR pull."expectedPlan" = r.plan
 										   THEN r.documents_updated ELSE 0 END,
 									  r.conflicts, r.refused_deletions,
-									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text))::json
+									  pg_catalog.concat(', "plan": ' || pg_catalog.to_json(r.plan)::text,
+														', "included": ' || pg_catalog.to_json(r.included)::text,
+														', "refused": ' || r.refused::text))::json
 			   FROM diagsync.pull(pull."localDbName", pull."publicDbName", pull."onConflict", pull."dryRun",
-								  pull."expectedPlan", pull."allowDeletions") AS r)
+								  pull."expectedPlan", pull."allowDeletions", pull.entities) AS r)
 		END;
 END;
-COMMENT ON FUNCTION diagsync_api.pull(text, text, text, boolean, text, integer, integer, boolean) IS
+COMMENT ON FUNCTION diagsync_api.pull(text, text, text, boolean, text, integer, integer, boolean, text[]) IS
 'Take the changes of the shared copy into the local one
 
-Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. 429 with Retry-After where the caller syncs too often.';
+Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions"}: whether no conflict is left and nothing was refused, how many entities were written in the local copy, how many conflicts are left, and how many deletions were refused because they are too large a part of the copy (then nothing is written; allowDeletions, or the expectedPlan of a dry run that showed them, allows them). onConflict says what becomes of entities that both sides changed differently: abort (default: nothing is written at all), skip, local, public, both or newest. Without publicDbName the link is used. With dryRun nothing is written, and the answer says what would be: also {"inserted", "updated", "deleted", "merged", "resolved", "plan", "entities", "more"}, of the entities up to max (100; 1000 at most) after the first so many. That plan as expectedPlan: the call does that or nothing, and then answers with the plan of now. With entities, an array of ids, only these are synced, and what has to go along with them since they refer to each other; included says which these are. Where the copy does not take an entity (a constraint, a limit), it stays as it is and counts in conflicts; refused then says which, {"id", "conflict", "reason"}, and with abort nothing is written. 429 with Retry-After where the caller syncs too often.';
+
+CREATE FUNCTION diagsync_api.discard(
+		"localDbName" text,
+		entities text[],
+		"allowDeletions" boolean DEFAULT false) RETURNS json
+	LANGUAGE SQL VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.json_build_object('success', r.success, 'documentsUpdated', r.documents_updated,
+										'conflicts', r.conflicts, 'refusedDeletions', r.refused_deletions,
+										'inserted', r.inserted, 'updated', r.updated, 'deleted', r.deleted)
+	  FROM diagsync.discard(discard."localDbName", discard.entities, discard."allowDeletions") AS r;
+END;
+COMMENT ON FUNCTION diagsync_api.discard(text, text[], boolean) IS
+'Take local changes back
+
+entities is an array of ids, or null for all local changes. What was deleted is there again (inserted), what was inserted is gone (deleted), what was edited is as it was (updated). What the shared copy did meanwhile is left for a pull. Returns {"success", "documentsUpdated", "conflicts", "refusedDeletions", "inserted", "updated", "deleted"}; conflicts of kind unknown, of which nobody knows how they were before, are left, and counted in conflicts. Removing more than half of the copy unnamed needs allowDeletions.';
 
 CREATE FUNCTION diagsync_api.status(local text, public text DEFAULT NULL) RETURNS json
 	LANGUAGE SQL STABLE PARALLEL RESTRICTED

@@ -40,6 +40,7 @@ CREATE TABLE diagsync.directory (
 	max_size bigint,
 	feed_start bigint,
 	feed_pruned bigint,
+	seen_at timestamptz,
 	CONSTRAINT directory_pkey PRIMARY KEY (id),
 	CONSTRAINT directory_id_length CHECK (length(id) BETWEEN 1 AND 255),
 	CONSTRAINT directory_name_length CHECK (length(name) <= 1000),
@@ -99,6 +100,8 @@ COMMENT ON COLUMN diagsync.directory.feed_start IS
 'bookkeeping of diagsync.changes_since(): the transaction since when marks of this diagram are valid; null for never interrupted';
 COMMENT ON COLUMN diagsync.directory.feed_pruned IS
 'bookkeeping of diagsync.changes_since(): the greatest revision of a tombstone that diagsync.prune() has dropped; a mark that has not seen all up to it is no longer valid';
+COMMENT ON COLUMN diagsync.directory.seen_at IS
+'bookkeeping of the link: when "seen" last moved; null if the last push or pull moved it. A sync of chosen entities does not, nor does a push that leaves public changes';
 
 CREATE FUNCTION diagsync.create_diagram(
 		name text,

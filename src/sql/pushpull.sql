@@ -1,4 +1,5 @@
--- Moving changes and settling conflicts (pushpull.c, resolve.c, resolvemany.c).
+-- Moving changes, settling conflicts, taking changes back (pushpull.c, resolve.c,
+-- resolvemany.c, discard.c).
 
 CREATE TYPE diagsync.sync_result AS (
 	success boolean,
@@ -11,7 +12,9 @@ CREATE TYPE diagsync.sync_result AS (
 	conflicts integer,
 	public_version bigint,
 	plan text,
-	refused_deletions integer
+	refused_deletions integer,
+	included text[],
+	refused jsonb
 );
 COMMENT ON TYPE diagsync.sync_result IS
 'what a push or pull did, or with dry_run would do';
@@ -26,6 +29,8 @@ COMMENT ON COLUMN diagsync.sync_result.conflicts IS 'conflicts left';
 COMMENT ON COLUMN diagsync.sync_result.public_version IS 'greatest revision of the shared copy now';
 COMMENT ON COLUMN diagsync.sync_result.plan IS 'with dry_run or expected_plan: a digest of what the call does, to be given as expected_plan';
 COMMENT ON COLUMN diagsync.sync_result.refused_deletions IS 'how many deletions were refused, because they are too large a part of the copy; nothing is written then. allow_deletions allows them, and so does the plan of a dry run that showed them';
+COMMENT ON COLUMN diagsync.sync_result.included IS 'with entities: the others that have to go along with them, since they refer to each other';
+COMMENT ON COLUMN diagsync.sync_result.refused IS 'null, or the entities that an end does not take (a constraint, a trigger, a limit), the first hundred: an array of {"id", "conflict": "refused", "sqlstate", "reason"}. They count in conflicts';
 
 CREATE FUNCTION diagsync.push(
 		local text,
@@ -33,11 +38,12 @@ CREATE FUNCTION diagsync.push(
 		on_conflict text DEFAULT 'abort',
 		dry_run boolean DEFAULT false,
 		expected_plan text DEFAULT NULL,
-		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
+		allow_deletions boolean DEFAULT false,
+		entities text[] DEFAULT NULL) RETURNS diagsync.sync_result
 	AS 'MODULE_PATHNAME', 'diagsync_push'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text, boolean) IS
-'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest. Deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
+COMMENT ON FUNCTION diagsync.push(text, text, text, boolean, text, boolean, text[]) IS
+'send the local changes to the shared copy; on_conflict: abort, skip, local, public, both or newest. Deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan. entities: only these, and what has to go along';
 
 CREATE FUNCTION diagsync.pull(
 		local text,
@@ -45,11 +51,12 @@ CREATE FUNCTION diagsync.pull(
 		on_conflict text DEFAULT 'abort',
 		dry_run boolean DEFAULT false,
 		expected_plan text DEFAULT NULL,
-		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
+		allow_deletions boolean DEFAULT false,
+		entities text[] DEFAULT NULL) RETURNS diagsync.sync_result
 	AS 'MODULE_PATHNAME', 'diagsync_pull'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text, boolean) IS
-'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest. Deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan';
+COMMENT ON FUNCTION diagsync.pull(text, text, text, boolean, text, boolean, text[]) IS
+'take the changes of the shared copy into the local one; on_conflict: abort, skip, local, public, both or newest. Deletions of more than diagsync.max_deleted_fraction of it need allow_deletions or the expected_plan. entities: only these, and what has to go along';
 
 CREATE TYPE diagsync.sync_preview AS (
 	result diagsync.sync_result,
@@ -68,10 +75,11 @@ CREATE FUNCTION diagsync.preview_push(
 		on_conflict text DEFAULT 'abort',
 		first integer DEFAULT 0,
 		max integer DEFAULT 100,
-		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_preview
+		allow_deletions boolean DEFAULT false,
+		entities text[] DEFAULT NULL) RETURNS diagsync.sync_preview
 	AS 'MODULE_PATHNAME', 'diagsync_preview_push'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION diagsync.preview_push(text, text, text, integer, integer, boolean) IS
+COMMENT ON FUNCTION diagsync.preview_push(text, text, text, integer, integer, boolean, text[]) IS
 'a dry run of diagsync.push() that also says what it would do with each entity: up to max (1000 at most) of them, after the first so many';
 
 CREATE FUNCTION diagsync.preview_pull(
@@ -80,11 +88,21 @@ CREATE FUNCTION diagsync.preview_pull(
 		on_conflict text DEFAULT 'abort',
 		first integer DEFAULT 0,
 		max integer DEFAULT 100,
-		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_preview
+		allow_deletions boolean DEFAULT false,
+		entities text[] DEFAULT NULL) RETURNS diagsync.sync_preview
 	AS 'MODULE_PATHNAME', 'diagsync_preview_pull'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION diagsync.preview_pull(text, text, text, integer, integer, boolean) IS
+COMMENT ON FUNCTION diagsync.preview_pull(text, text, text, integer, integer, boolean, text[]) IS
 'a dry run of diagsync.pull() that also says what it would do with each entity: up to max (1000 at most) of them, after the first so many';
+
+CREATE FUNCTION diagsync.discard(
+		local text,
+		entities text[],
+		allow_deletions boolean DEFAULT false) RETURNS diagsync.sync_result
+	AS 'MODULE_PATHNAME', 'diagsync_discard'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION diagsync.discard(text, text[], boolean) IS
+'take the local changes of these entities back (null: of all): what was deleted is there again, what was inserted is gone, what was edited is as it was. What the shared copy did meanwhile is left for a pull';
 
 CREATE FUNCTION diagsync.resolve(
 		local text,

@@ -23,11 +23,11 @@ CREATE TRIGGER diagsync_refuse_truncate
 	BEFORE TRUNCATE ON diagsync.sync_log FOR EACH STATEMENT
 	EXECUTE FUNCTION diagsync.refuse_truncate();
 COMMENT ON TABLE diagsync.sync_log IS
-'every push, pull, resolution, share, clone, link and refresh that ended; diagsync.prune() drops entries older than diagsync.sync_log_days';
+'every push, pull, resolution, discard, share, clone, link and refresh that ended; diagsync.prune() drops entries older than diagsync.sync_log_days';
 COMMENT ON COLUMN diagsync.sync_log.principal IS
 'who called it';
 COMMENT ON COLUMN diagsync.sync_log.action IS
-'what: push, pull, resolve, resolve_all, resolve_many, share, clone, link or refresh';
+'what: push, pull, resolve, resolve_all, resolve_many, discard, share, clone, link or refresh';
 COMMENT ON COLUMN diagsync.sync_log.local_id IS
 'the local diagram';
 COMMENT ON COLUMN diagsync.sync_log.public_id IS

@@ -125,6 +125,8 @@ typedef struct Reader
 	const Link *link;
 	const Policy *policy;
 	const Policy *seen_policy;	/* by which the link has seen its shared copy */
+	bool		by_key;			/* what is read may be no candidate, and few
+								 * base rows are asked for */
 	Snapshot	snapshot;
 	Probe		local;
 	Probe		base;

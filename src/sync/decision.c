@@ -440,6 +440,18 @@ decision_make(Decision *decision, Entity *entity, Direction direction,
 }
 
 /*
+ * Decide only that an entity stays as it is at both ends, and is found again.
+ */
+void
+decision_leave(Decision *decision, const Entity *entity, Direction direction)
+{
+	memset(decision, 0, sizeof(Decision));
+	decision->base = BASE_KEEP;
+	leave_conflict(decision, entity, direction);
+	note_deletion(decision, entity);
+}
+
+/*
  * Decide only that the references of the local version follow what got a new
  * id.
  */

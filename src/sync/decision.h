@@ -57,6 +57,8 @@ extern bool resolution_parse(const char *name, Resolution *resolution);
 extern void decision_make(Decision *decision, Entity *entity,
 						  Direction direction, Resolution resolution,
 						  const Version *given);
+extern void decision_leave(Decision *decision, const Entity *entity,
+						   Direction direction);
 extern void decision_follow(Decision *decision, Entity *entity);
 extern void decision_accept(Decision *decision, const Entity *entity,
 							List *referrers);

@@ -488,6 +488,32 @@ dependencyset_next(DependencySet *set, const char *id, bool referrers)
 }
 
 /*
+ * Is there another dependency, or with a set that was just settled any?
+ */
+bool
+dependencyset_has_any(const DependencySet *set)
+{
+	return set->more;
+}
+
+/*
+ * The next dependency, whatever it is about: the entity that it begins with,
+ * and the other one; palloc'd.  False at the end.
+ */
+bool
+dependencyset_read(DependencySet *set, DependencyKind *kind, char **id,
+				   char **other)
+{
+	if (!set->more)
+		return false;
+	*kind = (DependencyKind) DatumGetInt32(row_value(set, DEPENDENCY_KIND));
+	*id = row_string(set, DEPENDENCY_ID);
+	*other = row_string(set, DEPENDENCY_OTHER);
+	set->more = tuplesort_gettupleslot(set->sort, true, false, set->row, NULL);
+	return true;
+}
+
+/*
  * Begin again with the first id.
  */
 void

@@ -57,6 +57,9 @@ extern void dependencyset_pair_inserts(DependencySet *set);
 extern void dependencyset_settle(DependencySet *set);
 extern Dependencies *dependencyset_next(DependencySet *set, const char *id,
 										bool referrers);
+extern bool dependencyset_has_any(const DependencySet *set);
+extern bool dependencyset_read(DependencySet *set, DependencyKind *kind,
+							   char **id, char **other);
 extern void dependencyset_rewind(DependencySet *set);
 extern void dependencyset_end(DependencySet *set);
 

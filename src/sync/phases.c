@@ -37,10 +37,12 @@
 #include "server/progress.h"
 #include "server/settings.h"
 #include "statement/statement.h"
+#include "sync/account.h"
+#include "sync/chosen.h"
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/plan.h"
-#include "sync/write.h"
+#include "sync/refusal.h"
 #include "tracking/candidate.h"
 
 /* A batch ends with so many bytes of documents, if not before */
@@ -78,6 +80,7 @@ read_batch(SyncRun *run, Candidates *candidates, Batch *batch)
 		item->entity.found_at = candidates->found_at;
 		item->entity.dependencies = dependencyset_next(run->dependencies,
 													   item->entity.id, false);
+		chosen_mark(run, item);
 		bytes += reader_read(&run->reader, &item->entity);
 		syncitem_decide(run, item);
 		batch->items = lappend(batch->items, item);
@@ -96,27 +99,6 @@ lock_batch(SyncRun *run, Batch *batch)
 }
 
 /* ---- Plan --------------------------------------------------------------- */
-
-static bool
-is_kept_out(const SyncItem *item, Outcome outcome)
-{
-	return item->copy_failed || outcome == OUTCOME_MISSED;
-}
-
-static void
-count_deletions(Deletions *deletions, const SyncItem *item)
-{
-	const Decision *decision = &item->decision;
-
-	if (decision->local != NULL && decision->local->doc == NULL &&
-		item->entity.local.doc != NULL &&
-		!is_kept_out(item, item->local_outcome))
-		deletions->local++;
-	if (decision->public != NULL && decision->public->doc == NULL &&
-		item->entity.public.doc != NULL &&
-		!is_kept_out(item, item->public_outcome))
-		deletions->public++;
-}
 
 /*
  * Does what is intended with a batch keep the sync from being done, as far as
@@ -137,9 +119,9 @@ is_blocked(Sync *sync, const SyncRun *run, const Batch *batch,
 		const SyncItem *item = lfirst(lc);
 
 		if (sync->on_conflict == RESOLUTION_ABORT &&
-			item->entity.conflict != CONFLICT_NONE)
+			(item->entity.conflict != CONFLICT_NONE || item->refused))
 			return true;
-		count_deletions(&planned, item);
+		account_deletions(&planned, item);
 	}
 	if (sync->allow_deletions || sync->expected_plan != NULL)
 		return false;
@@ -167,7 +149,8 @@ plan_batch(Sync *sync, SyncRun *run, Batch *batch, Snapshot snapshot,
 			plan_add(sync, copy);
 			batch->copies = lappend(batch->copies, copy);
 		}
-		if (write && (!syncitem_has_announced_id(item, copy) ||
+		if (write && ((!item->refused &&
+					   !syncitem_has_announced_id(item, copy)) ||
 					  syncitem_is_newer_than_dependencies(run, item)))
 			end = PHASE_OVERTAKEN;
 	}
@@ -185,102 +168,15 @@ static PhaseEnd
 write_batch(SyncRun *run, Batch *batch)
 {
 	return batch->changing == NIL ? PHASE_DONE :
-		write_items(run, batch->changing);
+		refusal_write(run, batch->changing);
 }
 
 /* ---- Account ------------------------------------------------------------ */
 
-/*
- * Is there a public change that only its revision would show to the next sync?
- */
-static bool
-is_left_for_a_pull(const SyncItem *item)
-{
-	return !item->entity.has_base_row &&
-		item->entity.public_change != CHANGE_NONE &&
-		item->decision.local == NULL && item->decision.public == NULL;
-}
-
-/*
- * Count what was done with an item: what was written at the end that the call
- * is about, and what became of its conflict.  Nothing has been kept out of
- * what was only planned.
- */
-static void
-account_item(Sync *sync, const SyncItem *item)
-{
-	SyncCounts *counts = &sync->counts;
-	bool		push = sync->direction == DIRECTION_PUSH;
-	const Version *target = push ? item->decision.public : item->decision.local;
-	const Version *current = push ? &item->entity.public : &item->entity.local;
-	bool		incomplete = is_kept_out(item, item->local_outcome) ||
-		is_kept_out(item, item->public_outcome);
-
-	count_deletions(&counts->deletions, item);
-	if (item->decision.merged && !incomplete)
-		counts->merged++;
-	if (item->decision.resolved && !incomplete)
-		counts->resolved++;
-	else if (item->entity.conflict != CONFLICT_NONE)
-		counts->conflicts++;
-	if (is_left_for_a_pull(item))
-		counts->unpulled = true;
-
-	if (target == NULL || (target->doc == NULL && current->doc == NULL) ||
-		is_kept_out(item, push ? item->public_outcome : item->local_outcome))
-		return;
-	if (target->doc != NULL)
-		counts->bytes += (int64) VARSIZE(target->doc);
-	if (target->doc == NULL)
-		counts->deleted++;
-	else if (current->doc == NULL)
-		counts->inserted++;
-	else
-		counts->updated++;
-}
-
-/*
- * Look again at what was kept from being stored: a trigger may have edited the
- * entity meanwhile, and that may be a conflict.
- */
-static void
-look_again(Sync *sync, SyncRun *run, const Batch *batch)
-{
-	bool		reading = false;
-	ListCell   *lc;
-
-	foreach(lc, batch->changing)
-	{
-		SyncItem   *item = lfirst(lc);
-		Entity		now = {0};
-
-		if (item->entity.conflict != CONFLICT_NONE ||
-			(item->local_outcome != OUTCOME_MISSED &&
-			 item->public_outcome != OUTCOME_MISSED))
-			continue;
-		if (!reading)
-			reader_begin(&run->reader, GetTransactionSnapshot());
-		reading = true;
-		now.id = item->entity.id;
-		now.key = item->entity.key;
-		now.dependencies = item->entity.dependencies;
-		(void) reader_read(&run->reader, &now);
-		sync->counts.late_conflicts += now.conflict != CONFLICT_NONE;
-	}
-	if (reading)
-		reader_end(&run->reader);
-}
-
 static void
 account_batch(Sync *sync, SyncRun *run, const Batch *batch)
 {
-	ListCell   *lc;
-
-	foreach(lc, batch->items)
-		account_item(sync, lfirst(lc));
-	foreach(lc, batch->copies)
-		account_item(sync, lfirst(lc));
-	look_again(sync, run, batch);
+	account_items(sync, run, batch->items, batch->copies, batch->changing);
 }
 
 /* ---- All of them -------------------------------------------------------- */
@@ -334,7 +230,8 @@ verdict(Sync *sync, const Link *link, Snapshot snapshot)
 	bool		expected = sync->expected_plan != NULL &&
 		strcmp(sync->expected_plan, sync->plan) == 0;
 
-	if (sync->on_conflict == RESOLUTION_ABORT && sync->counts.conflicts > 0)
+	if ((sync->on_conflict == RESOLUTION_ABORT && sync->counts.conflicts > 0) ||
+		(sync->expected_plan != NULL && sync->refusals.count > 0))
 	{
 		count_nothing_written(sync);
 		return SUBXACT_UNDONE;
@@ -372,6 +269,7 @@ go_through(Sync *sync, SyncRun *run, Candidates *candidates, Snapshot snapshot,
 				   candidates->added);
 	dependencyset_rewind(run->dependencies);
 	memset(&sync->counts, 0, sizeof(SyncCounts));
+	sync->included = NIL;
 	plan_begin(sync, run->link);
 	while (!last && end != PHASE_OVERTAKEN)
 	{
@@ -410,8 +308,12 @@ record(Sync *sync, SyncRun *run, Snapshot snapshot, uint64 shared_edits)
 	if (run->classify_own || statement_shared_edits() != shared_edits)
 		own = SEEN_OWN_NONE;
 
-	/* A push leaves unpulled public changes for the next pull. */
-	if (sync->direction == DIRECTION_PULL || !sync->counts.unpulled)
+	/*
+	 * A push leaves unpulled public changes for the next pull, and who
+	 * chooses has not seen the rest.
+	 */
+	if (!sync->chooses &&
+		(sync->direction == DIRECTION_PULL || !sync->counts.unpulled))
 	{
 		PushActiveSnapshot(snapshot);
 		seen = seen_now(run->own);
@@ -434,12 +336,22 @@ public_version_now(const Link *link)
 	return version;
 }
 
+/* A sync that has written all, and the link that it did so for */
+typedef struct Written
+{
+	const Sync *sync;
+	const Link *link;
+} Written;
+
 /*
  * Check that the ends that a sync added entities to may have so many.
  */
 static void
-check_entities(const Sync *sync, const Link *link)
+check_entities(void *arg)
 {
+	const Sync *sync = ((Written *) arg)->sync;
+	const Link *link = ((Written *) arg)->link;
+
 	if (!quota_applies())
 		return;
 	quota_check_bytes(sync->direction == DIRECTION_PUSH ? link->public :
@@ -480,11 +392,17 @@ open_link(Sync *sync, SyncRun *run, Snapshot *snapshot)
 static Candidates *
 collect(Sync *sync, SyncRun *run, Snapshot snapshot)
 {
-	Candidates *candidates = candidates_collect(run->link, snapshot);
+	Candidates *candidates;
 
-	run->dependencies = dependencies_collect(&run->reader, candidates,
-											 snapshot,
-											 sync->on_conflict == RESOLUTION_BOTH);
+	if (sync->chooses)
+		candidates = chosen_collect(run, sync->entities, snapshot);
+	else
+	{
+		candidates = candidates_collect(run->link, snapshot);
+		run->dependencies = dependencies_collect(&run->reader, candidates,
+												 snapshot,
+												 sync->on_conflict == RESOLUTION_BOTH);
+	}
 	if (!sync->dry_run && run->dependencies != NULL)
 	{
 		PushActiveSnapshot(snapshot);
@@ -509,6 +427,41 @@ is_to_be_checked(const Sync *sync, const SyncRun *run,
 }
 
 /*
+ * Look through the sync without writing; where something was refused before,
+ * until it is known what has to wait for it.
+ */
+static SubxactEnd
+look_through(Sync *sync, SyncRun *run, Candidates *candidates,
+			 Snapshot snapshot)
+{
+	SubxactEnd	end;
+
+	do
+	{
+		end = go_through(sync, run, candidates, snapshot, false);
+		candidates_rewind(candidates);
+	} while (end == SUBXACT_DONE &&
+			 refusal_spreads(run, sync->counts.deleted > 0));
+	return end;
+}
+
+/*
+ * Open both ends, to write or to look.
+ */
+static void
+open_ends(Sync *sync, SyncRun *run, const Link *link, bool write)
+{
+	run->direction = sync->direction;
+	syncrun_open(run, link, write);
+	run->resolution = sync->on_conflict;
+	run->lock_all = sync->tries++ > 0;
+	if (!write)
+		return;
+	run->refusals = &sync->refusals;
+	refusal_begin_run(run);
+}
+
+/*
  * Do all of a sync, or with dry_run look what it would do.  Fails with 42704
  * and 42501 where the caller may not.  The caller is connected to SPI.
  */
@@ -524,25 +477,24 @@ sync_carry_out(void *arg)
 	Link	   *link = open_link(sync, &run, &snapshot);
 	Candidates *candidates;
 
-	run.direction = sync->direction;
-	syncrun_open(&run, link, write);
-	run.resolution = sync->on_conflict;
-	run.lock_all = sync->tries++ > 0;
+	open_ends(sync, &run, link, write);
 	progress_begin(sync->direction == DIRECTION_PUSH ? PROGRESS_PUSH :
 				   PROGRESS_PULL);
 	candidates = collect(sync, &run, snapshot);
 
-	if (is_to_be_checked(sync, &run, candidates))
-	{
-		end = go_through(sync, &run, candidates, snapshot, false);
-		candidates_rewind(candidates);
-	}
+	if (is_to_be_checked(sync, &run, candidates) || refusal_has_any(&run))
+		end = look_through(sync, &run, candidates, snapshot);
 	if (end == SUBXACT_DONE)
 		end = go_through(sync, &run, candidates, snapshot, write);
+	if (end == SUBXACT_DONE &&
+		refusal_spreads(&run, sync->counts.deleted > 0))
+		end = SUBXACT_AGAIN;
 
 	if (write && end == SUBXACT_DONE)
 	{
-		check_entities(sync, link);
+		Written		written = {sync, link};
+
+		refusal_check_end(&run, check_entities, &written);
 		sync->public_version = public_version_now(link);
 		record(sync, &run, snapshot, shared_edits);
 	}

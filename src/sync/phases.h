@@ -9,6 +9,7 @@
 #include "server/subxact.h"
 #include "sync/deletions.h"
 #include "sync/listing.h"
+#include "sync/refusal.h"
 
 /* What a sync has done, or would do */
 typedef struct SyncCounts
@@ -38,6 +39,9 @@ typedef struct Sync
 	bool		dry_run;
 	char	   *expected_plan;	/* or NULL */
 	bool		allow_deletions;
+	bool		chooses;		/* only these are synced, and what has to go
+								 * along */
+	List	   *entities;		/* their ids */
 
 	char	   *shared;			/* the shared copy, once that is known */
 	SyncCounts	counts;
@@ -45,6 +49,9 @@ typedef struct Sync
 	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	Listing    *listing;		/* of what it would do, or NULL */
+	Refusals	refusals;		/* what the ends do not take */
+	List	   *included;		/* ids, in that context: what goes along with
+								 * chosen entities */
 	int			tries;
 	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;

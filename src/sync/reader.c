@@ -30,6 +30,7 @@ reader_open(Reader *reader, const Link *link, LOCKMODE local, LOCKMODE public)
 	reader->seen_policy = link->local->compare_in_full ?
 		policy_parse(link->local->seen_policy,
 					 link->local->id) : reader->policy;
+	reader->by_key = false;
 	reader->snapshot = NULL;
 	probe_open(&reader->local, STORAGE_LOCAL, TABLE_ENTITY, local);
 	probe_open(&reader->base, STORAGE_LOCAL, TABLE_BASE, local);
@@ -175,8 +176,11 @@ is_unexplained(const Reader *reader, const Entity *entity,
 			!is_deleted_publicly(reader, entity, tombstone);
 	}
 
-	/* Without a base row such a one is found only by comparing in full. */
-	if (!link->compare_in_full)
+	/*
+	 * Without a base row such a one is found only by comparing in full, or
+	 * where it is named.
+	 */
+	if (!link->compare_in_full && !reader->by_key)
 		return false;
 	if (entity->public.doc == NULL)
 		return !is_deleted_publicly(reader, entity, tombstone);
@@ -247,9 +251,10 @@ reader_read(Reader *reader, Entity *entity)
 	else
 		set_absent(&entity->public);
 
-	/* All base rows are candidates. */
-	entity->has_base_row = probe_walk(&reader->base, reader->link->local->key,
-									  entity->key);
+	/* All base rows are candidates, unless some are chosen. */
+	entity->has_base_row = reader->by_key ?
+		probe_find(&reader->base, reader->link->local->key, entity->key) :
+		probe_walk(&reader->base, reader->link->local->key, entity->key);
 	if (entity->has_base_row)
 	{
 		size += set_version(&entity->base, reader->base.slot,

@@ -10,6 +10,8 @@
 #include "json/document.h"
 #include "statement/rowwriter.h"
 #include "sync/company.h"
+#include "sync/refusal.h"
+#include "sync/takeback.h"
 #include "sync/syncitem.h"
 
 /*
@@ -89,13 +91,19 @@ void
 syncitem_decide(const SyncRun *run, SyncItem *item)
 {
 	if (run->choices != NULL)
-	{
 		decide_by_choice(run, item);
-		return;
+	else
+	{
+		item->is_decided = true;
+		if (item->discards)
+			takeback_decide(&item->decision, &item->entity);
+		else if (item->follows)
+			decision_follow(&item->decision, &item->entity);
+		else
+			decision_make(&item->decision, &item->entity, run->direction,
+						  run->resolution, NULL);
 	}
-	item->is_decided = true;
-	decision_make(&item->decision, &item->entity, run->direction,
-				  run->resolution, NULL);
+	refusal_decide(run, item);
 }
 
 /*

@@ -48,6 +48,13 @@ typedef struct SyncItem
 	struct SyncItem *copy_of;	/* it keeps the local version of that one */
 	bool		copy_failed;	/* its copy could not be made, so nothing is
 								 * written */
+	bool		named;			/* the caller has chosen it, by its id */
+	bool		follows;		/* it is not chosen: only its references
+								 * follow what gets a new id */
+	bool		discards;		/* its local change is taken back */
+	bool		refused;		/* an end does not take it: it stays as it is */
+	struct SyncItem *copy;		/* that keeps its local version, once it is
+								 * written carefully */
 } SyncItem;
 
 /* A sync or a resolution at work. */
@@ -62,6 +69,11 @@ typedef struct SyncRun
 	Reader		reader;
 	DependencySet *dependencies;	/* NULL: the policy knows no references */
 	Seen	   *dependencies_seen;	/* what was visible when they were found */
+	struct Chosen *chosen;		/* what is synced; NULL: all */
+	struct Refusals *refusals;	/* what the ends do not take; NULL: that is not
+								 * found out */
+	List	   *constraints;	/* to be checked, of those that can be
+								 * deferred */
 	bool		direct_local;	/* its entities are updated without SQL, and
 								 * base rows deleted */
 	bool		direct_public;	/* so are entities of the shared copy updated */

@@ -382,6 +382,36 @@ candidates_collect_unseen(const Diagram *public, const Seen *seen,
 }
 
 /*
+ * Collect the ids of the entities that a local diagram has a base row of, under
+ * a registered snapshot.  Takes no row locks.
+ */
+Candidates *
+candidates_collect_changed(const Link *link, Snapshot snapshot)
+{
+	Candidates *candidates = palloc0(sizeof(Candidates));
+
+	candidates->context = CurrentMemoryContext;
+	(void) add_bases(candidates, link, snapshot);
+	return candidates;
+}
+
+/*
+ * These ids (strings) as candidates.
+ */
+Candidates *
+candidates_of(List *ids)
+{
+	Candidates *candidates = palloc0(sizeof(Candidates));
+	ListCell   *lc;
+
+	candidates->context = CurrentMemoryContext;
+	candidates->may_conflict = true;
+	foreach(lc, ids)
+		add(candidates, CStringGetTextDatum(lfirst(lc)), NULL);
+	return candidates;
+}
+
+/*
  * The next id (a text), in ascending order of "C", each once; it is valid
  * until the next call, as is candidates->found_at.  False at the end.
  */

@@ -34,6 +34,9 @@ extern Candidates *candidates_collect(const Link *link, Snapshot snapshot);
 extern Candidates *candidates_collect_unseen(const Diagram *public,
 											 const Seen *seen, int64 enough,
 											 Snapshot snapshot);
+extern Candidates *candidates_collect_changed(const Link *link,
+											  Snapshot snapshot);
+extern Candidates *candidates_of(List *ids);
 extern bool candidates_next(Candidates *candidates, Datum *id);
 extern void candidates_rewind(Candidates *candidates);
 extern void candidates_end(Candidates *candidates);

@@ -169,7 +169,7 @@ class Session(threading.Thread):
                 del self.done[done:]
 
     def operation(self, dice):
-        choices = {self.edit: 52, self.sync: 30, self.resolve: 4, self.resolve_all: 2, self.compare: 6, self.settle: 4,
+        choices = {self.edit: 52, self.sync: 30, self.resolve: 4, self.resolve_all: 2, self.discard: 3, self.compare: 6, self.settle: 4,
                    self.refresh: 1, self.prune: 1}
         dice.choices(list(choices), choices.values())[0](dice)
 
@@ -216,31 +216,41 @@ class Session(threading.Thread):
         self.ask("SELECT set_config('diagsync.batch_size', %s, true)", str(dice.choice((1000, 1000, 10, 3))))
         kind, rule = dice.choice(("push", "pull")), dice.choice(RULES)
         plan = None
+        entities = dice.sample(ENTITIES, dice.choice((1, 2, 5))) if dice.random() < 0.3 else None
         if dice.random() < 0.1:
-            plan = self.call(kind, local, rule, dry_run=True)["plan"]
+            plan = self.call(kind, local, rule, dry_run=True, entities=entities)["plan"]
             linger(dice)
-        self.push_or_pull(kind, local, rule, plan=plan)
+        self.push_or_pull(kind, local, rule, plan=plan, entities=entities)
         if self.level != "READ COMMITTED" and dice.random() < 0.3:
-            self.push_or_pull(kind, local, rule, nothing="idempotence")
+            self.push_or_pull(kind, local, rule, nothing="idempotence", entities=entities)
 
-    def call(self, kind, local, rule, dry_run=False, plan=None):
+    def discard(self, dice):
+        local = self.choose_local(dice)
+        entities = dice.sample(ENTITIES, dice.choice((1, 2, 5)))
+        names = ("snapshot", "success", "inserted", "updated", "deleted", "resolved", "conflicts", "refused")
+        result = dict(zip(names, self.ask(
+            "SELECT pg_current_snapshot()::text, success, inserted, updated, deleted, resolved, conflicts, refused_deletions"
+            " FROM diagsync.discard(%s, %s)", local, entities)))
+        self.mark("discard", local, rule=None, entities=entities, **result)
+
+    def call(self, kind, local, rule, dry_run=False, plan=None, entities=None):
         names = ("snapshot", "success", "documents", "inserted", "updated", "deleted", "resolved", "conflicts", "refused", "plan")
         return dict(zip(names, self.ask(
             "SELECT pg_current_snapshot()::text, success, documents_updated, inserted, updated, deleted, resolved,"
-            f" conflicts, refused_deletions, plan FROM diagsync.{kind}(%s, on_conflict => %s, dry_run => %s, expected_plan => %s)",
-            local, rule, dry_run, plan)))
+            f" conflicts, refused_deletions, plan FROM diagsync.{kind}(%s, on_conflict => %s, dry_run => %s, expected_plan => %s, entities => %s)",
+            local, rule, dry_run, plan, entities)))
 
-    def push_or_pull(self, kind, local, rule, plan=None, **rest):
-        result = self.call(kind, local, rule, plan=plan)
+    def push_or_pull(self, kind, local, rule, plan=None, entities=None, **rest):
+        result = self.call(kind, local, rule, plan=plan, entities=entities)
         if plan is not None and result["plan"] != plan:
             self.run_of.count("plans overtaken")
             rest["overtaken"] = True
-        self.mark(kind, local, rule=rule, **result, **rest)
+        self.mark(kind, local, rule=rule, entities=entities, **result, **rest)
         if plan is None and result["refused"]:
             # More deletions than are done unasked: so it is asked for.
             self.run_of.count("syncs with many deletions")
-            plan = self.call(kind, local, rule, dry_run=True)["plan"]
-            return self.push_or_pull(kind, local, rule, plan=plan, **rest)
+            plan = self.call(kind, local, rule, dry_run=True, entities=entities)["plan"]
+            return self.push_or_pull(kind, local, rule, plan=plan, entities=entities, **rest)
         return result
 
     def settle(self, dice):

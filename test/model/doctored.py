@@ -115,6 +115,16 @@ HISTORIES = [
      START + edit(20, "P", "t2") + edit(21, "P", "t3")
      + sync(22, "pull", "A", entity("A", "t2", 20), updated=1, snapshot="21:21:", level="REPEATABLE READ")),
 
+    ("an edit is taken back", HONEST,
+     START + edit(20, "A", "t2", base("A", "t1"))
+     + sync(21, "discard", "A", no_base("A"), entity("A", "t1", 10), rule=None, entities=["e"], updated=1)
+     + contents("t1", "t1", "t1")),
+    ("an edit that conflicts is taken back, and its base stays", HONEST,
+     CLASH + sync(22, "discard", "A", entity("A", "t1", 10), rule=None, entities=["e"], updated=1)
+     + sync(23, "pull", "A", no_base("A"), entity("A", "t3", 21), updated=1)),
+    ("a chosen entity is pulled", HONEST,
+     START + edit(20, "P", "t2") + sync(21, "pull", "A", entity("A", "t2", 20), updated=1, entities=["e"])),
+
     ("an acknowledged edit is not in the log", SAFE, START + [{"acknowledged": [20]}]),
     ("a deletion is not in the log", SAFE,
      START + transaction(20, "edit", "A", base("A", "t1"), edits=[["e", None]])),
@@ -193,6 +203,12 @@ HISTORIES = [
      CLASH + sync(22, "pull", "A", no_base("A"), entity("A", "t3", 21), updated=1, conflicts=1)),
     ("a plan that is overtaken is carried out", "a plan that is overtaken is not carried out",
      START + edit(20, "P", "t2") + sync(21, "pull", "A", entity("A", "t2", 20), updated=1, overtaken=True)),
+    ("a pull of others pulls it", "what is not chosen is left alone",
+     START + edit(20, "P", "t2") + sync(21, "pull", "A", entity("A", "t2", 20), updated=1, entities=["f"])),
+    ("an edit that conflicts is taken back, and its base goes", SAFE,
+     CLASH + sync(22, "discard", "A", no_base("A"), entity("A", "t1", 10), rule=None, entities=["e"], updated=1)),
+    ("an edit is taken back to what is not its base", SAFE,
+     CLASH + sync(22, "discard", "A", entity("A", "t3", 21), rule=None, entities=["e"], updated=1)),
     ("a pull writes the shared copy", "a sync writes only its link", START + sync(20, "pull", "A", entity("P", "t1", 10))),
     ("an operation that was rolled back is in the log", "record", START + [{"abandoned": [10]}]),
     ("rows are written that nobody knows of", "record",

@@ -54,7 +54,8 @@ POLICIES = [None, {"granularity": "property"}, {"ignore": ["/clock"]},
 ENOUGH = 1000
 CLASSES = ["insert_insert", "update_update", "update_delete", "delete_update", "merge", "resolve of what moved on",
            "rollback to a savepoint", "clone", "share", "link", "unlink", "drop", "storage", "policy", "refresh", "forget",
-           "unknown", "refused deletions"] + [
+           "unknown", "refused deletions", "discard: inserted", "discard: updated", "discard: deleted"] + [
+    f"{sync} of chosen entities" for sync in SYNCS] + [
     f"resolve with {resolution}" for resolution in RESOLUTIONS] + [
     f"{sync} of merged entities" for sync in SYNCS] + [
     f"{sync} that resolved with {rule}" for sync in SYNCS for rule in RULES[2:]] + [
@@ -71,7 +72,8 @@ def steps():
     number = from_list(range(4))
     seldom = from_list((False, False, False, True))
     step = lambda name, *rest: strategies.tuples(strategies.just(name), *rest).map(list)
-    sync = lambda name: step(name, local, from_list(RULES), seldom)
+    some = strategies.lists(id, max_size=4)
+    sync = lambda name: step(name, local, from_list(RULES), seldom, strategies.one_of(strategies.none(), strategies.none(), some))
     weighted = [
         (5, step("upsert", copy, id, document)),
         (2, step("update", copy, id, document)),
@@ -85,6 +87,7 @@ def steps():
         (2, step("imitate", copy, copy, id)),
         (4, sync("push")),
         (4, sync("pull")),
+        (2, step("discard", local, strategies.one_of(some, some, some, strategies.none()))),
         (2, step("carry_out", from_list((0, 0, 0, 1, 2)))),
         (6, step("resolve", local, number, from_list(RESOLUTIONS), document, from_list(("", "", "now", "first")))),
         (2, step("resolve_all", local, from_list(RULES[2:]), from_list((None, None, ["update_update", "insert_insert"])))),

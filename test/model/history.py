@@ -433,13 +433,22 @@ class Run:
 
     # ---- Syncs -----------------------------------------------------------------------
 
-    def push(self, local, rule, dry):
-        self.sync("push", local, rule, dry)
+    def push(self, local, rule, dry, chosen=None):
+        self.sync("push", local, rule, dry, chosen and [self.id(id) for id in chosen])
 
-    def pull(self, local, rule, dry):
-        self.sync("pull", local, rule, dry)
+    def pull(self, local, rule, dry, chosen=None):
+        self.sync("pull", local, rule, dry, chosen and [self.id(id) for id in chosen])
 
-    def sync(self, direction, local, rule, dry=False, expected=(None, None)):
+    def discard(self, local, chosen):
+        if local not in self.model.entities:
+            return
+        ids = chosen and [self.id(id) for id in chosen]
+        answer = self.function("discard", local, ", %s", (ids,), lambda now, new_id: self.model.discard(
+            local, ids, lambda id, doc: self.edit_time(local, id, doc, now)))
+        for figure in ("inserted", "updated", "deleted", "refused_deletions"):
+            self.seen[f"discard: {figure}"] += bool(answer and answer[figure])
+
+    def sync(self, direction, local, rule, dry=False, chosen=None, expected=(None, None)):
         if local not in self.model.entities:
             return
         plan = None
@@ -448,9 +457,11 @@ class Run:
             nonlocal plan
             if dry:
                 new_id = lambda local, id, doc: id + "-copy"
-            figures, plan = self.model.sync(direction == "push", local, rule, now, new_id, expected[1], dry)
+            figures, plan = self.model.sync(direction == "push", local, rule, now, new_id, expected[1], dry, chosen)
             return figures
-        answer = self.function(direction, local, ", NULL, %s, %s, %s", (rule, dry, expected[0]), change)
+        answer = self.function(direction, local, ", NULL, %s, %s, %s, false, %s", (rule, dry, expected[0], chosen), change)
+        if answer and chosen is not None:
+            self.seen[f"{direction} of chosen entities"] += answer["documents_updated"] > 0 and not dry
         if answer:
             success = "success" if answer["success"] else "no success"
             self.seen["refused deletions"] += answer["refused_deletions"] > 0
@@ -464,16 +475,16 @@ class Run:
                 self.seen[f"{direction} of merged entities"] += answer["merged"]
                 self.seen[f"{direction} that resolved with {rule}"] += answer["resolved"]
         if dry and answer:
-            self.plans.append((direction, local, rule, (answer["plan"], plan), self.derived()))
+            self.plans.append((direction, local, rule, chosen, (answer["plan"], plan), self.derived()))
 
     def carry_out(self, number):
         """A dry run of earlier, the last one first."""
         if number < len(self.plans):
-            direction, local, rule, plans, derived = self.plans[-1 - number]
+            direction, local, rule, chosen, plans, derived = self.plans[-1 - number]
             # Where an id that "both" would give came or went since, only the
             # database knows whether it is another one now.
             if rule != "both" or derived == self.derived():
-                self.sync(direction, local, rule, False, plans)
+                self.sync(direction, local, rule, False, chosen, plans)
 
     def derived(self):
         """All ids that may have been given by "both"."""

@@ -163,8 +163,8 @@ class Result:
         elif was != now:
             self.updated += 1
 
-    def figures(self, success):
-        return {"success": success, "documents_updated": self.inserted + self.updated + self.deleted,
+    def figures(self, success, entities=None):
+        return {"success": success, "included": None if entities is None else [], "documents_updated": self.inserted + self.updated + self.deleted,
                 "inserted": self.inserted, "updated": self.updated, "deleted": self.deleted, "merged": self.merged,
                 "resolved": self.resolved, "conflicts": self.conflicts, "refused_deletions": self.refused}
 
@@ -306,18 +306,19 @@ class Model:
 
     # ---- Syncs -----------------------------------------------------------------
 
-    def sync(self, push, local, rule, now, new_id, expected=None, dry=False):
+    def sync(self, push, local, rule, now, new_id, expected=None, dry=False, entities=None):
         """The figures and the plan: whatever the call would write or report.
-        `new_id` names the copy that `both` makes of a version."""
+        `new_id` names the copy that `both` makes of a version.  `entities`: only these
+        (no references are drawn, so nothing has to go along)."""
         if local not in self.links:
             raise Refused
         before = self.snapshot()
         result = Result()
-        for id in self.ids(local):
+        for id in self.ids(local) if entities is None else sorted(set(entities), key=str.encode):
             self.sync_entity(push, local, id, rule, now, new_id, result)
         plan = push, rule, self.policies[local], result.plan
         aborted = rule == "abort" and result.conflicts > 0
-        refused = 0 if aborted or expected == plan else self.too_many(before)
+        refused = 0 if aborted or expected == plan else self.too_many(before, entities)
         if aborted:
             result = self.conflicts_alone(result)
             plan = push, rule, self.policies[local], [item for item in result.plan if item[2]]
@@ -330,13 +331,13 @@ class Model:
             self.restore(before)
         else:
             self.links[local] = self.links[local]._replace(**{"pushed" if push else "pulled": now})
-        return result.figures(not (result.conflicts or refused or unexpected)), plan
+        return result.figures(not (result.conflicts or refused or unexpected), entities), plan
 
-    def too_many(self, before):
+    def too_many(self, before, named=None):
         """How many entities are gone since then that are too many to be deleted unasked."""
         refused = 0
         for copy, had in before[0].items():
-            gone = len(had.keys() - self.entities[copy].keys())
+            gone = len(had.keys() - self.entities[copy].keys() - set(named or ()))
             if gone >= FEW and gone > PART * len(had):
                 refused += gone
         return refused
@@ -346,6 +347,33 @@ class Model:
         alone = Result()
         alone.conflicts, alone.plan = result.conflicts, result.plan
         return alone
+
+    def discard(self, local, entities, edit_time):
+        """Takes local changes back, of these or of all.  `edit_time` tells when a deletion
+        was taken back."""
+        if local not in self.links:
+            raise Refused
+        before = self.snapshot()
+        result = Result()
+        anew = []
+        for id in self.ids(local) if entities is None else set(entities):
+            base, mine, theirs = self.triple(local, id)
+            if not self.classify(local, id).local_change:
+                continue
+            restored = mine is None and base != theirs
+            self.write(local, id, base, self.time("P" if base == theirs else local, id))
+            result.count(mine, base)
+            if restored:
+                anew.append(id)
+        refused = self.too_many(before, entities)
+        if refused:
+            self.restore(before)
+            result = Result()
+            result.refused = refused
+        else:
+            for id in anew:
+                self.write(local, id, self.doc(local, id), edit_time(id, self.doc(local, id)))
+        return result.figures(not refused)
 
     def sync_entity(self, push, local, id, rule, now, new_id, result):
         base, mine, theirs = self.triple(local, id)

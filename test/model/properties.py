@@ -66,6 +66,10 @@ def decide(operation, base, local, public, public_at):
     kind, rule = operation["kind"], operation.get("rule")
     ancestor = local.doc if base == NO_ROW else base.doc
     untouched = Outcome("untouched", base, UNTOUCHED, UNTOUCHED, False)
+    if kind == "discard":
+        if local.doc in (ancestor, public.doc):
+            return untouched
+        return Outcome("taken back", NO_ROW if public.doc == ancestor else ancestor, ancestor, UNTOUCHED, False)
     if local.doc == public.doc:
         return Outcome("agreed", NO_ROW, UNTOUCHED, UNTOUCHED, False) if kind != "resolve" else untouched
     if public.doc == ancestor:
@@ -185,7 +189,7 @@ class Checker:
                 self.syncs.append((operation["copy"], xid, self.counts["transactions"]))
             elif operation["kind"] == "prune":
                 self.pruned.add(operation["number"])
-            check = {"edit": self.edit, "push": self.sync, "pull": self.sync, "resolve": self.sync,
+            check = {"edit": self.edit, "push": self.sync, "pull": self.sync, "resolve": self.sync, "discard": self.sync,
                      "refresh": self.refresh, "prune": self.prune, "unlink": self.unlink, "link": self.link}
             if operation["kind"] in check:
                 check[operation["kind"]](xid, operation, changes)
@@ -262,7 +266,7 @@ class Checker:
         public = self.public_of(local)
         touched = {}
         for table, where, entity, row in changes:
-            if where not in (local, public) or (where == public and operation["kind"] in ("pull", "resolve")):
+            if where not in (local, public) or (where == public and operation["kind"] in ("pull", "resolve", "discard")):
                 self.violation("a sync writes only its link", f"it wrote {table} {where} {entity}")
                 continue
             if entity not in touched:
@@ -287,6 +291,8 @@ class Checker:
             if outcome.copies:
                 copies.append((entity, each.local))
             settled += outcome.kind == "settled"
+            if operation.get("entities") is not None and entity not in operation["entities"] and outcome.kind != "copied":
+                self.violation("what is not chosen is left alone", f"it wrote {entity}")
             self.counts[outcome.kind] += 1
             self.apply(xid, operation, entity, each, outcome, place)
         if copies:
@@ -534,6 +540,8 @@ class Checker:
                 self.counts["edits: replaced by an edit of the same copy"] += 1
             elif version.fate in ("pulled", "pushed"):
                 self.counts["edits: replaced by a sync that knew them"] += 1
+            elif version.fate == "taken back":
+                self.counts["edits: taken back by discard"] += 1
             elif version.fate.startswith("settled"):
                 self.counts["edits: " + version.fate] += 1
             else:

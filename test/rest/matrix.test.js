@@ -60,6 +60,7 @@ POST   /rpc/resolve         y     n     n      n      n        l      l        l
 POST   /rpc/resolve_all     y     n     n      n      n        l      l        l        l
 POST   /rpc/resolve_many    y     n     n      n      n        l      l        l        l
 GET    /rpc/resolve_many    m     m     m      m      m        m      m        m        m
+POST   /rpc/discard         y     n     n      n      n        l      l        l        l
 `;
 const STATUS = { n: [404], f: [403], l: [401], m: [405] };
 const owner = 'matrix-owner';
@@ -82,6 +83,7 @@ const BODIES = {
 	set_limits: () => ({ diagram: 'matrix-S' }), add_member: () => ({ diagram: 'matrix-S', principal: 'sub:x', role: 'reader' }),
 	create_token: () => ({ diagram: 'matrix-S' }), clone: () => ({ publicDbName: 'matrix-S' }), status: () => ({ local: 'matrix-L' }),
 	push: () => ({ localDbName: 'matrix-L' }), pull: () => ({ localDbName: 'matrix-L' }),
+	discard: () => ({ localDbName: 'matrix-L', entities: ['a'] }),
 	resolve: () => ({ localDbName: 'matrix-L', entityId: 'a', resolution: 'local' }),
 	resolve_all: () => ({ localDbName: 'matrix-L', resolution: 'local' }), resolve_many: () => ({ localDbName: 'matrix-L', choices: [{ entityId: 'a', resolution: 'local' }] }),
 };

@@ -33,6 +33,7 @@ INSERT INTO t.good VALUES
 	('push', '{local:''l'',[public:''p''],on_conflict:''skip'',dry_run:true,[expected_plan:''x'']}'),
 	('pull', '{local:''l'',[public:''p''],on_conflict:''skip'',dry_run:true,[expected_plan:''x'']}'),
 	('resolve', '{local:''l'',entity_id:''a'',resolution:''local'',[doc:null],[expected:''x'']}'),
+	('discard', '{local:''l'',"[entities:''{a}'']",allow_deletions:false}'),
 	('refresh', '{local:''l''}'),
 	('set_merge_policy', '{diagram:''l'',"[policy:''{}'']"}'),
 	('add_member', '{diagram:''s'',principal:''role:x'',role:''reader''}'),

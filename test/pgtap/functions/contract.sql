@@ -19,8 +19,9 @@ INSERT INTO contract VALUES
 	('status_all', '', 'SETOF diagsync.sync_status', 's', 'r'),
 	('changes', 'local text', 'SETOF diagsync.change', 's', 'r'),
 	('conflicts', 'local text', 'SETOF diagsync.change', 's', 'r'),
-	('push', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text, allow_deletions boolean DEFAULT false', 'diagsync.sync_result', 'v', 'u'),
-	('pull', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text, allow_deletions boolean DEFAULT false', 'diagsync.sync_result', 'v', 'u'),
+	('push', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text, allow_deletions boolean DEFAULT false, entities text[] DEFAULT NULL::text[]', 'diagsync.sync_result', 'v', 'u'),
+	('pull', 'local text, public text DEFAULT NULL::text, on_conflict text DEFAULT ''abort''::text, dry_run boolean DEFAULT false, expected_plan text DEFAULT NULL::text, allow_deletions boolean DEFAULT false, entities text[] DEFAULT NULL::text[]', 'diagsync.sync_result', 'v', 'u'),
+	('discard', 'local text, entities text[], allow_deletions boolean DEFAULT false', 'diagsync.sync_result', 'v', 'u'),
 	('resolve', 'local text, entity_id text, resolution text, doc jsonb DEFAULT NULL::jsonb, expected text DEFAULT NULL::text', 'diagsync.change', 'v', 'u'),
 	('resolve_all', 'local text, resolution text, kinds text[] DEFAULT NULL::text[], paths text[] DEFAULT NULL::text[], entities text[] DEFAULT NULL::text[], allow_deletions boolean DEFAULT false', 'SETOF diagsync.resolve_result', 'v', 'u'),
 	('resolve_many', 'local text, choices jsonb', 'SETOF diagsync.resolve_result', 'v', 'u'),
@@ -46,14 +47,14 @@ INSERT INTO contract VALUES
 
 CREATE TEMPORARY TABLE columns (name text, columns text);
 INSERT INTO columns VALUES
-	('diagsync.sync_result', 'success boolean, documents_updated integer, inserted integer, updated integer, deleted integer, merged integer, resolved integer, conflicts integer, public_version bigint, plan text, refused_deletions integer'),
+	('diagsync.sync_result', 'success boolean, documents_updated integer, inserted integer, updated integer, deleted integer, merged integer, resolved integer, conflicts integer, public_version bigint, plan text, refused_deletions integer, included text[], refused jsonb'),
 	('diagsync.resolve_result', 'entity_id text, outcome text, conflict text, copy_id text, version text, refused_deletions integer'),
 	('diagsync.sync_status', 'local_id text, public_id text, state text, diverged boolean, local_changes integer, public_changes integer, conflicts integer, last_synced_at timestamp with time zone, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint'),
 	('diagsync.change', 'entity_id text, side text, local_change text, public_change text, conflict text, paths text[], base jsonb, local jsonb, public jsonb, local_modified_at timestamp with time zone, local_modified_by text, public_modified_at timestamp with time zone, public_modified_by text, version text'),
 	('diagsync.sync_progress', 'pid integer, action text, phase text, entities_total integer, entities_done integer'),
 	('diagsync.merge_result', 'merged jsonb, conflict boolean, paths text[], base_values jsonb[], local_values jsonb[], public_values jsonb[]'),
 	('diagsync.entity_match', 'id text, old_id text, new_id text, by text, doc jsonb'),
-	('diagsync.directory', 'id text, name text, description text, storage_type text, owner text, created_at timestamp with time zone, public_copy_id text, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint, merge_policy jsonb, seen pg_snapshot, seen_own bigint, seen_on text, compare_in_full boolean, seen_policy jsonb, max_entities integer, max_size bigint, feed_start bigint, feed_pruned bigint'),
+	('diagsync.directory', 'id text, name text, description text, storage_type text, owner text, created_at timestamp with time zone, public_copy_id text, last_pushed_at timestamp with time zone, last_pulled_at timestamp with time zone, public_version bigint, merge_policy jsonb, seen pg_snapshot, seen_own bigint, seen_on text, compare_in_full boolean, seen_policy jsonb, max_entities integer, max_size bigint, feed_start bigint, feed_pruned bigint, seen_at timestamp with time zone'),
 	('diagsync.member', 'diagram_id text, principal text, role text, added_at timestamp with time zone, added_by text'),
 	('diagsync.access_token', 'id text, diagram_id text, secret_hash bytea, role text, label text, created_at timestamp with time zone, created_by text, expires_at timestamp with time zone'),
 	('diagsync.sync_log', 'principal text, action text, local_id text, public_id text, called_at timestamp with time zone, duration_ms double precision, success boolean, inserted integer, updated integer, deleted integer, merged integer, resolved integer, conflicts integer, refused_deletions integer'),

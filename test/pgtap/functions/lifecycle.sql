@@ -8,7 +8,7 @@ SELECT plan(96);
 
 SELECT is(diagsync.create_diagram('One', 'private', 'one', 'the first'), 'one', 'create_diagram returns the id');
 SELECT is(to_jsonb(d) - 'created_at' - 'feed_start', jsonb_build_object('id', 'one', 'name', 'One', 'description', 'the first', 'storage_type', 'private', 'owner', 'role:' || current_user,
-	'public_copy_id', null, 'last_pushed_at', null, 'last_pulled_at', null, 'public_version', null, 'merge_policy', null, 'seen', null, 'seen_own', null, 'seen_on', null, 'compare_in_full', false, 'seen_policy', null, 'max_entities', null, 'max_size', null, 'feed_pruned', null),
+	'public_copy_id', null, 'last_pushed_at', null, 'last_pulled_at', null, 'public_version', null, 'merge_policy', null, 'seen', null, 'seen_own', null, 'seen_on', null, 'compare_in_full', false, 'seen_policy', null, 'max_entities', null, 'max_size', null, 'feed_pruned', null, 'seen_at', null),
 	'and makes an entry') FROM diagsync.directory AS d WHERE id = 'one';
 SELECT diagsync.create_diagram('Two') AS two \gset
 SELECT is(:'two'::uuid::text, :'two'::text, 'without an id it makes a uuid');
@@ -83,7 +83,7 @@ SELECT diagsync.unlink('l');
 SELECT is(t.base('l'), '{}', 'unlink forgets them');
 SELECT is(t.status('l'), 'unlinked', 'and the link');
 SELECT is(to_jsonb(d) - '{id,name,description,storage_type,owner,created_at,feed_start}'::text[], '{"public_copy_id": null, "last_pushed_at": null, "last_pulled_at": null,
-	"public_version": null, "merge_policy": null, "seen": null, "seen_own": null, "seen_on": null, "compare_in_full": false, "seen_policy": null, "max_entities": null, "max_size": null, "feed_pruned": null}', 'and its bookkeeping') FROM diagsync.directory AS d WHERE id = 'l';
+	"public_version": null, "merge_policy": null, "seen": null, "seen_own": null, "seen_on": null, "compare_in_full": false, "seen_policy": null, "max_entities": null, "max_size": null, "feed_pruned": null, "seen_at": null}', 'and its bookkeeping') FROM diagsync.directory AS d WHERE id = 'l';
 SELECT is(t.docs('l'), '{"a": {"v": 1}, "b": {"v": 2}}', 'no entity changes');
 SELECT is(t.docs('p'), '{"a": {"v": 5}, "b": {"v": 1}, "c": {"v": 3}}', 'on either end');
 SELECT t.write('l', 'b', '{"v": 3}'), t.write('l', 'a', NULL);

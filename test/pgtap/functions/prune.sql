@@ -1,6 +1,6 @@
 -- prune: what goes and what stays. Every step is a transaction of its own.
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(46);
+SELECT plan(50);
 
 CREATE FUNCTION t.tombstones() RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(d || '/' || id, ' ' ORDER BY d, id), '') FROM (
@@ -116,5 +116,17 @@ SELECT is(t.changes('l'), 'd2:public:>delete:', '... so the deletion is one');
 SELECT t.idle('l', '10 days');
 SELECT is(diagsync.prune('5 days'), 1, '... unless it is idle');
 SELECT is(t.changes('l'), 'd2:public:>delete:', '... and then what is missing is deleted');
+
+-- A link that only syncs chosen entities looks at nothing else, so it is idle.
+SELECT diagsync.pull('l'), diagsync.pull('l2');
+SELECT t.write('p', 'd3', '{"v": 1}'), t.write('p', 'd4', '{"v": 1}');
+SELECT diagsync.pull('l'), diagsync.pull('l2');
+SELECT t.write('p', 'd3', NULL), t.write('p', 'd4', '{"v": 2}');
+SELECT diagsync.pull('l2');
+SELECT t.idle('l', '10 days');
+SELECT is(t.show(diagsync.pull('l', entities => '{d4}')), 'yes +0 ~1 -0 0/0', 'a pull of a chosen entity');
+SELECT is(diagsync.prune('15 days'), 0, '... holds tombstones back');
+SELECT is(diagsync.prune('5 days'), 1, '... but not for longer than it has not looked at all');
+SELECT is(t.changes('l'), 'd3:public:>delete:', '... and then what is missing is deleted');
 
 SELECT * FROM finish();

@@ -57,9 +57,9 @@ SELECT is(t.docs('l'), t.docs('p'), 'both ends agree');
 SELECT is(t.base('l'), '{}', 'without any base row left');
 
 -- A refresh that says what it moved of the directory.
-SELECT to_jsonb(d) - '{seen,seen_own,seen_on}'::text[] AS link FROM diagsync.directory AS d WHERE id = 'l' \gset
+SELECT to_jsonb(d) - '{seen,seen_own,seen_on,seen_at}'::text[] AS link FROM diagsync.directory AS d WHERE id = 'l' \gset
 SELECT diagsync.refresh('l');
-SELECT is(to_jsonb(d) - '{seen,seen_own,seen_on}'::text[], :'link'::jsonb, 'it is no sync: last_pushed_at, last_pulled_at and public_version stay') FROM diagsync.directory AS d WHERE id = 'l';
+SELECT is(to_jsonb(d) - '{seen,seen_own,seen_on,seen_at}'::text[], :'link'::jsonb, 'it is no sync: last_pushed_at, last_pulled_at and public_version stay') FROM diagsync.directory AS d WHERE id = 'l';
 
 SELECT * FROM finish();
 ROLLBACK;

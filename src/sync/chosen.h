@@ -1,0 +1,14 @@
+/*
+ * chosen.h
+ *	  The entities that a sync is limited to.
+ */
+#ifndef DIAGSYNC_CHOSEN_H
+#define DIAGSYNC_CHOSEN_H
+
+#include "sync/syncitem.h"
+
+extern List *chosen_arg(Datum array, const char *arg, const char *diagram);
+extern Candidates *chosen_collect(SyncRun *run, List *ids, Snapshot snapshot);
+extern void chosen_mark(const SyncRun *run, SyncItem *item);
+
+#endif							/* DIAGSYNC_CHOSEN_H */
