@@ -28,8 +28,10 @@
 #include "server/subxact.h"
 #include "server/textarg.h"
 #include "statement/statement.h"
+#include "sync/cycle.h"
 #include "sync/dependency.h"
 #include "sync/lock.h"
+#include "sync/ring.h"
 #include "sync/write.h"
 #include "tracking/candidate.h"
 
@@ -131,6 +133,23 @@ is_as_expected(const Resolving *resolving, const Entity *entity)
 						resolving->entity_id, resolving->local),
 				 errhint("diagsync.conflicts() lists the conflicts of a diagram.")));
 	return true;
+}
+
+/*
+ * An error where what was chosen for an entity would leave the local end with a
+ * ring that it does not have.
+ */
+static void
+check_ring(const Resolving *resolving, const Entity *entity)
+{
+	if (resolving->resolution != RESOLUTION_MERGED && cycle_is_stuck(entity))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("resolution \"%s\" of entity \"%s\" of diagram \"%s\" would leave a ring of references",
+						resolution_name(resolving->resolution),
+						resolving->entity_id, resolving->local),
+				 errdetail("What that side has leads in a ring by itself, or with entities that are in conflict otherwise."),
+				 errhint("Choose the other side, or resolve the other conflicts first.")));
 }
 
 /*
@@ -251,34 +270,6 @@ add_others(const SyncRun *run, const char *id, Dependencies *dependencies,
 	return others;
 }
 
-/*
- * What the entity depends on, as all candidates show under a snapshot; NULL if
- * nothing does.  "others": set to items for others, in ascending ids, or NULL.
- */
-static Dependencies *
-find_dependencies(SyncRun *run, const char *id, Snapshot snapshot,
-				  List **others)
-{
-	Candidates *candidates;
-	DependencySet *set;
-	Dependencies *dependencies = NULL;
-
-	if (run->reader.policy->references == 0)
-		return NULL;
-	candidates = candidates_collect(run->link, snapshot);
-	set = dependencies_collect(&run->reader, candidates, snapshot,
-							   run->resolution == RESOLUTION_BOTH);
-	dependencies = dependencyset_next(set, id, true);
-	if (dependencies != NULL && others != NULL)
-	{
-		*others = add_others(run, id, dependencies, set, candidates);
-		dependencies->renames = NIL;	/* the others do not get theirs now */
-	}
-	dependencyset_end(set);
-	candidates_end(candidates);
-	return dependencies;
-}
-
 /* Put the item among the others, in ascending ids. */
 static List *
 with_others(List *others, SyncItem *item)
@@ -292,6 +283,101 @@ with_others(List *others, SyncItem *item)
 	return list_insert_nth(others, place, item);
 }
 
+static bool
+has_item(List *items, const char *id)
+{
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		if (strcmp(((SyncItem *) lfirst(lc))->entity.id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Add items for those that are in a ring with this one, or would be by what is
+ * done with it.
+ */
+static List *
+add_ring(SyncRun *run, const char *id, DependencySet *set, Snapshot snapshot,
+		 List *others)
+{
+	Rings	   *rings = dependencyset_rings(set);
+	ListCell   *lc;
+
+	if (rings == NULL || run->resolution == RESOLUTION_MERGED)
+		return others;
+	rings_resolve(rings, set, snapshot, id, run->resolution);
+	foreach(lc, rings_beside(rings, id))
+	{
+		SyncItem   *item;
+
+		if (has_item(others, lfirst(lc)))
+			continue;
+		item = syncitem_new(lfirst(lc));
+		item->role = ROLE_IN_RING;
+		item->entity.dependencies = palloc0(sizeof(Dependencies));
+		item->entity.dependencies->ring = rings_find(rings, lfirst(lc));
+		others = with_others(others, item);
+	}
+	return others;
+}
+
+/* What an entity depends on, with the ring that it is in by now */
+static Dependencies *
+with_ring_of(Dependencies *dependencies, const DependencySet *set,
+			 const char *id)
+{
+	const Rings *rings = dependencyset_rings(set);
+	const Ring *ring = rings != NULL ? rings_find(rings, id) : NULL;
+
+	if (ring == NULL)
+		return dependencies;
+	if (dependencies == NULL)
+		dependencies = palloc0(sizeof(Dependencies));
+	dependencies->ring = ring;
+	return dependencies;
+}
+
+/*
+ * What the entity depends on, as all candidates show under a snapshot; NULL if
+ * nothing does.  "others": set to items for others, in ascending ids, or NULL.
+ * What it points to is valid until this is asked again, or run->dependencies
+ * are ended.
+ */
+static Dependencies *
+find_dependencies(SyncRun *run, const char *id, Snapshot snapshot,
+				  List **others)
+{
+	Candidates *candidates;
+	DependencySet *set;
+	Dependencies *dependencies = NULL;
+
+	if (run->reader.policy->references == 0 &&
+		run->reader.policy->acyclics == 0)
+		return NULL;
+	candidates = candidates_collect(run->link, snapshot);
+	set = dependencies_collect(&run->reader, candidates, snapshot,
+							   run->resolution == RESOLUTION_BOTH);
+	dependencyset_end(run->dependencies);
+	run->dependencies = set;
+	dependencies = dependencyset_next(set, id, true);
+	if (others != NULL)
+	{
+		if (dependencies != NULL)
+		{
+			*others = add_others(run, id, dependencies, set, candidates);
+			dependencies->renames = NIL;	/* the others do not get theirs now */
+		}
+		*others = add_ring(run, id, set, snapshot, *others);
+		dependencies = with_ring_of(dependencies, set, id);
+	}
+	candidates_end(candidates);
+	return dependencies;
+}
+
 /* Is another item needed, by what is decided about this one? */
 static bool
 is_needed(const SyncRun *run, const SyncItem *item, const SyncItem *other)
@@ -299,7 +385,8 @@ is_needed(const SyncRun *run, const SyncItem *item, const SyncItem *other)
 	const Entity *entity = &item->entity;
 	bool		takes_public = item->decision.winner == SIDE_PUBLIC;
 
-	if (other == item || other->role == ROLE_FOLLOWS)
+	if (other == item || other->role == ROLE_FOLLOWS ||
+		other->role == ROLE_IN_RING)
 		return true;
 	if (entity->conflict != CONFLICT_DANGLING)
 		return false;
@@ -398,6 +485,8 @@ process(void *arg)
 	UnregisterSnapshot(snapshot);
 	read_items(&run, items);
 	expected = is_as_expected(resolving, &item->entity);
+	if (expected)
+		check_ring(resolving, &item->entity);
 	items = needed_items(&run, items, item);
 	if (expected)
 	{
@@ -431,6 +520,7 @@ process(void *arg)
 	}
 	if (end == PHASE_DONE)
 		show_result(resolving, &run, shown);
+	dependencyset_end(run.dependencies);
 	reader_close(&run.reader);
 	resolving->inserter = run.inserter;
 	if (end == PHASE_OVERTAKEN)

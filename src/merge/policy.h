@@ -36,6 +36,8 @@ typedef struct Policy
 								 * none */
 	int			references;
 	JsonPointer *reference;		/* where ids of other entities are */
+	int			acyclics;
+	JsonPointer *acyclic;		/* where ids are that must lead in no ring */
 } Policy;
 
 extern Policy *policy_parse(const Jsonb *policy, const char *diagram);

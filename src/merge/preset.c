@@ -23,7 +23,8 @@ static const Preset presets[] = {
 		"\"latest\": [], "
 		"\"tolerance\": 0.0001, "
 		"\"groups\": [[\"/parent\", \"/position\", \"/rotation\"], [\"/scale\"]], "
-	"\"references\": [\"/from\", \"/to\", \"/parent\"]}"},
+		"\"references\": [\"/from\", \"/to\", \"/parent\"], "
+	"\"acyclic\": [\"/parent\"]}"},
 	{"excalidraw",
 		"{\"granularity\": \"property\", "
 		"\"ignore\": [\"/version\", \"/versionNonce\", \"/updated\", "
@@ -35,7 +36,8 @@ static const Preset presets[] = {
 		"[\"/startBinding\"], [\"/endBinding\"], [\"/text\", \"/originalText\"], "
 		"[\"/crop\"]], "
 		"\"references\": [\"/containerId\", \"/frameId\", \"/startBinding/elementId\", "
-	"\"/endBinding/elementId\"]}"},
+		"\"/endBinding/elementId\"], "
+	"\"acyclic\": [\"/containerId\", \"/frameId\"]}"},
 	{"tldraw",
 		"{\"granularity\": \"property\", "
 		"\"ignore\": [], "
@@ -49,7 +51,8 @@ static const Preset presets[] = {
 		"\"/props/normalizedAnchor\", \"/props/isExact\", \"/props/isPrecise\", "
 		"\"/props/snap\"]], "
 		"\"references\": [\"/parentId\", \"/fromId\", \"/toId\", \"/props/assetId\", "
-	"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"]}"},
+		"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"], "
+	"\"acyclic\": [\"/parentId\"]}"},
 	{"jsoncanvas",
 		"{\"granularity\": \"property\", "
 		"\"ignore\": [], "
@@ -57,7 +60,8 @@ static const Preset presets[] = {
 		"\"tolerance\": 0, "
 		"\"groups\": [[\"/x\", \"/y\"], [\"/width\", \"/height\"], [\"/fromNode\", "
 		"\"/fromSide\"], [\"/toNode\", \"/toSide\"]], "
-	"\"references\": [\"/fromNode\", \"/toNode\"]}"},
+		"\"references\": [\"/fromNode\", \"/toNode\"], "
+	"\"acyclic\": []}"},
 	{"reactflow",
 		"{\"granularity\": \"property\", "
 		"\"ignore\": [\"/selected\", \"/dragging\", \"/resizing\", "
@@ -69,7 +73,8 @@ static const Preset presets[] = {
 		"\"/sourceHandle\"], [\"/target\", \"/targetHandle\"]], "
 		"\"keys\": {\"/data/inputParams\": \"id\", \"/data/inputAnchors\": \"id\", "
 		"\"/data/outputAnchors\": \"id\"}, "
-	"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"]}"},
+		"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"], "
+	"\"acyclic\": [\"/parentId\", \"/parentNode\"]}"},
 	{"grafana",
 		"{\"granularity\": \"property\", "
 		"\"ignore\": [\"/version\", \"/iteration\"], "
@@ -77,7 +82,8 @@ static const Preset presets[] = {
 		"\"tolerance\": 0, "
 		"\"groups\": [[\"/gridPos\"], [\"/datasource\"], [\"/targets/*/datasource\"]], "
 		"\"keys\": {\"/targets\": \"refId\"}, "
-	"\"references\": []}"},
+		"\"references\": [], "
+	"\"acyclic\": []}"},
 };
 
 /*

@@ -60,6 +60,7 @@ extern void decision_make(Decision *decision, Entity *entity,
 extern void decision_follow(Decision *decision, Entity *entity);
 extern void decision_accept(Decision *decision, const Entity *entity,
 							const char *referrer);
+extern void decision_break(Decision *decision, Entity *entity);
 extern bool decision_copies(const Entity *entity);
 extern const Version *decision_redirect(const Entity *entity,
 										const Version *version);

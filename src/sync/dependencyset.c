@@ -26,7 +26,7 @@
 #include "utils/typcache.h"
 
 #include "server/compat.h"
-#include "sync/dependencyset.h"
+#include "sync/ring.h"
 
 /* Columns of a row */
 #define DEPENDENCY_ID 1
@@ -61,6 +61,7 @@ struct DependencySet
 								 * refers to it first */
 	Tuplesortstate *sort;		/* all, by entity */
 	bool		more;
+	Rings	   *rings;			/* or NULL */
 
 	/* Until it is settled */
 	MemoryContext making;		/* of what follows */
@@ -226,6 +227,16 @@ dependencyset_begin(void)
 	set->row_context = AllocSetContextCreate(set->making, "diagsync dependency",
 											 ALLOCSET_SMALL_SIZES);
 	return set;
+}
+
+/*
+ * An entity that is in a ring may be left as it is, too, or have references
+ * taken back.
+ */
+void
+dependencyset_put_member(DependencySet *set, const char *id)
+{
+	(void) need_component(set, id);
 }
 
 /*
@@ -454,6 +465,22 @@ add_dependency(DependencySet *set, Dependencies *dependencies, bool referrers)
 	}
 }
 
+/* The same with the ring that the entity is in */
+static Dependencies *
+with_ring(const DependencySet *set, const char *id,
+		  Dependencies *dependencies)
+{
+	const Ring *ring = set != NULL && set->rings != NULL ?
+		rings_find(set->rings, id) : NULL;
+
+	if (ring == NULL)
+		return dependencies;
+	if (dependencies == NULL)
+		dependencies = palloc0(sizeof(Dependencies));
+	dependencies->ring = ring;
+	return dependencies;
+}
+
 /*
  * What an entity depends on, NULL if nothing does.  To be asked in ascending
  * ids; "set" may be NULL.  "referrers": list those, too.  palloc'd.
@@ -484,7 +511,48 @@ dependencyset_next(DependencySet *set, const char *id, bool referrers)
 		set->more = tuplesort_gettupleslot(set->sort, true, false, set->row,
 										   NULL);
 	}
-	return dependencies;
+	return with_ring(set, id, dependencies);
+}
+
+/*
+ * The next entity that depends on others, rings aside, and what on; NULL at the
+ * end.  palloc'd.
+ */
+Dependencies *
+dependencyset_take(DependencySet *set, char **id)
+{
+	if (!set->more)
+		return NULL;
+	*id = row_string(set, DEPENDENCY_ID);
+	return dependencyset_next(set, *id, false);
+}
+
+/*
+ * Does nothing depend on anything, rings aside?  To be asked before the first
+ * entity is.
+ */
+bool
+dependencyset_is_empty(const DependencySet *set)
+{
+	return !set->more;
+}
+
+/*
+ * Tell entities of these rings, too, which belong to the set from now on.
+ */
+void
+dependencyset_set_rings(DependencySet *set, struct Rings *rings)
+{
+	set->rings = rings;
+}
+
+/*
+ * The rings that entities are told of, NULL: of none.
+ */
+struct Rings *
+dependencyset_rings(const DependencySet *set)
+{
+	return set != NULL ? set->rings : NULL;
 }
 
 /*
@@ -510,5 +578,6 @@ dependencyset_end(DependencySet *set)
 	ExecDropSingleTupleTableSlot(set->put);
 	ExecDropSingleTupleTableSlot(set->row);
 	tuplesort_end(set->sort);
+	rings_end(set->rings);
 	pfree(set);
 }

@@ -42,8 +42,10 @@ typedef enum PairKind
 } PairKind;
 
 typedef struct DependencySet DependencySet;
+struct Rings;
 
 extern DependencySet *dependencyset_begin(void);
+extern void dependencyset_put_member(DependencySet *set, const char *id);
 extern void dependencyset_put(DependencySet *set,
 							  const Dependency *dependency);
 extern void dependencyset_put_pair(DependencySet *set,
@@ -57,6 +59,10 @@ extern void dependencyset_pair_inserts(DependencySet *set);
 extern void dependencyset_settle(DependencySet *set);
 extern Dependencies *dependencyset_next(DependencySet *set, const char *id,
 										bool referrers);
+extern Dependencies *dependencyset_take(DependencySet *set, char **id);
+extern bool dependencyset_is_empty(const DependencySet *set);
+extern void dependencyset_set_rings(DependencySet *set, struct Rings *rings);
+extern struct Rings *dependencyset_rings(const DependencySet *set);
 extern void dependencyset_rewind(DependencySet *set);
 extern void dependencyset_end(DependencySet *set);
 

@@ -40,6 +40,7 @@
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/plan.h"
+#include "sync/ring.h"
 #include "sync/write.h"
 #include "tracking/candidate.h"
 
@@ -471,6 +472,9 @@ open_link(Sync *sync, SyncRun *run, Snapshot *snapshot)
 	{
 		link = directory_lock_link(sync->local, sync->public, needs);
 		run->own = U64FromFullTransactionId(GetTopFullTransactionId());
+		if (sync->holds_shared)
+			(void) directory_lock(link->public->id, LockTupleNoKeyExclusive,
+								  LOCK_AS_TRANSACTION);
 		*snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	}
 	sync->shared = MemoryContextStrdup(sync->context, link->public->id);
@@ -481,10 +485,10 @@ static Candidates *
 collect(Sync *sync, SyncRun *run, Snapshot snapshot)
 {
 	Candidates *candidates = candidates_collect(run->link, snapshot);
+	RingRule	rule = {sync->direction, sync->on_conflict, NULL};
 
-	run->dependencies = dependencies_collect(&run->reader, candidates,
-											 snapshot,
-											 sync->on_conflict == RESOLUTION_BOTH);
+	run->dependencies = dependencies_collect_for(&run->reader, candidates,
+												 snapshot, &rule);
 	if (!sync->dry_run && run->dependencies != NULL)
 	{
 		PushActiveSnapshot(snapshot);
@@ -492,6 +496,29 @@ collect(Sync *sync, SyncRun *run, Snapshot snapshot)
 		PopActiveSnapshot();
 	}
 	return candidates;
+}
+
+/*
+ * A push that gives the shared copy references which must lead in no ring is
+ * the only one that does so: else two pushes could close a ring between them.
+ * AGAIN where another one has been faster since the snapshot.
+ */
+static SubxactEnd
+hold_references(Sync *sync, const SyncRun *run, Snapshot snapshot)
+{
+	const Rings *rings = dependencyset_rings(run->dependencies);
+	const char *public = run->link->public->id;
+
+	if (sync->dry_run || sync->direction != DIRECTION_PUSH || rings == NULL ||
+		!rings_are_pushed(rings))
+		return SUBXACT_DONE;
+	if (!directory_hold(public, snapshot))
+	{
+		sync->holds_shared = true;
+		return SUBXACT_AGAIN;
+	}
+	directory_touch(public);
+	return SUBXACT_DONE;
 }
 
 /*
@@ -531,8 +558,9 @@ sync_carry_out(void *arg)
 	progress_begin(sync->direction == DIRECTION_PUSH ? PROGRESS_PUSH :
 				   PROGRESS_PULL);
 	candidates = collect(sync, &run, snapshot);
+	end = hold_references(sync, &run, snapshot);
 
-	if (is_to_be_checked(sync, &run, candidates))
+	if (end == SUBXACT_DONE && is_to_be_checked(sync, &run, candidates))
 	{
 		end = go_through(sync, &run, candidates, snapshot, false);
 		candidates_rewind(candidates);

@@ -45,6 +45,7 @@ typedef struct Sync
 	char	   *plan;			/* in that context, or NULL */
 	Digest	   *digest;			/* of the plan in the making, or NULL */
 	Listing    *listing;		/* of what it would do, or NULL */
+	bool		holds_shared;	/* lock the shared directory row first */
 	int			tries;
 	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;

@@ -9,6 +9,7 @@
 
 #include "json/document.h"
 #include "statement/rowwriter.h"
+#include "sync/cycle.h"
 #include "sync/syncitem.h"
 
 /*
@@ -76,6 +77,9 @@ syncitem_decide(const SyncRun *run, SyncItem *item)
 		case ROLE_ACCEPTS:
 			decision_accept(&item->decision, &item->entity, item->accepts);
 			break;
+		case ROLE_IN_RING:
+			decision_break(&item->decision, &item->entity);
+			break;
 	}
 }
 
@@ -101,7 +105,9 @@ syncitem_copy(SyncRun *run, SyncItem *item)
 	copy = syncitem_new(rename.new_id);
 
 	copy->copy_of = item;
-	*version = *decision_redirect(&item->entity, &item->entity.local);
+	*version = *cycle_break(&item->entity,
+							decision_redirect(&item->entity,
+											  &item->entity.local));
 	version->doc = document_rename(version->doc, rename.id, rename.new_id);
 	version->doc = reference_redirect(run->reader.policy, version->doc,
 									  list_make1(&rename), NULL, NULL);

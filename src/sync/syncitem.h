@@ -33,6 +33,7 @@ typedef enum ItemRole
 	ROLE_FOLLOWS,				/* its references follow what got a new id */
 	ROLE_ACCEPTS,				/* it stays deleted though another refers to
 								 * it */
+	ROLE_IN_RING,				/* only that it is in a ring */
 } ItemRole;
 
 typedef struct SyncItem

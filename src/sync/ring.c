@@ -1,0 +1,537 @@
+/*
+ * ring.c
+ *	  Rings of references that a sync would close, found (policy key
+ *	  "acyclic").
+ *
+ * What counts is what the sync would leave at an end that it writes.  So this
+ * goes by what would be decided about each entity: from those whose references
+ * differ between the ends up to all that they lead to, each entity once and by
+ * key.  Rings of references that an end has already are passed over.
+ *
+ * The first look is taken while candidates are gone through anyway, as if no
+ * reference dangled.  Only where that shows a ring, or something dangles, it is
+ * looked again, in rounds: who is left as he is, or has references taken back,
+ * may close another ring or let another reference dangle (dependency.c).
+ *
+ * A push may also bring an edit of the shared copy to the local end, as a part
+ * of what it merges, while others that belong to it wait for the next pull.
+ * What would close a ring there so waits, too.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "server/compat.h"
+#include "sync/ringview.h"
+
+static uint32
+known_hash(const void *key, Size keysize)
+{
+	const char *id = *(const char *const *) key;
+
+	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
+}
+
+static int
+known_match(const void *a, const void *b, Size keysize)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* ---- What is in a ring -------------------------------------------------- */
+
+static int
+compare_ids(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* All references of an entity that lead in no ring by themselves */
+static Bitmapset *
+all_places(const Policy *policy)
+{
+	Bitmapset  *places = NULL;
+
+	for (int i = 0; i < policy->acyclics; i++)
+		places = bms_add_member(places, i);
+	return places;
+}
+
+/* Would the end have a ring of these entities that it does not have? */
+static bool
+is_new(View *view, List *ids)
+{
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		Entity		entity;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ringview_read_member(view->rings, &entity, lfirst(lc)) ||
+			ringview_changed(view, &entity, ids, true) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Note when what an entity has in a ring was edited. */
+static void
+note_times(RingMark *mark, const Entity *entity, const Bitmapset *places)
+{
+	const Policy *policy = entity->threeway.policy;
+	TimestampTz local_at = DT_NOBEGIN;
+	TimestampTz public_at = DT_NOBEGIN;
+	int			number = -1;
+
+	while ((number = bms_next_member(places, number)) >= 0)
+	{
+		const JsonPointer *place = &policy->acyclic[number];
+		JsonValue	base = pointer_value(place, json_root(entity->base.doc));
+
+		if (!json_equal(base, pointer_value(place, json_root(entity->local.doc))))
+			local_at = entity->local.at;
+		if (!json_equal(base, pointer_value(place, json_root(entity->public.doc))))
+			public_at = entity->public.at;
+	}
+	ringset_date(mark, local_at, public_at);
+}
+
+/*
+ * Mark what changed in a ring.  Where all of that was marked before, and what
+ * has come of it has not broken the ring, nobody's references do.
+ */
+static bool
+mark_ring(View *view, List *ids)
+{
+	Rings	   *rings = view->rings;
+	bool		more = false;
+	List	   *marks = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		Entity		entity;
+		bool		is_copy = ringview_read_member(rings, &entity, lfirst(lc));
+		Bitmapset  *places = is_copy ? all_places(rings->reader->policy) :
+			ringview_changed(view, &entity, ids, false);
+		RingMark   *mark;
+
+		CHECK_FOR_INTERRUPTS();
+		if (places == NULL || (entity.local_change == CHANGE_NONE &&
+							   entity.public_change == CHANGE_NONE))
+			continue;
+		mark = ringset_mark(rings->set, entity.id, places, &more);
+		mark->has_conflict = entity.conflict != CONFLICT_NONE &&
+			entity.conflict != CONFLICT_CYCLE;
+		note_times(mark, &entity, places);
+		if (marks != NIL)
+			more |= ringset_join(linitial(marks), mark);
+		marks = lappend(marks, mark);
+	}
+	if (more)
+		return true;
+	foreach(lc, marks)
+		more |= ringset_strand(lfirst(lc));
+	return more;
+}
+
+/*
+ * A push would close a ring at the local end, by what it merges: that waits.
+ * What settles a conflict cannot.
+ */
+static bool
+leave_for_pull(View *view, List *ids)
+{
+	Rings	   *rings = view->rings;
+	bool		more = false;
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		Entity		entity;
+		Bitmapset  *places;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ringview_read_member(rings, &entity, lfirst(lc)))
+			places = all_places(rings->reader->policy);
+		else
+			places = ringview_changed(view, &entity, ids, true);
+		if (places == NULL)
+			continue;
+		if (entity.conflict == CONFLICT_NONE && entity.merges &&
+			ringset_wait(rings->set, entity.id))
+			more = true;
+		else
+			more |= ringset_strand(ringset_mark(rings->set, entity.id, places,
+												&more));
+	}
+	return more;
+}
+
+static void
+found(void *arg, List *ids)
+{
+	View	   *view = arg;
+	Rings	   *rings = view->rings;
+	MemoryContext caller;
+
+	if (!rings->searching)
+	{
+		rings->suspicious = true;
+		return;
+	}
+	caller = MemoryContextSwitchTo(rings->row_context);
+	ids = list_copy(ids);
+	list_sort(ids, compare_ids);
+	if (!is_new(view, ids))
+		 /* it is there already */ ;
+	else if (view->direction == DIRECTION_PUSH && view->locally)
+		rings->more |= leave_for_pull(view, ids);
+	else
+		rings->more |= mark_ring(view, ids);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(rings->row_context);
+}
+
+/* ---- Looking ------------------------------------------------------------ */
+
+static void
+add_view(Rings *rings, Direction direction, bool locally)
+{
+	View	   *view = &rings->views[rings->nviews++];
+
+	view->rings = rings;
+	view->direction = direction;
+	view->locally = locally;
+	view->walk = NULL;
+}
+
+static void
+begin_walks(Rings *rings)
+{
+	MemoryContext caller = MemoryContextSwitchTo(rings->context);
+
+	for (int i = 0; i < rings->nviews; i++)
+		rings->views[i].walk = ringwalk_begin(ringview_targets, found,
+											  &rings->views[i]);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+end_walks(Rings *rings)
+{
+	for (int i = 0; i < rings->nviews; i++)
+	{
+		if (rings->views[i].walk != NULL)
+			ringwalk_end(rings->views[i].walk);
+		rings->views[i].walk = NULL;
+	}
+}
+
+/*
+ * Begin to look for rings that a sync would close, or that are in conflict:
+ * NULL where the policy lets references lead in rings.
+ */
+Rings *
+rings_begin(Reader *reader, const RingRule *rule)
+{
+	Rings	   *rings;
+	MemoryContext caller;
+
+	if (reader->policy->acyclics == 0)
+		return NULL;
+	rings = palloc0(sizeof(Rings));
+	rings->context = AllocSetContextCreate(CurrentMemoryContext,
+										   "diagsync rings",
+										   ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(rings->context);
+	rings->round_context = AllocSetContextCreate(rings->context,
+												 "diagsync ring round",
+												 ALLOCSET_SMALL_SIZES);
+	rings->row_context = AllocSetContextCreate(rings->context,
+											   "diagsync ring member",
+											   ALLOCSET_DEFAULT_SIZES);
+	rings->reader = reader;
+	rings->rule = *rule;
+	rings->set = ringset_begin();
+	rings->tupdesc = CreateTemplateTupleDesc(1);
+	TupleDescInitEntry(rings->tupdesc, 1, "id", TEXTOID, -1, 0);
+	compat_finish_tupdesc(rings->tupdesc);
+	rings->moved = tuplestore_begin_heap(false, false, work_mem);
+	if (rule->direction != DIRECTION_PUSH)
+		add_view(rings, DIRECTION_PULL, true);
+	if (rule->direction != DIRECTION_PULL)
+		add_view(rings, DIRECTION_PUSH, false);
+	if (rule->direction == DIRECTION_PUSH)
+		add_view(rings, DIRECTION_PUSH, true);
+	begin_walks(rings);
+	MemoryContextSwitchTo(caller);
+	return rings;
+}
+
+/* Walk from an entity that was read, where an end would get a reference. */
+static void
+walk_from(Rings *rings, Entity *entity)
+{
+	rings->given = entity;
+	for (int i = 0; i < rings->nviews; i++)
+	{
+		View	   *view = &rings->views[i];
+
+		if (ringview_changed(view, entity, NIL, true) == NULL)
+			continue;
+		if (view->direction == DIRECTION_PUSH && !view->locally)
+			rings->pushed = true;
+		ringwalk_from(view->walk, entity->id);
+	}
+	rings->given = NULL;
+}
+
+/* Do the ends lead to different entities? */
+static bool
+is_moved(const Policy *policy, const Entity *entity)
+{
+	for (int i = 0; i < policy->acyclics; i++)
+	{
+		const JsonPointer *place = &policy->acyclic[i];
+
+		if (!json_equal(pointer_value(place, json_root(entity->local.doc)),
+						pointer_value(place, json_root(entity->public.doc))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Look at a candidate that was read, as if it depended on nothing.  The reader
+ * is between reader_begin() and reader_end().
+ */
+void
+rings_look(Rings *rings, Entity *entity)
+{
+	Datum		value;
+	bool		isnull = false;
+
+	if (!is_moved(rings->reader->policy, entity))
+		return;
+	rings->has_moved = true;
+	value = entity->key;
+	tuplestore_putvalues(rings->moved, rings->tupdesc, &value, &isnull);
+	walk_from(rings, entity);
+}
+
+/*
+ * All candidates were looked at: may there be a ring, or has something come up
+ * by which they are decided about otherwise?
+ */
+bool
+rings_need_search(const Rings *rings, DependencySet *set)
+{
+	return rings != NULL && rings->has_moved &&
+		(rings->suspicious || !dependencyset_is_empty(set));
+}
+
+/* Begin a round: know what entities depend on. */
+static void
+begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
+{
+	HASHCTL		control = {.keysize = sizeof(char *),
+		.entrysize = sizeof(Known),.hash = known_hash,.match = known_match,
+	.hcxt = rings->round_context};
+	MemoryContext caller = MemoryContextSwitchTo(rings->round_context);
+	Dependencies *dependencies;
+	char	   *id;
+
+	end_walks(rings);
+	rings->searching = true;
+	rings->more = false;
+	rings->known = hash_create("diagsync ring round", 256, &control,
+							   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
+							   HASH_CONTEXT);
+	dependencyset_rewind(set);
+	while ((dependencies = dependencyset_take(set, &id)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ringview_know(rings, id)->dependencies = dependencies;
+		if (dependencies->copy_id != NULL)
+			ringview_know(rings, dependencies->copy_id)->copy_of = id;
+	}
+	dependencyset_rewind(set);
+	begin_walks(rings);
+	reader_begin(rings->reader, snapshot);
+	MemoryContextSwitchTo(caller);
+}
+
+/* End a round: true where it has found what was not known. */
+static bool
+end_round(Rings *rings)
+{
+	reader_end(rings->reader);
+	end_walks(rings);
+	ringset_settle(rings->set, &rings->rule);
+	rings->known = NULL;
+	MemoryContextReset(rings->round_context);
+	return rings->more;
+}
+
+/* Walk from an entity in a round, and from its copy. */
+static void
+search_from(Rings *rings, const char *id)
+{
+	MemoryContext context = AllocSetContextCreate(rings->context,
+												  "diagsync ring start",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Entity		entity;
+
+	CHECK_FOR_INTERRUPTS();
+	ringview_read(rings, &entity, id);
+	walk_from(rings, &entity);
+	if (entity.dependencies != NULL && entity.dependencies->copy_id != NULL)
+	{
+		for (int i = 0; i < rings->nviews; i++)
+			ringwalk_from(rings->views[i].walk,
+						  entity.dependencies->copy_id);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Look for rings in what would be decided about all that moved, with what is
+ * known to depend on what.  True where more was found: then the set is to be
+ * made anew with that.
+ */
+bool
+rings_search(Rings *rings, DependencySet *set, Snapshot snapshot)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(rings->tupdesc,
+													&TTSOpsMinimalTuple);
+
+	begin_round(rings, set, snapshot);
+	tuplestore_rescan(rings->moved);
+	while (tuplestore_gettupleslot(rings->moved, true, false, slot))
+	{
+		bool		isnull;
+		char	   *id = TextDatumGetCString(slot_getattr(slot, 1, &isnull));
+
+		search_from(rings, id);
+		pfree(id);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return end_round(rings);
+}
+
+/*
+ * Rings have been found: no more is looked at, and who is in each is noted.
+ */
+void
+rings_seal(Rings *rings)
+{
+	if (rings == NULL)
+		return;
+	end_walks(rings);
+	ringset_seal(rings->set);
+}
+
+/*
+ * Go on from what is in conflict with what a resolution of one entity's
+ * conflict does at the local end: with it, and with all that is in rings with
+ * it.
+ */
+void
+rings_resolve(Rings *rings, DependencySet *set, Snapshot snapshot,
+			  const char *id, Resolution resolution)
+{
+	bool		more;
+
+	rings->rule.direction = DIRECTION_NONE;
+	rings->rule.resolution = resolution;
+	rings->rule.only = id;
+	rings->nviews = 0;
+	add_view(rings, DIRECTION_NONE, true);
+	ringset_settle(rings->set, &rings->rule);
+	do
+	{
+		List	   *ids = ringset_ids(rings->set, id);
+		ListCell   *lc;
+
+		begin_round(rings, set, snapshot);
+		if (ids == NIL)
+			search_from(rings, id);
+		foreach(lc, ids)
+			search_from(rings, lfirst(lc));
+		list_free(ids);
+		more = end_round(rings);
+	} while (more);
+}
+
+/*
+ * The ring that an entity is in; NULL: none.  It belongs to the rings.
+ */
+const Ring *
+rings_find(const Rings *rings, const char *id)
+{
+	const RingMark *mark = ringset_find(rings->set, id);
+
+	return mark != NULL ? &mark->ring : NULL;
+}
+
+/*
+ * The ids of all entities that are in a ring, ascending.
+ */
+List *
+rings_all(const Rings *rings)
+{
+	return ringset_ids(rings->set, NULL);
+}
+
+/*
+ * The ids of those that are in rings with an entity and have no other conflict,
+ * ascending.
+ */
+List *
+rings_beside(const Rings *rings, const char *id)
+{
+	List	   *ids = ringset_ids(rings->set, id);
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		if (strcmp(lfirst(lc), id) == 0 ||
+			ringset_find(rings->set, lfirst(lc))->has_conflict)
+			ids = foreach_delete_current(ids, lc);
+	}
+	return ids;
+}
+
+/*
+ * Does the push give entities of the shared copy references that they do not
+ * have?
+ */
+bool
+rings_are_pushed(const Rings *rings)
+{
+	return rings->pushed;
+}
+
+/*
+ * End looking (rings may be NULL).
+ */
+void
+rings_end(Rings *rings)
+{
+	if (rings == NULL)
+		return;
+	end_walks(rings);
+	tuplestore_end(rings->moved);
+	MemoryContextDelete(rings->context);
+	pfree(rings);
+}
