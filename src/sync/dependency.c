@@ -42,6 +42,7 @@ typedef struct Finder
 {
 	Reader	   *reader;
 	DependencySet *set;
+	const Rings *rings;			/* that have been found so far, or NULL */
 	bool		renames;		/* look for those, too */
 	bool		chaining;		/* not at candidates any more */
 	Looked		looked;			/* what was looked at last: many may refer to
@@ -190,12 +191,14 @@ new_id_of(Finder *finder, const char *id)
 	if (!looked->has_new_id)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(finder->looked_context);
+		const Ring *ring = finder->rings != NULL ?
+			rings_find(finder->rings, id) : NULL;
 		Entity		entity = {0};
 
 		entity.id = looked->id;
 		entity.key = CStringGetTextDatum(id);
 		(void) reader_read(finder->reader, &entity);
-		if (decision_copies(&entity))
+		if (decision_copies(&entity) && (ring == NULL || !ring->is_stuck))
 			looked->new_id = decision_copy_id(finder->reader, &entity);
 		looked->has_new_id = true;
 		MemoryContextSwitchTo(caller);
@@ -396,7 +399,7 @@ static DependencySet *
 collect_round(Reader *reader, Candidates *candidates, Snapshot snapshot,
 			  bool renames, Rings *rings, bool first)
 {
-	Finder		finder = {.reader = reader,.renames = renames};
+	Finder		finder = {.reader = reader,.rings = rings,.renames = renames};
 	ListCell   *lc;
 
 	finder.set = dependencyset_begin();

@@ -104,8 +104,8 @@ note_times(RingMark *mark, const Entity *entity, const Bitmapset *places)
 }
 
 /*
- * Mark what changed in a ring.  Where all of that was marked before, and what
- * has come of it has not broken the ring, nobody's references do.
+ * Mark what changed in a ring.  Where all of that was marked before, what has
+ * come of it has not broken the ring.
  */
 static bool
 mark_ring(View *view, List *ids)
@@ -135,10 +135,12 @@ mark_ring(View *view, List *ids)
 			more |= ringset_join(linitial(marks), mark);
 		marks = lappend(marks, mark);
 	}
-	if (more)
-		return true;
-	foreach(lc, marks)
-		more |= ringset_strand(lfirst(lc));
+	if (!more)
+	{
+		MemoryContextSwitchTo(rings->round_context);
+		rings->unbroken = list_concat(rings->unbroken, marks);
+		MemoryContextSwitchTo(rings->row_context);
+	}
 	return more;
 }
 
@@ -369,12 +371,21 @@ begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
 	MemoryContextSwitchTo(caller);
 }
 
-/* End a round: true where it has found what was not known. */
+/*
+ * End a round: true where it has found what was not known.  Where it has not,
+ * nobody's references break the rings that are left.
+ */
 static bool
 end_round(Rings *rings)
 {
+	bool		more = rings->more;
+	ListCell   *lc;
+
 	reader_end(rings->reader);
 	end_walks(rings);
+	foreach(lc, more ? NIL : rings->unbroken)
+		rings->more |= ringset_strand(lfirst(lc));
+	rings->unbroken = NIL;
 	ringset_settle(rings->set, &rings->rule);
 	rings->known = NULL;
 	MemoryContextReset(rings->round_context);

@@ -48,6 +48,7 @@ struct Rings
 	/* Of a round */
 	bool		searching;		/* it is not the first look */
 	bool		more;			/* something was found that was not known */
+	List	   *unbroken;		/* marks of rings that were known before */
 	HTAB	   *known;
 	MemoryContext round_context;
 	MemoryContext row_context;
