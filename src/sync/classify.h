@@ -78,8 +78,9 @@ typedef struct Ring
 {
 	Bitmapset  *places;			/* its references in the ring: numbers of
 								 * pointers of policy->acyclic */
-	bool		in_conflict;	/* else it only waits */
-	bool		waits;			/* a push does not bring it to the local end */
+	bool		in_conflict;	/* else something is only held back */
+	Bitmapset  *held;			/* those that a push does not bring to the
+								 * local end: they wait for the next pull */
 	bool		is_stuck;		/* neither side's references break the ring */
 	RingSide	side;
 	const char *members;		/* a digest of who is in it, or NULL */

@@ -91,42 +91,41 @@ without(JsonValue object, const JsonPointer *place, int depth)
 }
 
 /*
- * A document with what it has at a place, and in the group around it, as the
- * side has it whose references are taken, or as it was before where that side
- * does not have the entity.  Where it was not there before, that goes.
+ * A document with what it has at a place, and in the group around it, as a side
+ * has it, or as it was before where that side does not have the entity.  Where
+ * it was not there before, that goes.
  */
 static Jsonb *
-break_at(const Entity *entity, Jsonb *doc, const JsonPointer *place)
+break_at(const Entity *entity, Jsonb *doc, int place, RingSide side)
 {
 	const Threeway *threeway = &entity->threeway;
-	const Jsonb *like = entity->dependencies->ring->side == RING_LOCAL ?
-		threeway->local : threeway->public;
+	const JsonPointer *pointer = &threeway->policy->acyclic[place];
+	const Jsonb *like = side == RING_LOCAL ? threeway->local :
+		threeway->public;
 
 	if (like == NULL)
 		like = threeway->base;
 	if (like == NULL)
-		return json_build_end(without(json_root(doc), place, 0));
+		return json_build_end(without(json_root(doc), pointer, 0));
 	if (!threeway->policy->by_property)
 		return unconstify(Jsonb *, like);
-	return unit_take(threeway->policy, doc, like, place);
+	return unit_take(threeway->policy, doc, like, pointer);
 }
 
 /*
- * A version of an entity with what it has in the ring as the side has it whose
- * references are taken; the version itself where that is so already.
+ * A version with what it has at places as a side has it; the version itself
+ * where that is so already.
  */
-const Version *
-cycle_break(const Entity *entity, const Version *version)
+static const Version *
+break_places(const Entity *entity, const Version *version,
+			 const Bitmapset *places, RingSide side)
 {
 	Version    *broken;
 	Jsonb	   *doc = version->doc;
-	ListCell   *lc;
+	int			place = -1;
 
-	if (doc == NULL || ring_of(entity) == NULL ||
-		ring_of(entity)->side == RING_LEFT)
-		return version;
-	foreach(lc, cycle_places(entity))
-		doc = break_at(entity, doc, lfirst(lc));
+	while ((place = bms_next_member(places, place)) >= 0)
+		doc = break_at(entity, doc, place, side);
 	if (document_equal(doc, version->doc))
 		return version;
 	if (document_equal(doc, entity->threeway.local))
@@ -138,6 +137,35 @@ cycle_break(const Entity *entity, const Version *version)
 	broken->doc = doc;
 	ItemPointerSetInvalid(&broken->tid);
 	return broken;
+}
+
+/*
+ * A version of an entity with what it has in the ring as the side has it whose
+ * references are taken; the version itself where that is so already.
+ */
+const Version *
+cycle_break(const Entity *entity, const Version *version)
+{
+	const Ring *ring = ring_of(entity);
+
+	if (version->doc == NULL || ring == NULL || ring->side == RING_LEFT)
+		return version;
+	return break_places(entity, version, ring->places, ring->side);
+}
+
+/*
+ * What a push brings to the local end: a version but for references that would
+ * be in a ring there; the version itself where there are none.
+ */
+const Version *
+cycle_hold(const Entity *entity, const Version *version)
+{
+	const Dependencies *dependencies = entity->dependencies;
+
+	if (version->doc == NULL || dependencies == NULL ||
+		dependencies->ring == NULL || dependencies->ring->held == NULL)
+		return version;
+	return break_places(entity, version, dependencies->ring->held, RING_LOCAL);
 }
 
 /*

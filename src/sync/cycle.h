@@ -12,6 +12,8 @@ extern const char *cycle_members(const Entity *entity);
 extern bool cycle_is_stuck(const Entity *entity);
 extern const Version *cycle_break(const Entity *entity,
 								  const Version *version);
+extern const Version *cycle_hold(const Entity *entity,
+								 const Version *version);
 extern const Version *cycle_settled(Entity *entity);
 
 #endif							/* DIAGSYNC_CYCLE_H */

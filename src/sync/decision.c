@@ -371,25 +371,31 @@ decide_cycle(Decision *decision, Entity *entity, Direction direction)
 		return;
 	}
 	version = cycle_settled(entity);
-	if (direction != DIRECTION_PUSH || version != &entity->public)
+	if (direction != DIRECTION_PUSH || entity->local_change != CHANGE_NONE ||
+		version != &entity->public)
 		keep(decision, entity, decision_redirect(entity, version), direction);
 	decision->merged = entity->merges;
 	decision->resolved = true;
 }
 
 /*
- * A push merges both ends' edits, but with what it does not bring to the local
- * end that would be in a ring there.  So only the shared copy gets what they
- * merge to; what that has of the shared copy's edits is pulled with the rest
- * that breaks the ring.
+ * A push does not bring to the local end what would be in a ring there until
+ * more is pulled.  So that is left as a change of the shared copy.
  */
 static void
-merge_publicly(Decision *decision, Entity *entity)
+hold_back(Decision *decision, const Entity *entity)
 {
-	if (!document_equal(entity_merged(entity)->doc, entity->public.doc))
-		decision->public = entity_merged(entity);
-	set_base(decision, entity, entity->local.doc);
-	decision->merged = true;
+	const Version *held;
+
+	if (decision->local == NULL)
+		return;
+	held = cycle_hold(entity, decision->local);
+	if (held == decision->local)
+		return;
+	decision->local = document_equal(held->doc, entity->local.doc) ? NULL :
+		held;
+	decision->base = BASE_KEEP;
+	set_base(decision, entity, held->doc);
 }
 
 /*
@@ -448,11 +454,6 @@ decision_make(Decision *decision, Entity *entity, Direction direction,
 	}
 	else if (entity->agreed)
 		set_base(decision, entity, entity->public.doc);
-	else if (entity->merges && direction == DIRECTION_PUSH &&
-			 entity->dependencies != NULL &&
-			 entity->dependencies->ring != NULL &&
-			 entity->dependencies->ring->waits)
-		merge_publicly(decision, entity);
 	else if (entity->merges)
 	{
 		keep(decision, entity, decision_redirect(entity,
@@ -474,6 +475,8 @@ decision_make(Decision *decision, Entity *entity, Direction direction,
 		if (entity->has_base_row)
 			decision->base = BASE_DROP;
 	}
+	if (direction == DIRECTION_PUSH)
+		hold_back(decision, entity);
 	if (direction != DIRECTION_NONE)
 		note_deletion(decision, entity);
 }

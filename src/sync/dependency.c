@@ -409,6 +409,7 @@ collect_round(Reader *reader, Candidates *candidates, Snapshot snapshot,
 	finder.looked_context = AllocSetContextCreate(CurrentMemoryContext,
 												  "diagsync target",
 												  ALLOCSET_SMALL_SIZES);
+	dependencyset_set_rings(finder.set, rings);
 	reader_begin(reader, snapshot);
 	look_at_candidates(&finder, candidates, first ? rings : NULL);
 	foreach(lc, rings != NULL ? rings_all(rings) : NIL)
@@ -445,13 +446,13 @@ dependencies_collect_for(Reader *reader, Candidates *candidates,
 		/* What is in a ring may let something dangle, and the other way round. */
 		while (rings_search(rings, set, snapshot))
 		{
+			dependencyset_set_rings(set, NULL);
 			dependencyset_end(set);
 			set = collect_round(reader, candidates, snapshot, renames, rings,
 								false);
 		}
 	}
 	rings_seal(rings);
-	dependencyset_set_rings(set, rings);
 	return set;
 }
 

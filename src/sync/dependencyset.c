@@ -326,7 +326,7 @@ dependencyset_next_round(DependencySet *set)
 
 /*
  * Make pairs of the inserts that got into pairs in the last round, and what
- * refers to them.
+ * refers to them, but for those that are in a ring and kept.
  */
 void
 dependencyset_pair_inserts(DependencySet *set)
@@ -348,7 +348,9 @@ dependencyset_pair_inserts(DependencySet *set)
 			dependency.other = row_string(set, DEPENDENCY_OTHER);
 			dependency.deleted_locally =
 				DatumGetBool(row_value(set, DEPENDENCY_DELETED_LOCALLY));
-			dependencyset_put_pair(set, &dependency, PAIR_GIVEN_UP);
+			if (set->rings == NULL ||
+				!rings_keep(set->rings, id, dependency.other))
+				dependencyset_put_pair(set, &dependency, PAIR_GIVEN_UP);
 		}
 		MemoryContextReset(set->row_context);
 	}

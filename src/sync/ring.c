@@ -25,10 +25,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "server/compat.h"
-#include "sync/ringview.h"
+#include "sync/ringfound.h"
 
 static uint32
 known_hash(const void *key, Size keysize)
@@ -43,166 +42,6 @@ known_match(const void *a, const void *b, Size keysize)
 {
 	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
-
-/* ---- What is in a ring -------------------------------------------------- */
-
-static int
-compare_ids(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
-/* All references of an entity that lead in no ring by themselves */
-static Bitmapset *
-all_places(const Policy *policy)
-{
-	Bitmapset  *places = NULL;
-
-	for (int i = 0; i < policy->acyclics; i++)
-		places = bms_add_member(places, i);
-	return places;
-}
-
-/* Would the end have a ring of these entities that it does not have? */
-static bool
-is_new(View *view, List *ids)
-{
-	ListCell   *lc;
-
-	foreach(lc, ids)
-	{
-		Entity		entity;
-
-		CHECK_FOR_INTERRUPTS();
-		if (ringview_read_member(view->rings, &entity, lfirst(lc)) ||
-			ringview_changed(view, &entity, ids, true) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* Note when what an entity has in a ring was edited. */
-static void
-note_times(RingMark *mark, const Entity *entity, const Bitmapset *places)
-{
-	const Policy *policy = entity->threeway.policy;
-	TimestampTz local_at = DT_NOBEGIN;
-	TimestampTz public_at = DT_NOBEGIN;
-	int			number = -1;
-
-	while ((number = bms_next_member(places, number)) >= 0)
-	{
-		const JsonPointer *place = &policy->acyclic[number];
-		JsonValue	base = pointer_value(place, json_root(entity->base.doc));
-
-		if (!json_equal(base, pointer_value(place, json_root(entity->local.doc))))
-			local_at = entity->local.at;
-		if (!json_equal(base, pointer_value(place, json_root(entity->public.doc))))
-			public_at = entity->public.at;
-	}
-	ringset_date(mark, local_at, public_at);
-}
-
-/*
- * Mark what changed in a ring.  Where all of that was marked before, what has
- * come of it has not broken the ring.
- */
-static bool
-mark_ring(View *view, List *ids)
-{
-	Rings	   *rings = view->rings;
-	bool		more = false;
-	List	   *marks = NIL;
-	ListCell   *lc;
-
-	foreach(lc, ids)
-	{
-		Entity		entity;
-		bool		is_copy = ringview_read_member(rings, &entity, lfirst(lc));
-		Bitmapset  *places = is_copy ? all_places(rings->reader->policy) :
-			ringview_changed(view, &entity, ids, false);
-		RingMark   *mark;
-
-		CHECK_FOR_INTERRUPTS();
-		if (places == NULL || (entity.local_change == CHANGE_NONE &&
-							   entity.public_change == CHANGE_NONE))
-			continue;
-		mark = ringset_mark(rings->set, entity.id, places, &more);
-		mark->has_conflict = entity.conflict != CONFLICT_NONE &&
-			entity.conflict != CONFLICT_CYCLE;
-		note_times(mark, &entity, places);
-		if (marks != NIL)
-			more |= ringset_join(linitial(marks), mark);
-		marks = lappend(marks, mark);
-	}
-	if (!more)
-	{
-		MemoryContextSwitchTo(rings->round_context);
-		rings->unbroken = list_concat(rings->unbroken, marks);
-		MemoryContextSwitchTo(rings->row_context);
-	}
-	return more;
-}
-
-/*
- * A push would close a ring at the local end, by what it merges: that waits.
- * What settles a conflict cannot.
- */
-static bool
-leave_for_pull(View *view, List *ids)
-{
-	Rings	   *rings = view->rings;
-	bool		more = false;
-	ListCell   *lc;
-
-	foreach(lc, ids)
-	{
-		Entity		entity;
-		Bitmapset  *places;
-
-		CHECK_FOR_INTERRUPTS();
-		if (ringview_read_member(rings, &entity, lfirst(lc)))
-			places = all_places(rings->reader->policy);
-		else
-			places = ringview_changed(view, &entity, ids, true);
-		if (places == NULL)
-			continue;
-		if (entity.conflict == CONFLICT_NONE && entity.merges &&
-			ringset_wait(rings->set, entity.id))
-			more = true;
-		else
-			more |= ringset_strand(ringset_mark(rings->set, entity.id, places,
-												&more));
-	}
-	return more;
-}
-
-static void
-found(void *arg, List *ids)
-{
-	View	   *view = arg;
-	Rings	   *rings = view->rings;
-	MemoryContext caller;
-
-	if (!rings->searching)
-	{
-		rings->suspicious = true;
-		return;
-	}
-	caller = MemoryContextSwitchTo(rings->row_context);
-	ids = list_copy(ids);
-	list_sort(ids, compare_ids);
-	if (!is_new(view, ids))
-		 /* it is there already */ ;
-	else if (view->direction == DIRECTION_PUSH && view->locally)
-		rings->more |= leave_for_pull(view, ids);
-	else
-		rings->more |= mark_ring(view, ids);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(rings->row_context);
-}
-
-/* ---- Looking ------------------------------------------------------------ */
 
 static void
 add_view(Rings *rings, Direction direction, bool locally)
@@ -221,7 +60,7 @@ begin_walks(Rings *rings)
 	MemoryContext caller = MemoryContextSwitchTo(rings->context);
 
 	for (int i = 0; i < rings->nviews; i++)
-		rings->views[i].walk = ringwalk_begin(ringview_targets, found,
+		rings->views[i].walk = ringwalk_begin(ringview_targets, ringfound_note,
 											  &rings->views[i]);
 	MemoryContextSwitchTo(caller);
 }
@@ -311,6 +150,25 @@ is_moved(const Policy *policy, const Entity *entity)
 	return false;
 }
 
+/* Would "both" make a copy of an entity that leads to itself? */
+static bool
+copies_ring(const Rings *rings, const Entity *entity)
+{
+	ReferenceScan scan;
+	JsonValue	id;
+
+	if (rings->rule.direction == DIRECTION_NONE ||
+		rings->rule.resolution != RESOLUTION_BOTH || !decision_copies(entity))
+		return false;
+	reference_scan_acyclic(&scan, rings->reader->policy, entity->local.doc);
+	while (reference_next(&scan, &id))
+	{
+		if (json_identical(id, json_string(entity->id)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Look at a candidate that was read, as if it depended on nothing.  The reader
  * is between reader_begin() and reader_end().
@@ -320,10 +178,12 @@ rings_look(Rings *rings, Entity *entity)
 {
 	Datum		value;
 	bool		isnull = false;
+	bool		copies = copies_ring(rings, entity);
 
-	if (!is_moved(rings->reader->policy, entity))
+	if (!copies && !is_moved(rings->reader->policy, entity))
 		return;
 	rings->has_moved = true;
+	rings->suspicious |= copies;
 	value = entity->key;
 	tuplestore_putvalues(rings->moved, rings->tupdesc, &value, &isnull);
 	walk_from(rings, entity);
@@ -371,25 +231,41 @@ begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
 	MemoryContextSwitchTo(caller);
 }
 
-/*
- * End a round: true where it has found what was not known.  Where it has not,
- * nobody's references break the rings that are left.
- */
+/* End a round: true where it has found what was not known. */
 static bool
 end_round(Rings *rings)
 {
-	bool		more = rings->more;
-	ListCell   *lc;
+	bool		more;
 
 	reader_end(rings->reader);
 	end_walks(rings);
-	foreach(lc, more ? NIL : rings->unbroken)
-		rings->more |= ringset_strand(lfirst(lc));
+	more = rings->more || ringfound_leave(rings);
 	rings->unbroken = NIL;
 	ringset_settle(rings->set, &rings->rule);
 	rings->known = NULL;
 	MemoryContextReset(rings->round_context);
-	return rings->more;
+	return more;
+}
+
+/*
+ * The id of the copy that is made of an entity, which gets one that is known in
+ * the round if it leads to itself; NULL: of none that anything leads to.
+ */
+static const char *
+copy_of(Rings *rings, const Entity *entity)
+{
+	MemoryContext caller;
+	const char *copy_id;
+
+	if (entity->dependencies != NULL && entity->dependencies->copy_id != NULL)
+		return entity->dependencies->copy_id;
+	if (!copies_ring(rings, entity))
+		return NULL;
+	caller = MemoryContextSwitchTo(rings->round_context);
+	copy_id = decision_copy_id(rings->reader, entity);
+	ringview_know(rings, copy_id)->copy_of = pstrdup(entity->id);
+	MemoryContextSwitchTo(caller);
+	return copy_id;
 }
 
 /* Walk from an entity in a round, and from its copy. */
@@ -401,16 +277,14 @@ search_from(Rings *rings, const char *id)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Entity		entity;
+	const char *copy_id;
 
 	CHECK_FOR_INTERRUPTS();
 	ringview_read(rings, &entity, id);
 	walk_from(rings, &entity);
-	if (entity.dependencies != NULL && entity.dependencies->copy_id != NULL)
-	{
-		for (int i = 0; i < rings->nviews; i++)
-			ringwalk_from(rings->views[i].walk,
-						  entity.dependencies->copy_id);
-	}
+	copy_id = copy_of(rings, &entity);
+	for (int i = 0; copy_id != NULL && i < rings->nviews; i++)
+		ringwalk_from(rings->views[i].walk, copy_id);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }
@@ -521,6 +395,21 @@ rings_beside(const Rings *rings, const char *id)
 			ids = foreach_delete_current(ids, lc);
 	}
 	return ids;
+}
+
+/*
+ * Is an insert kept as long as another entity keeps its reference to it: since
+ * it is in a ring with that one, so that both are left as they are, or in one
+ * that is settled, which takes no more from it than its references?
+ */
+bool
+rings_keep(const Rings *rings, const char *id, const char *other)
+{
+	const RingMark *mark = ringset_find(rings->set, id);
+
+	return ringset_hang_together(rings->set, id, other) ||
+		(mark != NULL && mark->ring.in_conflict && !mark->has_conflict &&
+		 !mark->ring.is_stuck && mark->ring.side != RING_LEFT);
 }
 
 /*

@@ -20,6 +20,7 @@ extern void rings_resolve(Rings *rings, DependencySet *set, Snapshot snapshot,
 extern const Ring *rings_find(const Rings *rings, const char *id);
 extern List *rings_all(const Rings *rings);
 extern List *rings_beside(const Rings *rings, const char *id);
+extern bool rings_keep(const Rings *rings, const char *id, const char *other);
 extern bool rings_are_pushed(const Rings *rings);
 extern void rings_end(Rings *rings);
 

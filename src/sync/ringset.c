@@ -89,8 +89,11 @@ leader_of(RingMark *mark)
 	return mark;
 }
 
-static RingMark *
-need_mark(RingSet *set, const char *id)
+/*
+ * The mark of an entity, made where there is none: it is in no conflict yet.
+ */
+RingMark *
+ringset_need(RingSet *set, const char *id)
 {
 	bool		found;
 	RingMark   *mark = hash_search(set->marks, &id, HASH_ENTER, &found);
@@ -114,7 +117,7 @@ RingMark *
 ringset_mark(RingSet *set, const char *id, const Bitmapset *places,
 			 bool *more)
 {
-	RingMark   *mark = need_mark(set, id);
+	RingMark   *mark = ringset_need(set, id);
 	MemoryContext caller;
 
 	if (!mark->next.in_conflict || !bms_is_subset(places, mark->next.places))
@@ -158,6 +161,20 @@ ringset_join(RingMark *mark, RingMark *other)
 }
 
 /*
+ * Are two entities in rings that hang together?
+ */
+bool
+ringset_hang_together(const RingSet *set, const char *id, const char *other)
+{
+	RingMark   *mark = ringset_find(set, id);
+	RingMark   *other_mark = ringset_find(set, other);
+
+	return mark != NULL && mark->ring.in_conflict && other_mark != NULL &&
+		other_mark->ring.in_conflict &&
+		leader_of(mark) == leader_of(other_mark);
+}
+
+/*
  * Nobody's references break the ring that an entity is in: it is left as it
  * is.  False where that was known.
  */
@@ -171,17 +188,19 @@ ringset_strand(RingMark *mark)
 }
 
 /*
- * A push is not to bring to the local end what an entity merges to.  False
- * where that was known.
+ * A push is not to bring these references to the local end.  False where that
+ * was known.
  */
 bool
-ringset_wait(RingSet *set, const char *id)
+ringset_hold(RingSet *set, RingMark *mark, const Bitmapset *places)
 {
-	RingMark   *mark = need_mark(set, id);
+	MemoryContext caller;
 
-	if (mark->next.waits)
+	if (bms_is_subset(places, mark->next.held))
 		return false;
-	mark->next.waits = true;
+	caller = MemoryContextSwitchTo(set->context);
+	mark->next.held = bms_add_members(mark->next.held, places);
+	MemoryContextSwitchTo(caller);
 	return true;
 }
 
@@ -254,6 +273,7 @@ ringset_settle(RingSet *set, const RingRule *rule)
 		mark->next.members = mark->ring.members;
 		mark->ring = mark->next;
 		mark->ring.places = bms_copy(mark->next.places);
+		mark->ring.held = bms_copy(mark->next.held);
 	}
 	MemoryContextSwitchTo(caller);
 }

@@ -43,8 +43,12 @@ extern RingMark *ringset_mark(RingSet *set, const char *id,
 extern void ringset_date(RingMark *mark, TimestampTz local_at,
 						 TimestampTz public_at);
 extern bool ringset_join(RingMark *mark, RingMark *other);
+extern bool ringset_hang_together(const RingSet *set, const char *id,
+								  const char *other);
 extern bool ringset_strand(RingMark *mark);
-extern bool ringset_wait(RingSet *set, const char *id);
+extern RingMark *ringset_need(RingSet *set, const char *id);
+extern bool ringset_hold(RingSet *set, RingMark *mark,
+						 const Bitmapset *places);
 extern void ringset_settle(RingSet *set, const RingRule *rule);
 extern void ringset_seal(RingSet *set);
 extern List *ringset_ids(const RingSet *set, const char *with);

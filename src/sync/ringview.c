@@ -171,14 +171,14 @@ has_id(List *ids, JsonValue id)
 	return false;
 }
 
-/* Do the ends or the base differ on what an entity has at a place? */
+/* Has a version another reference at a place than the base? */
 static bool
-differs_at(const JsonPointer *place, const Entity *entity)
+has_changed(const JsonPointer *place, const Version *version,
+			const Version *base)
 {
-	JsonValue	local = pointer_value(place, json_root(entity->local.doc));
-
-	return !json_equal(local, pointer_value(place, json_root(entity->public.doc))) ||
-		!json_equal(local, pointer_value(place, json_root(entity->base.doc)));
+	return version->doc != NULL &&
+		!json_equal(pointer_value(place, json_root(version->doc)),
+					pointer_value(place, json_root(base->doc)));
 }
 
 /*
@@ -201,7 +201,9 @@ ringview_changed(const View *view, Entity *entity, List *ids, bool added)
 		if (ids != NIL && !has_id(ids, id))
 			continue;
 		if (!reference_is_at(scan.place, before, id) ||
-			(!added && differs_at(scan.place, entity)))
+			(!added &&
+			 (has_changed(scan.place, &entity->local, &entity->base) ||
+			  has_changed(scan.place, &entity->public, &entity->base))))
 			places = bms_add_member(places, scan.place - policy->acyclic);
 	}
 	return places;

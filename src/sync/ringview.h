@@ -48,7 +48,7 @@ struct Rings
 	/* Of a round */
 	bool		searching;		/* it is not the first look */
 	bool		more;			/* something was found that was not known */
-	List	   *unbroken;		/* marks of rings that were known before */
+	List	   *unbroken;		/* of Unbroken */
 	HTAB	   *known;
 	MemoryContext round_context;
 	MemoryContext row_context;
