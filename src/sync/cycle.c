@@ -39,7 +39,12 @@ cycle_places(const Entity *entity)
 
 	while (ring != NULL &&
 		   (number = bms_next_member(ring->places, number)) >= 0)
-		places = lappend(places, &policy->acyclic[number]);
+	{
+		JsonPointer *place = palloc(sizeof(JsonPointer));
+
+		*place = reference_acyclic_place(policy, number);
+		places = lappend(places, place);
+	}
 	return places;
 }
 
@@ -99,17 +104,17 @@ static Jsonb *
 break_at(const Entity *entity, Jsonb *doc, int place, RingSide side)
 {
 	const Threeway *threeway = &entity->threeway;
-	const JsonPointer *pointer = &threeway->policy->acyclic[place];
+	JsonPointer pointer = reference_acyclic_place(threeway->policy, place);
 	const Jsonb *like = side == RING_LOCAL ? threeway->local :
 		threeway->public;
 
 	if (like == NULL)
 		like = threeway->base;
 	if (like == NULL)
-		return json_build_end(without(json_root(doc), pointer, 0));
+		return json_build_end(without(json_root(doc), &pointer, 0));
 	if (!threeway->policy->by_property)
 		return unconstify(Jsonb *, like);
-	return unit_take(threeway->policy, doc, like, pointer);
+	return unit_take(threeway->policy, doc, like, &pointer);
 }
 
 /*

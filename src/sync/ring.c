@@ -141,10 +141,10 @@ is_moved(const Policy *policy, const Entity *entity)
 {
 	for (int i = 0; i < policy->acyclics; i++)
 	{
-		const JsonPointer *place = &policy->acyclic[i];
+		JsonPointer place = reference_acyclic_place(policy, i);
 
-		if (!json_equal(pointer_value(place, json_root(entity->local.doc)),
-						pointer_value(place, json_root(entity->public.doc))))
+		if (!json_equal(pointer_value(&place, json_root(entity->local.doc)),
+						pointer_value(&place, json_root(entity->public.doc))))
 			return true;
 	}
 	return false;

@@ -64,14 +64,14 @@ note_times(RingMark *mark, const Entity *entity, const Bitmapset *places)
 
 	while ((number = bms_next_member(places, number)) >= 0)
 	{
-		const JsonPointer *place = &policy->acyclic[number];
-		JsonValue	base = pointer_value(place, json_root(entity->base.doc));
+		JsonPointer place = reference_acyclic_place(policy, number);
+		JsonValue	base = pointer_value(&place, json_root(entity->base.doc));
 
 		if (entity->local.doc != NULL &&
-			!json_equal(base, pointer_value(place, json_root(entity->local.doc))))
+			!json_equal(base, pointer_value(&place, json_root(entity->local.doc))))
 			local_at = entity->local.at;
 		if (entity->public.doc != NULL &&
-			!json_equal(base, pointer_value(place, json_root(entity->public.doc))))
+			!json_equal(base, pointer_value(&place, json_root(entity->public.doc))))
 			public_at = entity->public.at;
 	}
 	ringset_date(mark, local_at, public_at);

@@ -171,14 +171,16 @@ has_id(List *ids, JsonValue id)
 	return false;
 }
 
-/* Has a version another reference at a place than the base? */
+/* Has a version another reference than the base, by the number of a pointer? */
 static bool
-has_changed(const JsonPointer *place, const Version *version,
+has_changed(const Policy *policy, int number, const Version *version,
 			const Version *base)
 {
+	JsonPointer place = reference_acyclic_place(policy, number);
+
 	return version->doc != NULL &&
-		!json_equal(pointer_value(place, json_root(version->doc)),
-					pointer_value(place, json_root(base->doc)));
+		!json_equal(pointer_value(&place, json_root(version->doc)),
+					pointer_value(&place, json_root(base->doc)));
 }
 
 /*
@@ -198,13 +200,14 @@ ringview_changed(const View *view, Entity *entity, List *ids, bool added)
 	reference_scan_acyclic(&scan, policy, doc_after(view, entity));
 	while (reference_next(&scan, &id))
 	{
+		int			number = scan.pointer - policy->acyclic;
+
 		if (ids != NIL && !has_id(ids, id))
 			continue;
-		if (!reference_is_at(scan.place, before, id) ||
-			(!added &&
-			 (has_changed(scan.place, &entity->local, &entity->base) ||
-			  has_changed(scan.place, &entity->public, &entity->base))))
-			places = bms_add_member(places, scan.place - policy->acyclic);
+		if (!reference_is_at(scan.pointer, before, id) ||
+			(!added && (has_changed(policy, number, &entity->local, &entity->base) ||
+						has_changed(policy, number, &entity->public, &entity->base))))
+			places = bms_add_member(places, number);
 	}
 	return places;
 }
