@@ -2,7 +2,7 @@
 -- references that it did not have.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(105);
+SELECT plan(107);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -201,6 +201,28 @@ SELECT t.write('far long', 'n1', '{"parent": "top"}'), t.write('far long', 'top'
 SELECT is(t.status('long'), 'pending 1/2/0', 'a long chain is no ring');
 SELECT t.write('far long', 'top', '{"parent": "n20000"}');
 SELECT is(t.conflicts('long'), 'n1:>update:cycle:/parent top:>insert:cycle:/parent', '... and a long ring is found');
+
+-- Each ancestor is looked at once, however many lead to it: buffers that status()
+-- touches with a chain of 500, and entities put into its lower end.
+CREATE FUNCTION t.buffers(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) ' || query INTO plan;
+	plan := plan -> 0 -> 'Plan';
+	RETURN (plan ->> 'Shared Hit Blocks')::bigint + (plan ->> 'Shared Read Blocks')::bigint;
+END $$;
+SELECT t.linked('deep', (SELECT jsonb_object_agg('d' || n, CASE n WHEN 1 THEN '{}' ELSE jsonb_build_object('parent', 'd' || n - 1) END) FROM generate_series(1, 500) AS n)
+	|| (SELECT jsonb_object_agg('leaf' || n, '{}') FROM generate_series(1, 100) AS n));
+SELECT diagsync.refresh('deep');
+SELECT t.write('deep', 'leaf1', '{"parent": "d500"}');
+SELECT t.buffers($$ SELECT diagsync.status('deep') $$), t.buffers($$ SELECT diagsync.status('deep') $$) AS one \gset
+SELECT t.write('deep', 'leaf' || n, '{"parent": "d500"}') FROM generate_series(2, 100) AS n;
+SELECT t.buffers($$ SELECT diagsync.status('deep') $$) AS many \gset
+SELECT diagsync.set_merge_policy('deep', t.policy() - 'acyclic'), diagsync.refresh('deep');
+SELECT t.buffers($$ SELECT diagsync.status('deep') $$), t.buffers($$ SELECT diagsync.status('deep') $$) AS without \gset
+SELECT cmp_ok(:many - :one, '<', 99 * 60::bigint, 'a hundred under a chain of 500 cost no more than its length and their number') || E'\n' || diag(format('buffers: one %s, a hundred %s, without the key %s', :one, :many, :without));
+SELECT cmp_ok(:many - :without, '<', 500 * 40::bigint, '... and each of the chain a few buffers');
 
 SELECT * FROM finish();
 ROLLBACK;
