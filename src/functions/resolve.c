@@ -369,7 +369,8 @@ find_dependencies(SyncRun *run, const char *id, Snapshot snapshot,
 		if (dependencies != NULL)
 		{
 			*others = add_others(run, id, dependencies, set, candidates);
-			dependencies->renames = NIL;	/* the others do not get theirs now */
+			/* The others do not get theirs now. */
+			dependencies->renames = NIL;
 		}
 		*others = add_ring(run, id, set, snapshot, *others);
 		dependencies = with_ring_of(dependencies, set, id);

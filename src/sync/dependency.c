@@ -443,7 +443,7 @@ dependencies_collect_for(Reader *reader, Candidates *candidates,
 	set = collect_round(reader, candidates, snapshot, renames, rings, true);
 	if (rings_need_search(rings, set))
 	{
-		/* What is in a ring may let something dangle, and the other way round. */
+		/* What is in a ring may let something dangle, and vice versa. */
 		while (rings_search(rings, set, snapshot))
 		{
 			dependencyset_set_rings(set, NULL);

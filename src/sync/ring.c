@@ -27,7 +27,7 @@
 #include "utils/memutils.h"
 
 #include "server/compat.h"
-#include "sync/ringfound.h"
+#include "sync/ringview.h"
 
 static uint32
 known_hash(const void *key, Size keysize)
@@ -60,7 +60,7 @@ begin_walks(Rings *rings)
 	MemoryContext caller = MemoryContextSwitchTo(rings->context);
 
 	for (int i = 0; i < rings->nviews; i++)
-		rings->views[i].walk = ringwalk_begin(ringview_targets, ringfound_note,
+		rings->views[i].walk = ringwalk_begin(ringview_targets, ringview_found,
 											  &rings->views[i]);
 	MemoryContextSwitchTo(caller);
 }
@@ -239,7 +239,7 @@ end_round(Rings *rings)
 
 	reader_end(rings->reader);
 	end_walks(rings);
-	more = rings->more || ringfound_leave(rings);
+	more = rings->more || ringview_leave(rings);
 	rings->unbroken = NIL;
 	ringset_settle(rings->set, &rings->rule);
 	rings->known = NULL;

@@ -1,6 +1,7 @@
 /*
  * ringview.h
- *	  What an end would hold after a sync, as far as references lead in rings.
+ *	  What an end would hold after a sync, as far as references lead in rings;
+ *	  and what is done about a ring there.
  */
 #ifndef DIAGSYNC_RINGVIEW_H
 #define DIAGSYNC_RINGVIEW_H
@@ -27,8 +28,8 @@ typedef struct Known
 {
 	const char *id;				/* hash key */
 	Dependencies *dependencies; /* or NULL */
-	const char *copy_of;		/* it is the copy that "both" makes of that one,
-								 * or NULL */
+	const char *copy_of;		/* it is the copy that "both" makes of that
+								 * one, or NULL */
 } Known;
 
 struct Rings
@@ -43,12 +44,12 @@ struct Rings
 	TupleDesc	tupdesc;
 	bool		has_moved;
 	bool		suspicious;		/* the first look has seen a ring */
-	bool		pushed;			/* a push gives the shared copy new references */
+	bool		pushed;			/* a push gives the shared copy references */
 
 	/* Of a round */
 	bool		searching;		/* it is not the first look */
 	bool		more;			/* something was found that was not known */
-	List	   *unbroken;		/* of Unbroken */
+	List	   *unbroken;		/* rings that are left, of Unbroken */
 	HTAB	   *known;
 	MemoryContext round_context;
 	MemoryContext row_context;
@@ -57,10 +58,10 @@ struct Rings
 
 extern Known *ringview_know(Rings *rings, const char *id);
 extern void ringview_read(Rings *rings, Entity *entity, const char *id);
-extern bool ringview_read_member(Rings *rings, Entity *entity,
-								 const char *id);
 extern List *ringview_targets(void *view, const char *id);
 extern Bitmapset *ringview_changed(const View *view, Entity *entity,
 								   List *ids, bool added);
+extern void ringview_found(void *view, List *ids);
+extern bool ringview_leave(Rings *rings);
 
 #endif							/* DIAGSYNC_RINGVIEW_H */
