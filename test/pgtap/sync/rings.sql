@@ -2,7 +2,7 @@
 -- references that it did not have.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(107);
+SELECT plan(108);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -160,6 +160,8 @@ SELECT is(t.sync('waits', 'pull', 'abort') || ' ' || t.ends('waits') || ' ' || t
 SELECT is(t.scene('old', '{"a": {"parent": "b"}, "b": {"parent": "a"}, "c": {}}', '{"a": {"parent": "b", "v": 1}, "c": {"parent": "a"}}', '{"b": {"parent": "a", "v": 1}}'), 'none', 'a ring that both ends have is nobody''s business');
 SELECT is(t.scene('own', '{"a": {}, "b": {}}', '{"a": {"parent": "b"}, "b": {"parent": "a"}}', '{"a": {"v": 1}}'), 'a:update>update:cycle:/parent b:update>:cycle:/parent', 'a ring that the local end has made is one for the shared copy');
 SELECT is(t.sync('own', 'pull', 'skip') || ' ' || t.ends('own'), 'yes +0 ~1 -0 0/0, merged is 1 a>b b>a | a b', '... not for a pull');
+SELECT t.scene('led', '{"a": {}, "b": {}, "c": {}}', '{"a": {"parent": "b"}, "b": {"parent": "a"}}', '{"c": {"parent": "a"}}');
+SELECT is(t.sync('led', 'pull', 'abort') || ' ' || t.ends('led'), 'yes +0 ~1 -0 0/0 a>b b>a c>a | a b c>a', '... nor for one of what leads to it');
 SELECT is(t.sync('own', 'push', 'local') || ' ' || t.ends('own'), 'no +0 ~0 -0 0/2 a>b b>a | a b', 'its own references do not break it');
 SELECT is(t.error($$ SELECT diagsync.resolve('own', 'a', 'local') $$), NULL, 'a resolution for it changes nothing');
 SELECT is(t.conflicts('own'), 'a:update>:cycle:/parent b:update>:cycle:/parent', '... and it is still there');
