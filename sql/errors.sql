@@ -95,4 +95,10 @@ SELECT local_id, public_id, state, local_changes, public_changes, conflicts FROM
 -- A conflict is an answer, a plan that does not hold too.
 SELECT success, documents_updated, conflicts FROM diagsync.push('mine');
 SELECT success, documents_updated, resolved, conflicts FROM diagsync.push('mine', on_conflict => 'local', expected_plan => 'from before');
+-- A resolution that would leave a ring of references.
+BEGIN;
+SELECT diagsync.set_merge_policy('mine', '{"granularity": "property", "acyclic": ["/parent"]}');
+INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES ('ours', 'ring', '{"parent": "ring"}');
+SELECT diagsync.resolve('mine', 'ring', 'public');
+ROLLBACK;
 SELECT diagsync.drop_diagram(id) FROM diagsync.directory;

@@ -6,7 +6,8 @@
  * ascending ids.  Whatever changes a link or a storage type holds FOR UPDATE
  * on the rows concerned; writers of entities hold FOR KEY SHARE; a sync holds
  * FOR NO KEY UPDATE on its local row and FOR KEY SHARE on the shared one, so
- * it is in no writer's way.
+ * it is in no writer's way.  A push that gives the shared copy references
+ * which must lead in no ring holds FOR NO KEY UPDATE on the shared row, too.
  *
  * What functions do for their callers begins with directory_see() or
  * directory_lock_seen(), which answer what he may not see as not existing;
@@ -190,6 +191,32 @@ directory_lock(const char *id, LockTupleMode mode, LockReading reading)
 	}
 	probe_close(&probe);
 	return diagram;
+}
+
+/*
+ * Lock an entry FOR NO KEY UPDATE that is locked FOR KEY SHARE already.  False
+ * where it has changed since the snapshot of this transaction or command; at
+ * REPEATABLE READ and above that is 40001.
+ */
+bool
+directory_hold(const char *id, Snapshot snapshot)
+{
+	Probe		probe;
+	bool		unchanged = false;
+
+	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, RowShareLock);
+	probe_begin(&probe, snapshot);
+	if (probe_find(&probe, CStringGetTextDatum(id), (Datum) 0))
+	{
+		ItemPointerData seen = probe.slot->tts_tid;
+
+		unchanged = probe_lock(&probe, &seen, snapshot,
+							   LockTupleNoKeyExclusive,
+							   !IsolationUsesXactSnapshot()) &&
+			ItemPointerEquals(&seen, &probe.slot->tts_tid);
+	}
+	probe_close(&probe);
+	return unchanged;
 }
 
 /*

@@ -76,6 +76,7 @@ extern Diagram *directory_read(const char *id, Snapshot snapshot);
 extern Diagram *directory_read_row(TupleTableSlot *slot);
 extern Diagram *directory_lock(const char *id, LockTupleMode mode,
 							   LockReading reading);
+extern bool directory_hold(const char *id, Snapshot snapshot);
 extern Diagram *directory_need(Diagram *diagram, const char *id);
 extern AccessLevel directory_access(Caller *caller, const Diagram *diagram,
 									AccessLevel enough, Snapshot snapshot);

@@ -237,17 +237,20 @@ parse_groups(Parsing *parsing, JsonValue value)
 	}
 }
 
-static void
-parse_references(Parsing *parsing, JsonValue value)
+/* "references" and "acyclic": an array of pointers; returns how many. */
+static int
+parse_pointers(const Parsing *parsing, const char *key, JsonValue value,
+			   JsonPointer **pointers)
 {
 	JsonMembers elements;
 	JsonValue	element;
+	int			n = 0;
 
-	parse_array(parsing, "references", value, false, &elements);
-	parsing->policy->reference = palloc((elements.count + 1) * sizeof(JsonPointer));
+	parse_array(parsing, key, value, false, &elements);
+	*pointers = palloc((elements.count + 1) * sizeof(JsonPointer));
 	while (json_next_element(&elements, &element))
-		parse_pointer(parsing, "references", element, false,
-					  &parsing->policy->reference[parsing->policy->references++]);
+		parse_pointer(parsing, key, element, false, &(*pointers)[n++]);
+	return n;
 }
 
 /* One pointer, or an array of pointers that count together */
@@ -400,18 +403,22 @@ parse_member(Parsing *parsing, JsonKey name, JsonValue value)
 	else if (strcmp(key, "groups") == 0)
 		parse_groups(parsing, value);
 	else if (strcmp(key, "references") == 0)
-		parse_references(parsing, value);
+		parsing->policy->references =
+			parse_pointers(parsing, key, value, &parsing->policy->reference);
 	else if (strcmp(key, "keys") == 0)
 		parse_keys(parsing, value);
 	else if (strcmp(key, "null") == 0)
 		parse_null(parsing, value);
+	else if (strcmp(key, "acyclic") == 0)
+		parsing->policy->acyclics =
+			parse_pointers(parsing, key, value, &parsing->policy->acyclic);
 	else if (strcmp(key, "match") == 0)
 		parse_match(parsing, value);
 	else if (strcmp(key, "ignore") == 0 || strcmp(key, "latest") == 0)
 		parse_places(parsing, key, value);
 	else
 		refuse(parsing->diagram, psprintf("It has an unknown key \"%s\".", key),
-			   "The keys are granularity, ignore, latest, tolerance, null, groups, keys, references, match and preset.");
+			   "The keys are granularity, ignore, latest, tolerance, null, groups, keys, references, acyclic, match and preset.");
 }
 
 /* Forget the groups at a place and inside it, and what is "latest" there. */

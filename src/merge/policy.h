@@ -46,6 +46,8 @@ typedef struct Policy
 	JsonPointer *reference;		/* where ids of other entities are */
 	int			matches;
 	MatchKey   *match;			/* by which match() tells entities, in turn */
+	int			acyclics;
+	JsonPointer *acyclic;		/* where ids are that must lead in no ring */
 } Policy;
 
 extern Policy *policy_parse(const Jsonb *policy, const char *diagram);

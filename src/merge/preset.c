@@ -24,7 +24,8 @@ static const Preset presets[] = {
 		"\"latest\": [], "
 		"\"tolerance\": 0.0001, "
 		"\"groups\": [[\"/parent\", \"/position\", \"/rotation\"], [\"/scale\"]], "
-	"\"references\": [\"/from\", \"/to\", \"/parent\"]}"},
+		"\"references\": [\"/from\", \"/to\", \"/parent\"], "
+	"\"acyclic\": [\"/parent\"]}"},
 	{"excalidraw",
 		"{\"granularity\": \"property\", "
 		"\"match\": [[\"/type\", \"/text\"], \"/id\"], "
@@ -37,7 +38,8 @@ static const Preset presets[] = {
 		"[\"/startBinding\"], [\"/endBinding\"], [\"/text\", \"/originalText\"], "
 		"[\"/crop\"]], "
 		"\"references\": [\"/containerId\", \"/frameId\", \"/startBinding/elementId\", "
-	"\"/endBinding/elementId\"]}"},
+		"\"/endBinding/elementId\"], "
+	"\"acyclic\": [\"/containerId\", \"/frameId\"]}"},
 	{"tldraw",
 		"{\"granularity\": \"property\", "
 		"\"match\": [[\"/type\", \"/props/text\"], [\"/typeName\", \"/name\"], \"/id\"], "
@@ -52,7 +54,8 @@ static const Preset presets[] = {
 		"\"/props/normalizedAnchor\", \"/props/isExact\", \"/props/isPrecise\", "
 		"\"/props/snap\"]], "
 		"\"references\": [\"/parentId\", \"/fromId\", \"/toId\", \"/props/assetId\", "
-	"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"]}"},
+		"\"/props/start/boundShapeId\", \"/props/end/boundShapeId\"], "
+	"\"acyclic\": [\"/parentId\"]}"},
 	{"jsoncanvas",
 		"{\"granularity\": \"property\", "
 		"\"match\": [[\"/type\", \"/text\"], [\"/type\", \"/file\"], [\"/type\", \"/url\"], [\"/type\", \"/label\"], \"/id\"], "
@@ -61,7 +64,8 @@ static const Preset presets[] = {
 		"\"tolerance\": 0, "
 		"\"groups\": [[\"/x\", \"/y\"], [\"/width\", \"/height\"], [\"/fromNode\", "
 		"\"/fromSide\"], [\"/toNode\", \"/toSide\"]], "
-	"\"references\": [\"/fromNode\", \"/toNode\"]}"},
+		"\"references\": [\"/fromNode\", \"/toNode\"], "
+	"\"acyclic\": []}"},
 	{"reactflow",
 		"{\"granularity\": \"property\", "
 		"\"match\": [[\"/type\", \"/data/label\"]], "
@@ -74,7 +78,8 @@ static const Preset presets[] = {
 		"\"/sourceHandle\"], [\"/target\", \"/targetHandle\"]], "
 		"\"keys\": {\"/data/inputParams\": \"id\", \"/data/inputAnchors\": \"id\", "
 		"\"/data/outputAnchors\": \"id\"}, "
-	"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"]}"},
+		"\"references\": [\"/source\", \"/target\", \"/parentId\", \"/parentNode\"], "
+	"\"acyclic\": [\"/parentId\", \"/parentNode\"]}"},
 	{"grafana",
 		"{\"granularity\": \"property\", "
 		"\"match\": [[\"/type\", \"/title\"]], "
@@ -83,7 +88,8 @@ static const Preset presets[] = {
 		"\"tolerance\": 0, "
 		"\"groups\": [[\"/gridPos\"], [\"/datasource\"], [\"/targets/*/datasource\"]], "
 		"\"keys\": {\"/targets\": \"refId\"}, "
-	"\"references\": []}"},
+		"\"references\": [], "
+	"\"acyclic\": []}"},
 };
 
 /*

@@ -52,7 +52,40 @@ reference_scan_value(ReferenceScan *scan, const Policy *policy, JsonValue doc)
 {
 	memset(scan, 0, sizeof(ReferenceScan));
 	scan->policy = policy;
+	scan->pointers = policy->reference;
+	scan->count = policy->references;
 	scan->document = doc;
+}
+
+/*
+ * The same of the references that must lead in no ring.
+ */
+void
+reference_scan_acyclic(ReferenceScan *scan, const Policy *policy,
+					   const Jsonb *doc)
+{
+	memset(scan, 0, sizeof(ReferenceScan));
+	scan->policy = policy;
+	scan->pointers = policy->acyclic;
+	scan->count = policy->acyclics;
+	scan->document = json_root(doc);
+}
+
+/*
+ * Where references are that must lead in no ring, by the number of the pointer:
+ * of one that leads through elements of arrays, the outermost array.
+ */
+JsonPointer
+reference_acyclic_place(const Policy *policy, int number)
+{
+	JsonPointer place = policy->acyclic[number];
+
+	for (int i = 0; i < place.count; i++)
+	{
+		if (is_any(place.keys[i]))
+			place.count = i;
+	}
+	return place;
 }
 
 static void
@@ -135,10 +168,9 @@ reference_next(ReferenceScan *scan, JsonValue *id)
 			*id = found->id;
 			return true;
 		}
-		if (scan->next >= scan->policy->references)
+		if (scan->next >= scan->count)
 			return false;
-		scan->pointer = scan->place =
-			&scan->policy->reference[scan->next++];
+		scan->pointer = scan->place = &scan->pointers[scan->next++];
 		if (has_any(scan->pointer))
 		{
 			find(scan, &scan->policy->root, scan->document,

@@ -13,6 +13,8 @@
 typedef struct ReferenceScan
 {
 	const Policy *policy;
+	const JsonPointer *pointers;	/* of the policy, to be followed */
+	int			count;
 	JsonValue	document;
 	int			next;			/* number of the pointer to be followed */
 	const JsonPointer *pointer; /* the one that was followed last */
@@ -35,6 +37,9 @@ extern void reference_scan(ReferenceScan *scan, const Policy *policy,
 						   const Jsonb *doc);
 extern void reference_scan_value(ReferenceScan *scan, const Policy *policy,
 								 JsonValue doc);
+extern void reference_scan_acyclic(ReferenceScan *scan, const Policy *policy,
+								   const Jsonb *doc);
+extern JsonPointer reference_acyclic_place(const Policy *policy, int number);
 extern bool reference_next(ReferenceScan *scan, JsonValue *id);
 extern bool reference_is_at(const JsonPointer *pointer, const Jsonb *doc,
 							JsonValue id);

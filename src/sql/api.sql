@@ -505,7 +505,7 @@ COMMENT ON COLUMN diagsync_api.change."localChange" IS
 COMMENT ON COLUMN diagsync_api.change."publicChange" IS
 'what the shared side did: insert, update, delete or null';
 COMMENT ON COLUMN diagsync_api.change.conflict IS
-'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling, or unknown';
+'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling, or cycle, or unknown';
 COMMENT ON COLUMN diagsync_api.change.paths IS
 'JSON Pointers in conflict (the empty pointer is the whole entity), or null';
 COMMENT ON COLUMN diagsync_api.change.base IS

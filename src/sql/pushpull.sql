@@ -126,7 +126,7 @@ CREATE TYPE diagsync.resolve_result AS (
 COMMENT ON TYPE diagsync.resolve_result IS
 'what has become of an entity whose conflict was to be settled';
 COMMENT ON COLUMN diagsync.resolve_result.entity_id IS 'the entity';
-COMMENT ON COLUMN diagsync.resolve_result.outcome IS 'resolved, no_conflict (it has none, or none any more), changed (it is not the expected version, and was left alone), no_entity (there is none of that id), left_out (it was named, but is none of the kinds or paths), kept_out (a trigger of an application did not let it be stored), or refused (too many deletions: nothing is written)';
+COMMENT ON COLUMN diagsync.resolve_result.outcome IS 'resolved, no_conflict (it has none, or none any more), changed (it is not the expected version, and was left alone), no_entity (there is none of that id), left_out (it was named, but is none of the kinds or paths, or in a ring of references that is not settled), kept_out (a trigger of an application did not let it be stored), or refused (too many deletions: nothing is written)';
 COMMENT ON COLUMN diagsync.resolve_result.conflict IS 'the kind of conflict that is left, or null';
 COMMENT ON COLUMN diagsync.resolve_result.copy_id IS 'with both: the new id of the local version, where there are two now';
 COMMENT ON COLUMN diagsync.resolve_result.version IS 'where a conflict is left: what to give as "expected" next';

@@ -49,7 +49,7 @@ COMMENT ON COLUMN diagsync.change.entity_id IS 'the entity';
 COMMENT ON COLUMN diagsync.change.side IS 'who changed it: local, public or both; null where nothing is left to sync';
 COMMENT ON COLUMN diagsync.change.local_change IS 'what the local side did: insert, update, delete or null';
 COMMENT ON COLUMN diagsync.change.public_change IS 'what the shared side did: insert, update, delete or null';
-COMMENT ON COLUMN diagsync.change.conflict IS 'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling (one refers to what the other side deleted); or unknown (no captured change explains the difference)';
+COMMENT ON COLUMN diagsync.change.conflict IS 'null, or its kind, the local side first: update_update, update_delete, delete_update, insert_insert; or dangling (one refers to what the other side deleted); or cycle (a sync would close a ring of references); or unknown (no captured change explains the difference)';
 COMMENT ON COLUMN diagsync.change.paths IS 'JSON Pointers in conflict (RFC 6901; the empty pointer is the whole entity), or null';
 COMMENT ON COLUMN diagsync.change.base IS 'the version that both sides last agreed on, or null';
 COMMENT ON COLUMN diagsync.change.local IS 'the local version, or null';

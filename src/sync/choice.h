@@ -24,7 +24,8 @@ typedef enum Verdict
 	VERDICT_NO_CONFLICT,		/* it has none (any more) */
 	VERDICT_NO_ENTITY,			/* there is no such entity */
 	VERDICT_CHANGED,			/* it is not as it was shown */
-	VERDICT_LEFT_OUT,			/* it is none of those kinds or paths */
+	VERDICT_LEFT_OUT,			/* it is none of those kinds or paths, or its
+								 * ring stays */
 } Verdict;
 
 /* All choices of a call */

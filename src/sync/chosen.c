@@ -329,29 +329,51 @@ note_referrers(SyncRun *run, Candidates *all, Snapshot snapshot)
 	MemoryContextDelete(row);
 }
 
+/* What makes candidates depend on each other, as far as some are synced. */
+static void
+collect_dependencies(SyncRun *run, Candidates *candidates, Snapshot snapshot)
+{
+	RingRule	rule = {run->direction, run->resolution, run};
+
+	run->dependencies = dependencies_collect_for(&run->reader, candidates,
+												 snapshot, &rule);
+}
+
 /*
- * Look at all changes for what refers to the chosen ones, and begin again.
+ * Look at all changes for what refers to the chosen ones, and begin again.  By
+ * what is chosen then, other rings may be closed, and let others dangle.
  */
 static void
 look_at_all(SyncRun *run, Snapshot snapshot)
 {
 	Chosen	   *chosen = run->chosen;
-	Candidates *all;
+	Candidates *all = candidates_collect(run->link, snapshot);
+	bool		first = true;
+	int			n;
 	ListCell   *lc;
 
-	run->reader.by_key = false;
-	all = candidates_collect(run->link, snapshot);
-	run->dependencies = dependencies_collect(&run->reader, all, snapshot,
-											 run->resolution == RESOLUTION_BOTH);
-	note_dependencies(chosen, run->dependencies);
-	note_referrers(run, all, snapshot);
-	candidates_end(all);
-	run->reader.by_key = true;
+	do
+	{
+		n = list_length(chosen->ids);
+		run->reader.by_key = false;
+		collect_dependencies(run, all, snapshot);
+		note_dependencies(chosen, run->dependencies);
+		if (first)
+			note_referrers(run, all, snapshot);
+		first = false;
+		candidates_rewind(all);
+		run->reader.by_key = true;
 
-	foreach(lc, chosen->ids)
-		chosen->waiting = lappend(chosen->waiting,
-								  find_node(chosen, lfirst(lc)));
-	close_over(run, snapshot);
+		foreach(lc, chosen->ids)
+			chosen->waiting = lappend(chosen->waiting,
+									  find_node(chosen, lfirst(lc)));
+		close_over(run, snapshot);
+		if (run->reader.policy->acyclics == 0)
+			break;
+		if (list_length(chosen->ids) > n)
+			dependencyset_end(run->dependencies);
+	} while (list_length(chosen->ids) > n);
+	candidates_end(all);
 }
 
 /*
@@ -373,9 +395,7 @@ chosen_collect(SyncRun *run, List *ids, Snapshot snapshot)
 	close_over(run, snapshot);
 
 	candidates = candidates_of(chosen->ids);
-	run->dependencies = dependencies_collect(&run->reader, candidates,
-											 snapshot,
-											 run->resolution == RESOLUTION_BOTH);
+	collect_dependencies(run, candidates, snapshot);
 	if (run->dependencies == NULL ||
 		!(chosen->wide || dependencyset_has_any(run->dependencies)))
 		return candidates;
@@ -385,12 +405,49 @@ chosen_collect(SyncRun *run, List *ids, Snapshot snapshot)
 	return candidates_of(chosen->ids);
 }
 
-static bool
-is_synced(const Chosen *chosen, const char *id)
+/*
+ * Is an entity synced, being chosen, or since all are?
+ */
+bool
+chosen_syncs(const SyncRun *run, const char *id)
 {
-	const ChosenNode *node = find_node(chosen, id);
+	const ChosenNode *node;
 
+	if (run->chosen == NULL)
+		return true;
+	node = find_node(run->chosen, id);
 	return node != NULL && node->kind >= CHOSEN_INCLUDED;
+}
+
+/*
+ * Do only an entity's references follow what gets a new id?
+ */
+bool
+chosen_follows(const SyncRun *run, const char *id)
+{
+	const ChosenNode *node = run->chosen != NULL ?
+		find_node(run->chosen, id) : NULL;
+
+	return node != NULL && node->kind == CHOSEN_FOLLOWS;
+}
+
+/*
+ * Forget of what an entity depends on (or NULL) new ids of those that are not
+ * chosen: they keep theirs.
+ */
+void
+chosen_limit(const SyncRun *run, Dependencies *dependencies)
+{
+	ListCell   *lc;
+
+	if (run->chosen == NULL || dependencies == NULL)
+		return;
+	foreach(lc, dependencies->renames)
+	{
+		if (!chosen_syncs(run, ((Rename *) lfirst(lc))->id))
+			dependencies->renames =
+				foreach_delete_current(dependencies->renames, lc);
+	}
 }
 
 /*
@@ -401,18 +458,11 @@ void
 chosen_mark(const SyncRun *run, SyncItem *item)
 {
 	const ChosenNode *node;
-	Dependencies *dependencies = item->entity.dependencies;
-	ListCell   *lc;
 
 	if (run->chosen == NULL)
 		return;
 	node = find_node(run->chosen, item->entity.id);
 	item->named = node->kind == CHOSEN_NAMED;
 	item->follows = node->kind == CHOSEN_FOLLOWS;
-	foreach(lc, dependencies != NULL ? dependencies->renames : NIL)
-	{
-		if (!is_synced(run->chosen, ((Rename *) lfirst(lc))->id))
-			dependencies->renames =
-				foreach_delete_current(dependencies->renames, lc);
-	}
+	chosen_limit(run, item->entity.dependencies);
 }

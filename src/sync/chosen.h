@@ -9,6 +9,9 @@
 
 extern List *chosen_arg(Datum array, const char *arg, const char *diagram);
 extern Candidates *chosen_collect(SyncRun *run, List *ids, Snapshot snapshot);
+extern bool chosen_syncs(const SyncRun *run, const char *id);
+extern bool chosen_follows(const SyncRun *run, const char *id);
+extern void chosen_limit(const SyncRun *run, Dependencies *dependencies);
 extern void chosen_mark(const SyncRun *run, SyncItem *item);
 
 #endif							/* DIAGSYNC_CHOSEN_H */

@@ -5,7 +5,8 @@
  *
  * This is the one place that says what a change and a conflict is.  What is in
  * the documents is classified by threeway.c; whether a reference would dangle
- * is known of an entity's dependencies, which dependency.c has found before;
+ * or close a ring is known of an entity's dependencies, which dependency.c and
+ * ring.c have found before;
  * whether the records explain a difference at all, reader.c has found out.
  */
 #include "postgres.h"
@@ -21,6 +22,7 @@
 #include "merge/policycompare.h"
 #include "merge/unit.h"
 #include "sync/classify.h"
+#include "sync/cycle.h"
 
 static const char *const change_names[] = {
 	[CHANGE_NONE] = NULL,
@@ -36,6 +38,7 @@ static const char *const conflict_names[] = {
 	[CONFLICT_DELETE_UPDATE] = "delete_update",
 	[CONFLICT_INSERT_INSERT] = "insert_insert",
 	[CONFLICT_DANGLING] = "dangling",
+	[CONFLICT_CYCLE] = "cycle",
 	[CONFLICT_UNKNOWN] = "unknown",
 };
 
@@ -151,7 +154,7 @@ find_dangling(Entity *entity, const Jsonb *doc, Side side)
 
 /*
  * An entity that has no conflict of its own: would a sync leave a reference
- * that dangles?
+ * that dangles, or a ring of references?
  */
 static void
 classify_ties(Entity *entity)
@@ -171,6 +174,8 @@ classify_ties(Entity *entity)
 				  entity->public.doc, SIDE_NONE);
 	if (entity->dangling != NIL)
 		entity->conflict = CONFLICT_DANGLING;
+	else if (cycle_places(entity) != NIL)
+		entity->conflict = CONFLICT_CYCLE;
 }
 
 /*
@@ -388,18 +393,35 @@ is_in_clash(const text *path, const List *clashes)
 	return false;
 }
 
+static bool
+has_path(const Datum *paths, int n, const text *path)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const text *other = DatumGetTextPP(paths[i]);
+
+		if (VARSIZE_ANY_EXHDR(other) == VARSIZE_ANY_EXHDR(path) &&
+			memcmp(VARDATA_ANY(other), VARDATA_ANY(path),
+				   VARSIZE_ANY_EXHDR(path)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * JSON Pointers to what is in conflict: first those in the document, then
- * references that would dangle.  palloc'd.
+ * references that would dangle or close a ring.  palloc'd.
  */
 ArrayType *
 entity_paths(const Entity *entity)
 {
 	JsonPointer root = {0, NULL};
 	bool		own = entity->conflict != CONFLICT_DANGLING &&
+		entity->conflict != CONFLICT_CYCLE &&
 		entity->conflict != CONFLICT_UNKNOWN;
 	List	   *clashes = own ? entity->threeway.clashes : NIL;
-	List	   *places = entity->dangling;
+	List	   *places = list_concat_copy(entity->dangling,
+										  cycle_places(entity));
 	Datum	   *paths;
 	int			n = 0;
 	ListCell   *lc;
@@ -414,7 +436,7 @@ entity_paths(const Entity *entity)
 	{
 		text	   *path = pointer_text(lfirst(lc));
 
-		if (!is_in_clash(path, clashes))
+		if (!is_in_clash(path, clashes) && !has_path(paths, n, path))
 			paths[n++] = PointerGetDatum(path);
 	}
 	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);
@@ -422,8 +444,8 @@ entity_paths(const Entity *entity)
 
 /*
  * A digest of the three versions by value, and where a reference would dangle
- * of what that is about, or whether they are unexplained; 64 hexadecimal
- * digits, palloc'd.
+ * of what that is about, of what is in a ring with it, or whether they are
+ * unexplained; 64 hexadecimal digits, palloc'd.
  */
 char *
 entity_version(const Entity *entity)
@@ -444,5 +466,10 @@ entity_version(const Entity *entity)
 	}
 	else if (entity->conflict == CONFLICT_UNKNOWN)
 		digest_string(digest, conflict_name(entity->conflict));
+	if (cycle_members(entity) != NULL)
+	{
+		digest_string(digest, conflict_name(CONFLICT_CYCLE));
+		digest_string(digest, cycle_members(entity));
+	}
 	return digest_end(digest);
 }

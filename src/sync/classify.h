@@ -6,6 +6,7 @@
 #define DIAGSYNC_CLASSIFY_H
 
 #include "datatype/timestamp.h"
+#include "nodes/bitmapset.h"
 #include "storage/itemptr.h"
 #include "utils/jsonb.h"
 
@@ -32,6 +33,7 @@ typedef enum ConflictKind
 	CONFLICT_DELETE_UPDATE,
 	CONFLICT_INSERT_INSERT,
 	CONFLICT_DANGLING,			/* one refers to what the other end deleted */
+	CONFLICT_CYCLE,				/* a sync would close a ring of references */
 	CONFLICT_UNKNOWN,			/* no record says who changed or deleted it */
 } ConflictKind;
 
@@ -63,6 +65,27 @@ typedef struct Target
 	bool		stays_deleted;	/* by the rule "newest" */
 } Target;
 
+/* Whose references are taken where a sync would close a ring of them */
+typedef enum RingSide
+{
+	RING_LEFT,					/* nobody's: it is left as it is */
+	RING_LOCAL,
+	RING_PUBLIC,
+} RingSide;
+
+/* A ring that a sync would close, as far as an entity is in it (see ring.c) */
+typedef struct Ring
+{
+	Bitmapset  *places;			/* its references in the ring: numbers of
+								 * pointers of policy->acyclic */
+	bool		in_conflict;	/* else something is only held back */
+	Bitmapset  *held;			/* those that a push does not bring to the
+								 * local end: they wait for the next pull */
+	bool		is_stuck;		/* neither side's references break the ring */
+	RingSide	side;
+	const char *members;		/* a digest of who is in it, or NULL */
+} Ring;
+
 /* What an entity depends on by references (see dependency.c) */
 typedef struct Dependencies
 {
@@ -76,6 +99,7 @@ typedef struct Dependencies
 								 * id, of Rename, in ascending ids */
 	char	   *copy_id;		/* the new id that is announced to others, or
 								 * NULL */
+	const Ring *ring;			/* that it is in, or NULL */
 } Dependencies;
 
 typedef struct Entity

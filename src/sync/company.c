@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "sync/company.h"
+#include "sync/ring.h"
 
 /* An entity that depends on others */
 typedef struct Companion
@@ -286,21 +287,14 @@ take_along(Company *company, Companion *companion)
 		accept_at_targets(company, companion);
 }
 
-/*
- * Find what goes along with the conflicts that are settled, under a registered
- * snapshot, from the dependencies of a resolution, which are rewound, as the
- * candidates are.  NULL where the policy knows no references.
- */
-Company *
-company_collect(SyncRun *run, Candidates *candidates, Snapshot snapshot)
+static Company *
+collect(SyncRun *run, Candidates *candidates, Snapshot snapshot)
 {
 	HASHCTL		control = {.keysize = sizeof(char *),
 		.entrysize = sizeof(Companion),.hash = companion_hash,.match = companion_match};
 	Company    *company;
 	ListCell   *lc;
 
-	if (run->dependencies == NULL)
-		return NULL;
 	company = palloc0(sizeof(Company));
 	company->context = CurrentMemoryContext;
 	control.hcxt = company->context;
@@ -317,6 +311,46 @@ company_collect(SyncRun *run, Candidates *candidates, Snapshot snapshot)
 	foreach(lc, company->settling)
 		take_along(company, lfirst(lc));
 	return company;
+}
+
+/*
+ * Find what goes along with the conflicts that are settled, under a registered
+ * snapshot, from the dependencies of a resolution, which are rewound, as the
+ * candidates are; sets run->company, but where the policy knows no references.
+ * A conflict that is left for the sake of a ring takes nothing along.
+ */
+void
+company_collect(SyncRun *run, Candidates *candidates, Snapshot snapshot)
+{
+	Rings	   *rings = dependencyset_rings(run->dependencies);
+
+	if (run->dependencies == NULL)
+		return;
+	do
+	{
+		run->company = NULL;
+		run->company = collect(run, candidates, snapshot);
+	} while (rings != NULL && rings_settle(rings, run, snapshot));
+}
+
+/*
+ * By which choice the conflict of an entity that was read is settled; NULL: by
+ * none, and is that since it is not as the caller was shown it?
+ */
+const Choice *
+company_choice(const SyncRun *run, const Entity *entity, bool *is_changed)
+{
+	const Companion *companion = run->company != NULL ?
+		find_companion(run->company, entity->id) : NULL;
+	const Choice *choice = companion != NULL && companion->along != NULL ?
+		companion->along : choices_find(run->choices, entity->id);
+	Verdict		verdict = choice != NULL ?
+		choices_judge(run->choices, choice, entity) : VERDICT_NO_CONFLICT;
+
+	if (verdict == VERDICT_SETTLES && companion != NULL && companion->held)
+		verdict = VERDICT_CHANGED;
+	*is_changed = verdict == VERDICT_CHANGED;
+	return verdict == VERDICT_SETTLES ? choice : NULL;
 }
 
 /*

@@ -9,8 +9,10 @@
 
 typedef struct Company Company;
 
-extern Company *company_collect(SyncRun *run, Candidates *candidates,
-								Snapshot snapshot);
+extern void company_collect(SyncRun *run, Candidates *candidates,
+							Snapshot snapshot);
+extern const Choice *company_choice(const SyncRun *run, const Entity *entity,
+									bool *is_changed);
 extern void company_join(const Company *company, SyncItem *item);
 extern void company_part(const Company *company, SyncItem *item);
 

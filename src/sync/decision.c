@@ -8,6 +8,7 @@
 #include "mb/pg_wchar.h"
 
 #include "json/document.h"
+#include "sync/cycle.h"
 #include "sync/decision.h"
 
 /* Digits of the digest that make the id of a copy, and its greatest length */
@@ -59,6 +60,7 @@ decision_copies(const Entity *entity)
 {
 	return entity->conflict != CONFLICT_NONE &&
 		entity->conflict != CONFLICT_DANGLING &&
+		entity->conflict != CONFLICT_CYCLE &&
 		entity->local.doc != NULL && entity->public.doc != NULL;
 }
 
@@ -188,7 +190,7 @@ static void
 keep_winner(Decision *decision, Entity *entity, Side winner,
 			Direction direction)
 {
-	const Version *version = entity_won(entity, winner);
+	const Version *version = cycle_break(entity, entity_won(entity, winner));
 
 	keep(decision, entity, winner == SIDE_LOCAL ?
 		 decision_redirect(entity, version) : version, direction);
@@ -353,6 +355,50 @@ decide_conflict(Decision *decision, Entity *entity, Direction direction,
 }
 
 /*
+ * An entity whose only conflict is that it is in a ring: one side's references
+ * are taken back, whatever is said of other conflicts.  What only the shared
+ * copy changed, a push leaves to the next pull.
+ */
+static void
+decide_cycle(Decision *decision, Entity *entity, Direction direction)
+{
+	const Ring *ring = entity->dependencies->ring;
+	const Version *version;
+
+	if (ring->is_stuck || ring->side == RING_LEFT)
+	{
+		leave_conflict(decision, entity, direction);
+		return;
+	}
+	version = cycle_settled(entity);
+	if (direction != DIRECTION_PUSH || entity->local_change != CHANGE_NONE ||
+		version != &entity->public)
+		keep(decision, entity, decision_redirect(entity, version), direction);
+	decision->merged = entity->merges;
+	decision->resolved = true;
+}
+
+/*
+ * A push does not bring to the local end what would be in a ring there until
+ * more is pulled.  So that is left as a change of the shared copy.
+ */
+static void
+hold_back(Decision *decision, const Entity *entity)
+{
+	const Version *held;
+
+	if (decision->local == NULL)
+		return;
+	held = cycle_hold(entity, decision->local);
+	if (held == decision->local)
+		return;
+	decision->local = document_equal(held->doc, entity->local.doc) ? NULL :
+		held;
+	decision->base = BASE_KEEP;
+	set_base(decision, entity, held->doc);
+}
+
+/*
  * A deletion in the shared copy that stays to be pulled, of an entity with a
  * base row: the base row says that it is known, since the tombstone may be
  * dropped once the link has seen it.
@@ -396,7 +442,12 @@ decision_make(Decision *decision, Entity *entity, Direction direction,
 	memset(decision, 0, sizeof(Decision));
 	decision->base = BASE_KEEP;
 
-	if (entity->conflict != CONFLICT_NONE)
+	if (entity->conflict == CONFLICT_CYCLE && resolution != RESOLUTION_MERGED)
+		decide_cycle(decision, entity, direction);
+	else if (entity->conflict != CONFLICT_NONE && cycle_is_stuck(entity) &&
+			 resolution != RESOLUTION_MERGED)
+		leave_conflict(decision, entity, direction);
+	else if (entity->conflict != CONFLICT_NONE)
 	{
 		Resolution	kept = resolution_for(entity, resolution);
 
@@ -435,6 +486,8 @@ decision_make(Decision *decision, Entity *entity, Direction direction,
 		if (entity->has_base_row)
 			decision->base = BASE_DROP;
 	}
+	if (direction == DIRECTION_PUSH)
+		hold_back(decision, entity);
 	if (direction != DIRECTION_NONE)
 		note_deletion(decision, entity);
 }
@@ -485,6 +538,18 @@ decision_accept(Decision *decision, const Entity *entity, List *referrers)
 		if (!has_id(entity->accepted, lfirst(lc)))
 			decision->accepted = lappend(decision->accepted, lfirst(lc));
 	}
+}
+
+/*
+ * Decide only what is in a ring.
+ */
+void
+decision_break(Decision *decision, Entity *entity)
+{
+	memset(decision, 0, sizeof(Decision));
+	decision->base = BASE_KEEP;
+	if (entity->conflict == CONFLICT_CYCLE)
+		decide_cycle(decision, entity, DIRECTION_NONE);
 }
 
 /*

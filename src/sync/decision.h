@@ -63,6 +63,7 @@ extern void decision_follow(Decision *decision, Entity *entity);
 extern void decision_accept(Decision *decision, const Entity *entity,
 							List *referrers);
 extern bool decision_keeps_local(const Entity *entity, Resolution resolution);
+extern void decision_break(Decision *decision, Entity *entity);
 extern bool decision_copies(const Entity *entity);
 extern const Version *decision_redirect(const Entity *entity,
 										const Version *version);

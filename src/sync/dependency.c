@@ -1,8 +1,8 @@
 /*
  * dependency.c
  *	  What makes changed entities depend on each other: references that would
- *	  dangle because the other end deleted what they lead to, and references
- *	  that are to follow an entity that "both" gives a new id.
+ *	  dangle because the other end deleted what they lead to, or close a ring,
+ *	  and references that are to follow an entity that "both" gives a new id.
  *
  * All candidates are looked at before any is decided about, so that a decision
  * does not depend on which batch an entity is in.  A reference costs a look
@@ -23,6 +23,7 @@
 
 #include "sync/decision.h"
 #include "sync/dependency.h"
+#include "sync/ring.h"
 
 /* An entity that others refer to, as it was found */
 typedef struct Looked
@@ -41,6 +42,7 @@ typedef struct Finder
 {
 	Reader	   *reader;
 	DependencySet *set;
+	const Rings *rings;			/* that have been found so far, or NULL */
 	bool		renames;		/* look for those, too */
 	bool		chaining;		/* not at candidates any more */
 	Looked		looked;			/* what was looked at last: many may refer to
@@ -189,12 +191,14 @@ new_id_of(Finder *finder, const char *id)
 	if (!looked->has_new_id)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(finder->looked_context);
+		const Ring *ring = finder->rings != NULL ?
+			rings_find(finder->rings, id) : NULL;
 		Entity		entity = {0};
 
 		entity.id = looked->id;
 		entity.key = CStringGetTextDatum(id);
 		(void) reader_read(finder->reader, &entity);
-		if (decision_copies(&entity))
+		if (decision_copies(&entity) && (ring == NULL || !ring->is_stuck))
 			looked->new_id = decision_copy_id(finder->reader, &entity);
 		looked->has_new_id = true;
 		MemoryContextSwitchTo(caller);
@@ -363,21 +367,41 @@ chain(Finder *finder)
 	}
 }
 
-/*
- * Find what makes the candidates depend on each other, under a registered
- * snapshot; the candidates are rewound.  "renames": also what follows an
- * entity that the resolution "both" gives a new id.  NULL where the policy
- * knows no references.
- */
-DependencySet *
-dependencies_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
-					 bool renames)
+/* Look at all candidates, and at rings among them where "rings" is not NULL. */
+static void
+look_at_candidates(Finder *finder, Candidates *candidates, Rings *rings)
 {
-	Finder		finder = {.reader = reader,.renames = renames};
 	Datum		id;
 
-	if (reader->policy->references == 0)
-		return NULL;
+	while (candidates_next(candidates, &id))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(finder->row_context);
+		Entity		entity = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		entity.id = TextDatumGetCString(id);
+		entity.key = id;
+		(void) reader_read(finder->reader, &entity);
+		find_dependencies(finder, &entity);
+		if (rings != NULL)
+			rings_look(rings, &entity);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(finder->row_context);
+	}
+	candidates_rewind(candidates);
+}
+
+/*
+ * What makes the candidates depend on each other.  The rings (or NULL) that
+ * have been found so far join in; "first": they are looked for.
+ */
+static DependencySet *
+collect_round(Reader *reader, Candidates *candidates, Snapshot snapshot,
+			  bool renames, Rings *rings, bool first)
+{
+	Finder		finder = {.reader = reader,.rings = rings,.renames = renames};
+	ListCell   *lc;
+
 	finder.set = dependencyset_begin();
 	finder.row_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "diagsync dependencies",
@@ -385,25 +409,64 @@ dependencies_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
 	finder.looked_context = AllocSetContextCreate(CurrentMemoryContext,
 												  "diagsync target",
 												  ALLOCSET_SMALL_SIZES);
+	dependencyset_set_rings(finder.set, rings);
 	reader_begin(reader, snapshot);
-	while (candidates_next(candidates, &id))
-	{
-		MemoryContext caller = MemoryContextSwitchTo(finder.row_context);
-		Entity		entity = {0};
-
-		CHECK_FOR_INTERRUPTS();
-		entity.id = TextDatumGetCString(id);
-		entity.key = id;
-		(void) reader_read(reader, &entity);
-		find_dependencies(&finder, &entity);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(finder.row_context);
-	}
+	look_at_candidates(&finder, candidates, first ? rings : NULL);
+	foreach(lc, rings != NULL ? rings_all(rings) : NIL)
+		dependencyset_put_member(finder.set, lfirst(lc));
 	chain(&finder);
 	reader_end(reader);
-	candidates_rewind(candidates);
 	MemoryContextDelete(finder.row_context);
 	MemoryContextDelete(finder.looked_context);
 	dependencyset_settle(finder.set);
 	return finder.set;
+}
+
+/*
+ * Find what makes the candidates depend on each other, under a registered
+ * snapshot, for a sync or resolution that does that about conflicts; the
+ * candidates are rewound.  NULL where the policy knows no references.
+ */
+DependencySet *
+dependencies_collect_for(Reader *reader, Candidates *candidates,
+						 Snapshot snapshot, const RingRule *rule)
+{
+	bool		renames = rule->resolution == RESOLUTION_BOTH;
+	RingRule	shown = {DIRECTION_NONE, RESOLUTION_SKIP, NULL};
+	Rings	   *rings;
+	DependencySet *set;
+
+	if (reader->policy->references == 0 && reader->policy->acyclics == 0)
+		return NULL;
+	rings = rings_begin(reader,
+						rule->direction == DIRECTION_NONE ? &shown : rule);
+	set = collect_round(reader, candidates, snapshot, renames, rings, true);
+	if (rings_need_search(rings, set))
+	{
+		/* What is in a ring may let something dangle, and vice versa. */
+		while (rings_search(rings, set, snapshot))
+		{
+			dependencyset_set_rings(set, NULL);
+			dependencyset_end(set);
+			set = collect_round(reader, candidates, snapshot, renames, rings,
+								false);
+		}
+	}
+	rings_seal(rings);
+	return set;
+}
+
+/*
+ * The same for what is shown of conflicts.  "renames": also what follows an
+ * entity that the resolution "both" gives a new id.
+ */
+DependencySet *
+dependencies_collect(Reader *reader, Candidates *candidates, Snapshot snapshot,
+					 bool renames)
+{
+	RingRule	rule = {DIRECTION_NONE, RESOLUTION_SKIP, NULL};
+
+	if (renames)
+		rule.resolution = RESOLUTION_BOTH;
+	return dependencies_collect_for(reader, candidates, snapshot, &rule);
 }

@@ -6,10 +6,15 @@
 #define DIAGSYNC_DEPENDENCY_H
 
 #include "sync/dependencyset.h"
+#include "sync/ringset.h"
 #include "tracking/candidate.h"
 
 extern DependencySet *dependencies_collect(Reader *reader,
 										   Candidates *candidates,
 										   Snapshot snapshot, bool renames);
+extern DependencySet *dependencies_collect_for(Reader *reader,
+											   Candidates *candidates,
+											   Snapshot snapshot,
+											   const RingRule *rule);
 
 #endif							/* DIAGSYNC_DEPENDENCY_H */

@@ -26,7 +26,7 @@
 #include "utils/typcache.h"
 
 #include "server/compat.h"
-#include "sync/dependencyset.h"
+#include "sync/ring.h"
 
 /* Columns of a row */
 #define DEPENDENCY_ID 1
@@ -61,6 +61,7 @@ struct DependencySet
 								 * refers to it first */
 	Tuplesortstate *sort;		/* all, by entity */
 	bool		more;
+	Rings	   *rings;			/* or NULL */
 
 	/* Until it is settled */
 	MemoryContext making;		/* of what follows */
@@ -229,6 +230,16 @@ dependencyset_begin(void)
 }
 
 /*
+ * An entity that is in a ring may be left as it is, too, or have references
+ * taken back.
+ */
+void
+dependencyset_put_member(DependencySet *set, const char *id)
+{
+	(void) need_component(set, id);
+}
+
+/*
  * Put in a dependency that is no pair.
  */
 void
@@ -315,7 +326,7 @@ dependencyset_next_round(DependencySet *set)
 
 /*
  * Make pairs of the inserts that got into pairs in the last round, and what
- * refers to them.
+ * refers to them, but for those that are in a ring and kept.
  */
 void
 dependencyset_pair_inserts(DependencySet *set)
@@ -337,7 +348,9 @@ dependencyset_pair_inserts(DependencySet *set)
 			dependency.other = row_string(set, DEPENDENCY_OTHER);
 			dependency.deleted_locally =
 				DatumGetBool(row_value(set, DEPENDENCY_DELETED_LOCALLY));
-			dependencyset_put_pair(set, &dependency, PAIR_GIVEN_UP);
+			if (set->rings == NULL ||
+				!rings_keep(set->rings, id, dependency.other))
+				dependencyset_put_pair(set, &dependency, PAIR_GIVEN_UP);
 		}
 		MemoryContextReset(set->row_context);
 	}
@@ -454,6 +467,22 @@ add_dependency(DependencySet *set, Dependencies *dependencies, bool referrers)
 	}
 }
 
+/* The same with the ring that the entity is in */
+static Dependencies *
+with_ring(const DependencySet *set, const char *id,
+		  Dependencies *dependencies)
+{
+	const Ring *ring = set != NULL && set->rings != NULL ?
+		rings_find(set->rings, id) : NULL;
+
+	if (ring == NULL)
+		return dependencies;
+	if (dependencies == NULL)
+		dependencies = palloc0(sizeof(Dependencies));
+	dependencies->ring = ring;
+	return dependencies;
+}
+
 /*
  * What an entity depends on, NULL if nothing does.  To be asked in ascending
  * ids; "set" may be NULL.  "referrers": list those, too.  palloc'd.
@@ -484,7 +513,38 @@ dependencyset_next(DependencySet *set, const char *id, bool referrers)
 		set->more = tuplesort_gettupleslot(set->sort, true, false, set->row,
 										   NULL);
 	}
-	return dependencies;
+	return with_ring(set, id, dependencies);
+}
+
+/*
+ * The next entity that depends on others, rings aside, and what on; NULL at the
+ * end.  palloc'd.
+ */
+Dependencies *
+dependencyset_take(DependencySet *set, char **id)
+{
+	if (!set->more)
+		return NULL;
+	*id = row_string(set, DEPENDENCY_ID);
+	return dependencyset_next(set, *id, false);
+}
+
+/*
+ * Tell entities of these rings, too, which belong to the set from now on.
+ */
+void
+dependencyset_set_rings(DependencySet *set, struct Rings *rings)
+{
+	set->rings = rings;
+}
+
+/*
+ * The rings that entities are told of, NULL: of none.
+ */
+struct Rings *
+dependencyset_rings(const DependencySet *set)
+{
+	return set != NULL ? set->rings : NULL;
 }
 
 /*
@@ -536,5 +596,6 @@ dependencyset_end(DependencySet *set)
 	ExecDropSingleTupleTableSlot(set->put);
 	ExecDropSingleTupleTableSlot(set->row);
 	tuplesort_end(set->sort);
+	rings_end(set->rings);
 	pfree(set);
 }

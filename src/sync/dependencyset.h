@@ -42,8 +42,10 @@ typedef enum PairKind
 } PairKind;
 
 typedef struct DependencySet DependencySet;
+struct Rings;
 
 extern DependencySet *dependencyset_begin(void);
+extern void dependencyset_put_member(DependencySet *set, const char *id);
 extern void dependencyset_put(DependencySet *set,
 							  const Dependency *dependency);
 extern void dependencyset_put_pair(DependencySet *set,
@@ -60,6 +62,9 @@ extern Dependencies *dependencyset_next(DependencySet *set, const char *id,
 extern bool dependencyset_has_any(const DependencySet *set);
 extern bool dependencyset_read(DependencySet *set, DependencyKind *kind,
 							   char **id, char **other);
+extern Dependencies *dependencyset_take(DependencySet *set, char **id);
+extern void dependencyset_set_rings(DependencySet *set, struct Rings *rings);
+extern struct Rings *dependencyset_rings(const DependencySet *set);
 extern void dependencyset_rewind(DependencySet *set);
 extern void dependencyset_end(DependencySet *set);
 

@@ -43,6 +43,7 @@
 #include "sync/phases.h"
 #include "sync/plan.h"
 #include "sync/refusal.h"
+#include "sync/ring.h"
 #include "tracking/candidate.h"
 
 /* A batch ends with so many bytes of documents, if not before */
@@ -383,6 +384,9 @@ open_link(Sync *sync, SyncRun *run, Snapshot *snapshot)
 	{
 		link = directory_lock_link(sync->local, sync->public, needs);
 		run->own = U64FromFullTransactionId(GetTopFullTransactionId());
+		if (sync->holds_shared)
+			(void) directory_lock(link->public->id, LockTupleNoKeyExclusive,
+								  LOCK_AS_TRANSACTION);
 		*snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	}
 	sync->shared = MemoryContextStrdup(sync->context, link->public->id);
@@ -393,15 +397,15 @@ static Candidates *
 collect(Sync *sync, SyncRun *run, Snapshot snapshot)
 {
 	Candidates *candidates;
+	RingRule	rule = {sync->direction, sync->on_conflict, run};
 
 	if (sync->chooses)
 		candidates = chosen_collect(run, sync->entities, snapshot);
 	else
 	{
 		candidates = candidates_collect(run->link, snapshot);
-		run->dependencies = dependencies_collect(&run->reader, candidates,
-												 snapshot,
-												 sync->on_conflict == RESOLUTION_BOTH);
+		run->dependencies = dependencies_collect_for(&run->reader, candidates,
+													 snapshot, &rule);
 	}
 	if (!sync->dry_run && run->dependencies != NULL)
 	{
@@ -410,6 +414,29 @@ collect(Sync *sync, SyncRun *run, Snapshot snapshot)
 		PopActiveSnapshot();
 	}
 	return candidates;
+}
+
+/*
+ * A push that gives the shared copy references which must lead in no ring is
+ * the only one that does so: else two pushes could close a ring between them.
+ * AGAIN where another one has been faster since the snapshot.
+ */
+static SubxactEnd
+hold_references(Sync *sync, const SyncRun *run, Snapshot snapshot)
+{
+	const Rings *rings = dependencyset_rings(run->dependencies);
+	const char *public = run->link->public->id;
+
+	if (sync->dry_run || sync->direction != DIRECTION_PUSH || rings == NULL ||
+		!rings_are_pushed(rings))
+		return SUBXACT_DONE;
+	if (!directory_hold(public, snapshot))
+	{
+		sync->holds_shared = true;
+		return SUBXACT_AGAIN;
+	}
+	directory_touch(public);
+	return SUBXACT_DONE;
 }
 
 /*
@@ -446,6 +473,17 @@ look_through(Sync *sync, SyncRun *run, Candidates *candidates,
 }
 
 /*
+ * Has more been refused than was known when rings were looked for?  What is
+ * left as it is may close one.
+ */
+static bool
+leaves_more(const SyncRun *run, int64 refused)
+{
+	return run->reader.policy->acyclics > 0 && run->refusals != NULL &&
+		run->refusals->count > refused;
+}
+
+/*
  * Open both ends, to write or to look.
  */
 static void
@@ -471,6 +509,7 @@ sync_carry_out(void *arg)
 	Sync	   *sync = arg;
 	bool		write = !sync->dry_run;
 	uint64		shared_edits = statement_shared_edits();
+	int64		refused;
 	SyncRun		run = {0};
 	SubxactEnd	end = SUBXACT_DONE;
 	Snapshot	snapshot;
@@ -478,16 +517,20 @@ sync_carry_out(void *arg)
 	Candidates *candidates;
 
 	open_ends(sync, &run, link, write);
+	refused = sync->refusals.count;
 	progress_begin(sync->direction == DIRECTION_PUSH ? PROGRESS_PUSH :
 				   PROGRESS_PULL);
 	candidates = collect(sync, &run, snapshot);
+	end = hold_references(sync, &run, snapshot);
 
-	if (is_to_be_checked(sync, &run, candidates) || refusal_has_any(&run))
+	if (end == SUBXACT_DONE &&
+		(is_to_be_checked(sync, &run, candidates) || refusal_has_any(&run)))
 		end = look_through(sync, &run, candidates, snapshot);
 	if (end == SUBXACT_DONE)
 		end = go_through(sync, &run, candidates, snapshot, write);
 	if (end == SUBXACT_DONE &&
-		refusal_spreads(&run, sync->counts.deleted > 0))
+		(refusal_spreads(&run, sync->counts.deleted > 0) ||
+		 leaves_more(&run, refused)))
 		end = SUBXACT_AGAIN;
 
 	if (write && end == SUBXACT_DONE)

@@ -52,6 +52,7 @@ typedef struct Sync
 	Refusals	refusals;		/* what the ends do not take */
 	List	   *included;		/* ids, in that context: what goes along with
 								 * chosen entities */
+	bool		holds_shared;	/* lock the shared directory row first */
 	int			tries;
 	TransactionId inserter;		/* to be waited for before the next try */
 } Sync;

@@ -232,6 +232,18 @@ reason_to_wait(const SyncRun *run, const SyncItem *item)
 	return NULL;
 }
 
+/*
+ * Has an entity been refused before, so that it stays as it is?
+ */
+bool
+refusal_holds(const SyncRun *run, const char *id)
+{
+	const Held *held = run->refusals != NULL ?
+		find_held(run->refusals, id) : NULL;
+
+	return held != NULL && held->refused;
+}
+
 /* An item that is refused stays as it is, and so does its copy. */
 static void
 leave(const SyncRun *run, SyncItem *item)

@@ -38,6 +38,7 @@ extern PhaseEnd refusal_write(SyncRun *run, List *items);
 extern void refusal_begin_run(SyncRun *run);
 extern void refusal_check_end(SyncRun *run, void (*check) (void *arg),
 							  void *arg);
+extern bool refusal_holds(const SyncRun *run, const char *id);
 extern bool refusal_has_any(const SyncRun *run);
 extern bool refusal_spreads(const SyncRun *run, bool deletes);
 extern char *refusal_json(const Refusals *refusals);

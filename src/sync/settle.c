@@ -31,6 +31,7 @@
 #include "server/progress.h"
 #include "server/settings.h"
 #include "sync/company.h"
+#include "sync/cycle.h"
 #include "sync/deletions.h"
 #include "sync/lock.h"
 #include "sync/settle.h"
@@ -104,7 +105,8 @@ collect(Work *work)
 	SyncRun    *run = &work->run;
 	const Choices *choices = run->choices;
 
-	if (choices->rule == NULL && run->reader.policy->references == 0)
+	if (choices->rule == NULL && run->reader.policy->references == 0 &&
+		run->reader.policy->acyclics == 0)
 		work->candidates = candidates_none();
 	else
 		work->candidates = candidates_collect(run->link, work->snapshot);
@@ -122,7 +124,7 @@ collect(Work *work)
 	PushActiveSnapshot(work->snapshot);
 	run->dependencies_seen = seen_now(run->own);
 	PopActiveSnapshot();
-	run->company = company_collect(run, work->candidates, work->snapshot);
+	company_collect(run, work->candidates, work->snapshot);
 }
 
 /* ---- One batch ---------------------------------------------------------- */
@@ -168,7 +170,7 @@ read_batch(Work *work, Batch *batch)
 		item->choice = choices_find(run->choices, item->entity.id);
 		company_join(run->company, item);
 		if (item->choice == NULL && item->accepts == NIL &&
-			(its == NULL || its->renames == NIL))
+			(its == NULL || (its->renames == NIL && its->ring == NULL)))
 			continue;
 		bytes += reader_read(&run->reader, &item->entity);
 		syncitem_decide(run, item);
@@ -250,10 +252,14 @@ settled_of(const SyncItem *item)
 	return SETTLED_LEFT_OUT;
 }
 
+/* What is an error where only one conflict is to be settled */
 static void
-refuse_without_conflict(const Work *work, const SyncItem *item)
+refuse_single(const Work *work, const SyncItem *item)
 {
-	if (!work->settling->single || item->entity.conflict != CONFLICT_NONE ||
+	if (item->verdict == VERDICT_LEFT_OUT)
+		cycle_check_settled(&item->entity, work->settling->local,
+							item->choice->resolution);
+	if (item->entity.conflict != CONFLICT_NONE ||
 		!choice_expects(item->choice, &item->entity))
 		return;
 	ereport(ERROR,
@@ -270,7 +276,8 @@ note(Work *work, const SyncItem *item, const SyncItem *copy)
 	Datum		values[NOTE_COLUMNS];
 	bool		nulls[NOTE_COLUMNS] = {false};
 
-	refuse_without_conflict(work, item);
+	if (work->settling->single)
+		refuse_single(work, item);
 	if (settled == SETTLED_RESOLVED)
 		work->settling->resolved++;
 	else if (item->entity.conflict != CONFLICT_NONE)
@@ -448,7 +455,8 @@ look_again(Work *work, Entity *entity, Snapshot snapshot)
 	SyncRun    *run = &work->run;
 
 	(void) reader_read(&run->reader, entity);
-	if (run->reader.policy->references == 0 ||
+	if ((run->reader.policy->references == 0 &&
+		 run->reader.policy->acyclics == 0) ||
 		(entity->local_change == CHANGE_NONE &&
 		 entity->public_change == CHANGE_NONE))
 		return;

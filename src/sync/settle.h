@@ -15,7 +15,8 @@ typedef enum Settled
 	SETTLED_NO_CONFLICT,		/* there is none (any more) */
 	SETTLED_NO_ENTITY,			/* there is no such entity */
 	SETTLED_CHANGED,			/* it is not as it was shown */
-	SETTLED_LEFT_OUT,			/* it is none of those kinds or paths */
+	SETTLED_LEFT_OUT,			/* it is none of those kinds or paths, or its
+								 * ring stays */
 	SETTLED_KEPT_OUT,			/* a trigger did not let it be stored */
 	SETTLED_REFUSED,			/* there are too many deletions */
 } Settled;

@@ -10,6 +10,7 @@
 #include "json/document.h"
 #include "statement/rowwriter.h"
 #include "sync/company.h"
+#include "sync/cycle.h"
 #include "sync/refusal.h"
 #include "sync/takeback.h"
 #include "sync/syncitem.h"
@@ -61,6 +62,23 @@ syncitem_new(const char *id)
 	return item;
 }
 
+/*
+ * What is chosen for one entity of a ring goes for all of it, or for none of
+ * it where it does not break the ring.
+ */
+static void
+judge_in_ring(SyncItem *item)
+{
+	const Choice *choice = item->choice;
+
+	if (choice == NULL || choice->resolution == RESOLUTION_MERGED)
+		return;
+	if (cycle_is_settled(&item->entity))
+		item->verdict = VERDICT_SETTLES;
+	else if (item->verdict == VERDICT_SETTLES && cycle_is_stuck(&item->entity))
+		item->verdict = VERDICT_LEFT_OUT;
+}
+
 /* In a resolution an item is settled as chosen, or goes along with others. */
 static void
 decide_by_choice(const SyncRun *run, SyncItem *item)
@@ -71,6 +89,7 @@ decide_by_choice(const SyncRun *run, SyncItem *item)
 		item->verdict = choices_judge(run->choices, choice, &item->entity);
 	if (item->is_held && item->verdict == VERDICT_SETTLES)
 		item->verdict = VERDICT_CHANGED;
+	judge_in_ring(item);
 	item->is_decided = choice != NULL && item->verdict == VERDICT_SETTLES;
 	if (item->is_decided)
 	{
@@ -80,6 +99,8 @@ decide_by_choice(const SyncRun *run, SyncItem *item)
 	}
 	else if (item->accepts != NIL)
 		decision_accept(&item->decision, &item->entity, item->accepts);
+	else if (cycle_is_settled(&item->entity))
+		decision_break(&item->decision, &item->entity);
 	else
 		decision_follow(&item->decision, &item->entity);
 }
@@ -128,7 +149,9 @@ syncitem_copy(SyncRun *run, SyncItem *item)
 	copy = syncitem_new(rename.new_id);
 
 	copy->copy_of = item;
-	*version = *decision_redirect(&item->entity, &item->entity.local);
+	*version = *cycle_break(&item->entity,
+							decision_redirect(&item->entity,
+											  &item->entity.local));
 	version->doc = document_rename(version->doc, rename.id, rename.new_id);
 	version->doc = reference_redirect(run->reader.policy, version->doc,
 									  list_make1(&rename), NULL, NULL);

@@ -3,7 +3,7 @@
 -- references.sql and both_policy.sql what "references" does.)
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(454);
+SELECT plan(477);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -45,7 +45,7 @@ SELECT is(t.policy_of('l'), NULL, 'a diagram has no policy');
 SELECT is(diagsync.set_merge_policy('l', policy), policy, 'returned as stored: ' || policy::text)
   FROM unnest(ARRAY['{}', '{"granularity": "entity"}', '{"granularity": "property"}', '{"ignore": []}', '{"ignore": ["/a", "/b/c", "/d~0~1e", "/", "/x/0"]}',
 	'{"latest": ["", "/a"]}', '{"tolerance": 0}', '{"tolerance": 0.0001}', '{"tolerance": 1e3}', '{"groups": []}', '{"groups": [[""], ["/a", "/b"]]}', '{"references": ["/from", "/to/id"]}',
-	'{"granularity": "property", "ignore": ["/last_seen"], "latest": ["/viewport"], "tolerance": 0.0001, "groups": [["/position"], ["/size", "/anchor"]], "references": ["/from", "/to", "/parent"]}']::jsonb[])
+	'{"granularity": "property", "ignore": ["/last_seen"], "latest": ["/viewport"], "tolerance": 0.0001, "groups": [["/position"], ["/size", "/anchor"]], "references": ["/from", "/to", "/parent"], "acyclic": ["/parent"]}']::jsonb[])
 	WITH ORDINALITY AS p (policy, n) ORDER BY n;
 SELECT is(t.policy_of('l') ->> 'tolerance', '0.0001', 'and the directory has it');
 SELECT is(diagsync.set_merge_policy('l', NULL), NULL, 'a null resets it');
@@ -55,24 +55,24 @@ SELECT is(t.policy_of('l'), NULL, '... in the directory, too');
 CREATE TABLE t.preset (name text, policy jsonb);
 INSERT INTO t.preset VALUES
 	('immersive', '{"granularity": "property", "match": [["/template", "/text"], "/id"], "ignore": ["/last_seen"], "latest": [], "tolerance": 0.0001,
-		"groups": [["/parent", "/position", "/rotation"], ["/scale"]], "references": ["/from", "/to", "/parent"]}'),
+		"groups": [["/parent", "/position", "/rotation"], ["/scale"]], "references": ["/from", "/to", "/parent"], "acyclic": ["/parent"]}'),
 	('excalidraw', '{"granularity": "property", "match": [["/type", "/text"], "/id"], "ignore": ["/version", "/versionNonce", "/updated", "/lastCommittedPoint", "/baseline"], "latest": ["/status"], "tolerance": 0.000001,
 		"groups": [["/x", "/y", "/width", "/height", "/points", "/pressures", "/fixedSegments", "/startIsSpecial", "/endIsSpecial"],
 			["/startBinding"], ["/endBinding"], ["/text", "/originalText"], ["/crop"]],
-		"references": ["/containerId", "/frameId", "/startBinding/elementId", "/endBinding/elementId"]}'),
+		"references": ["/containerId", "/frameId", "/startBinding/elementId", "/endBinding/elementId"], "acyclic": ["/containerId", "/frameId"]}'),
 	('tldraw', '{"granularity": "property", "match": [["/type", "/props/text"], ["/typeName", "/name"], "/id"], "ignore": [], "latest": ["/props/growY", "/props/fontSizeAdjustment"], "tolerance": 0.000001,
 		"groups": [["/x", "/y", "/rotation", "/parentId"], ["/props/w", "/props/h", "/props/scale"], ["/props/start"], ["/props/end"], ["/props/points"], ["/props/handles"],
 			["/props/segments", "/props/isClosed", "/props/isComplete"], ["/props/richText"], ["/props/crop"],
 			["/fromId", "/toId", "/props/terminal", "/props/normalizedAnchor", "/props/isExact", "/props/isPrecise", "/props/snap"]],
-		"references": ["/parentId", "/fromId", "/toId", "/props/assetId", "/props/start/boundShapeId", "/props/end/boundShapeId"]}'),
+		"references": ["/parentId", "/fromId", "/toId", "/props/assetId", "/props/start/boundShapeId", "/props/end/boundShapeId"], "acyclic": ["/parentId"]}'),
 	('jsoncanvas', '{"granularity": "property", "match": [["/type", "/text"], ["/type", "/file"], ["/type", "/url"], ["/type", "/label"], "/id"], "ignore": [], "latest": [], "tolerance": 0,
-		"groups": [["/x", "/y"], ["/width", "/height"], ["/fromNode", "/fromSide"], ["/toNode", "/toSide"]], "references": ["/fromNode", "/toNode"]}'),
+		"groups": [["/x", "/y"], ["/width", "/height"], ["/fromNode", "/fromSide"], ["/toNode", "/toSide"]], "references": ["/fromNode", "/toNode"], "acyclic": []}'),
 	('reactflow', '{"granularity": "property", "match": [["/type", "/data/label"]], "ignore": ["/selected", "/dragging", "/resizing", "/positionAbsolute", "/measured"], "latest": [], "tolerance": 0,
 		"groups": [["/position", "/parentId", "/parentNode"], ["/width", "/height"], ["/style/width", "/style/height"], ["/source", "/sourceHandle"], ["/target", "/targetHandle"]],
 		"keys": {"/data/inputParams": "id", "/data/inputAnchors": "id", "/data/outputAnchors": "id"},
-		"references": ["/source", "/target", "/parentId", "/parentNode"]}'),
+		"references": ["/source", "/target", "/parentId", "/parentNode"], "acyclic": ["/parentId", "/parentNode"]}'),
 	('grafana', '{"granularity": "property", "match": [["/type", "/title"]], "ignore": ["/version", "/iteration"], "latest": ["/pluginVersion", "/schemaVersion"], "tolerance": 0,
-		"groups": [["/gridPos"], ["/datasource"], ["/targets/*/datasource"]], "keys": {"/targets": "refId"}, "references": []}');
+		"groups": [["/gridPos"], ["/datasource"], ["/targets/*/datasource"]], "keys": {"/targets": "refId"}, "references": [], "acyclic": []}');
 SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name)), policy, name || ': written out as docs/presets.md has it') FROM t.preset;
 SELECT is(diagsync.set_merge_policy('l', policy), policy, name || ': written out, it can be set again') FROM t.preset;
 SELECT is(diagsync.set_merge_policy('l', jsonb_build_object('preset', name) || own), policy || own, format('%s: a key beside it replaces the preset''s: %s', name, own))
@@ -126,9 +126,9 @@ INSERT INTO t.bad (policy) SELECT policy::jsonb FROM unnest(ARRAY['null', '1', '
 	'{"groups": [[1]]}', '{"groups": [[["/a"]]]}', '{"groups": [["a"]]}', '{"groups": [["/a", "b/c"]]}', '{"groups": [["/a~"]]}',
 	'{"preset": "nix"}', '{"preset": ""}', '{"preset": "ReactFlow"}', '{"preset": null}', '{"preset": 1}', '{"preset": ["reactflow"]}', '{"preset": "reactflow", "nonsense": 1}', '{"preset": "reactflow", "tolerance": -1}']) AS policy;
 INSERT INTO t.bad (policy) SELECT jsonb_build_object(key, value)
-  FROM unnest('{ignore,latest,references}'::text[]) AS key, unnest(ARRAY['null', '"/a"', '1', 'true', '{}', '{"0": "/a"}', '[1]', '[null]', '[["/a"]]', '[{}]', '["/a", true]',
+  FROM unnest('{ignore,latest,references,acyclic}'::text[]) AS key, unnest(ARRAY['null', '"/a"', '1', 'true', '{}', '{"0": "/a"}', '[1]', '[null]', '[["/a"]]', '[{}]', '["/a", true]',
 	'["a"]', '["a/b"]', '["#/a"]', '[" /a"]', '["/a", "b"]', '["~1a"]', '["/a~"]', '["/~2"]', '["/a/b~"]', '["/~~0"]', '["/a~b"]']::jsonb[]) WITH ORDINALITY AS v (value, n) ORDER BY key, n;
-INSERT INTO t.bad (policy) VALUES ('{"ignore": [""]}'), ('{"ignore": ["/a", ""]}'), ('{"references": [""]}'), ('{"references": ["/from", ""]}');
+INSERT INTO t.bad (policy) VALUES ('{"ignore": [""]}'), ('{"ignore": ["/a", ""]}'), ('{"references": [""]}'), ('{"references": ["/from", ""]}'), ('{"acyclic": [""]}');
 UPDATE t.bad SET command = format('SELECT diagsync.set_merge_policy(''l'', %L)', policy);
 SELECT t.refuses(command, '22023', '"l"', 'refused: ' || policy::text) FROM t.bad ORDER BY n;
 SELECT is_empty($$ SELECT policy, t.error(command) FROM t.bad WHERE t.hint(command) IS NULL $$, 'all of them with a hint');
