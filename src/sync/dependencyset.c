@@ -469,18 +469,17 @@ add_dependency(DependencySet *set, Dependencies *dependencies, bool referrers)
 
 /* The same with the ring that the entity is in */
 static Dependencies *
-with_ring(const DependencySet *set, const char *id,
-		  Dependencies *dependencies)
+with_ring(const DependencySet *set, const char *id, Dependencies *its)
 {
 	const Ring *ring = set != NULL && set->rings != NULL ?
 		rings_find(set->rings, id) : NULL;
 
 	if (ring == NULL)
-		return dependencies;
-	if (dependencies == NULL)
-		dependencies = palloc0(sizeof(Dependencies));
-	dependencies->ring = ring;
-	return dependencies;
+		return its;
+	if (its == NULL)
+		its = palloc0(sizeof(Dependencies));
+	its->ring = ring;
+	return its;
 }
 
 /*
@@ -517,16 +516,16 @@ dependencyset_next(DependencySet *set, const char *id, bool referrers)
 }
 
 /*
- * The next entity that depends on others, rings aside, and what on; NULL at the
- * end.  palloc'd.
+ * The next entity that depends on others, rings aside, and what on, as above;
+ * NULL at the end.
  */
 Dependencies *
-dependencyset_take(DependencySet *set, char **id)
+dependencyset_take(DependencySet *set, char **id, bool referrers)
 {
 	if (!set->more)
 		return NULL;
 	*id = row_string(set, DEPENDENCY_ID);
-	return dependencyset_next(set, *id, false);
+	return dependencyset_next(set, *id, referrers);
 }
 
 /*

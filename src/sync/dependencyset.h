@@ -62,7 +62,8 @@ extern Dependencies *dependencyset_next(DependencySet *set, const char *id,
 extern bool dependencyset_has_any(const DependencySet *set);
 extern bool dependencyset_read(DependencySet *set, DependencyKind *kind,
 							   char **id, char **other);
-extern Dependencies *dependencyset_take(DependencySet *set, char **id);
+extern Dependencies *dependencyset_take(DependencySet *set, char **id,
+										bool referrers);
 extern void dependencyset_set_rings(DependencySet *set, struct Rings *rings);
 extern struct Rings *dependencyset_rings(const DependencySet *set);
 extern void dependencyset_rewind(DependencySet *set);

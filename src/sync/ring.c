@@ -209,6 +209,8 @@ begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
 		.entrysize = sizeof(Known),.hash = known_hash,.match = known_match,
 	.hcxt = rings->round_context};
 	MemoryContext caller = MemoryContextSwitchTo(rings->round_context);
+	bool		resolving = rings->rule.run != NULL &&
+		rings->rule.run->choices != NULL;
 	Dependencies *dependencies;
 	char	   *id;
 
@@ -219,7 +221,7 @@ begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
 							   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
 							   HASH_CONTEXT);
 	dependencyset_rewind(set);
-	while ((dependencies = dependencyset_take(set, &id)) != NULL)
+	while ((dependencies = dependencyset_take(set, &id, resolving)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (rings->rule.run != NULL)
@@ -361,6 +363,8 @@ rings_settle(Rings *rings, const SyncRun *run, Snapshot snapshot)
 {
 	int			stuck = ringset_stuck(rings->set);
 
+	if (!rings->has_moved)
+		return false;
 	rings->rule.direction = DIRECTION_NONE;
 	rings->rule.run = run;
 	rings->nviews = 0;

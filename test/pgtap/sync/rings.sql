@@ -2,7 +2,7 @@
 -- references that it did not have.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(131);
+SELECT plan(133);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -224,6 +224,9 @@ SELECT is(t.many('given too', '[{"entity_id": "b", "resolution": "merged", "doc"
 SELECT t.scene('theirs too', '{"a": {}, "b": {}, "e": {"v": 1}}', '{"e": {"v": 2}}', '{"a": {"parent": "b"}, "b": {"parent": "a"}, "e": {"v": 3}}');
 SELECT is(t.all_of('theirs too', 'public', entities => '{a,b}'), 'a:left_out:cycle b:left_out:cycle', 'a ring is not settled for the side that has it');
 SELECT is(t.all_of('theirs too', 'public') || ' ' || t.see('theirs too'), 'e:resolved a b e', '... and what else there is, is');
+SELECT t.scene('shown ' || rule, '{"m": {"parent": "p"}, "p": {}, "q": {}}', '{"q": {"parent": "m"}}', '{"m": {"parent": "q"}, "p": null}') FROM unnest('{local,public}'::text[]) AS rule;
+SELECT is(t.many('shown ' || rule, (SELECT jsonb_agg(jsonb_build_object('entity_id', entity_id, 'resolution', rule, 'expected', version)) FROM diagsync.conflicts('shown ' || rule))) || ' ' || t.see('shown ' || rule), want, 'a ring and what would dangle, as they were shown: ' || rule) FROM (VALUES
+	('local', 'm:resolved p:resolved q:resolved m>p p q>m'), ('public', 'm:resolved p:resolved q:resolved m>q q')) AS v (rule, want);
 
 -- Who is not chosen stays as he is, and so does what an end refuses.
 CREATE FUNCTION t.chosen(direction text, l text, chosen text[], rule text DEFAULT 'abort') RETURNS text LANGUAGE plpgsql AS $$
