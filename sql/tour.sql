@@ -33,7 +33,7 @@ SELECT success, documents_updated, inserted, updated, deleted, merged, resolved,
 SELECT success, documents_updated, inserted, updated, deleted, merged, resolved, conflicts, plan FROM diagsync.push('mine');
 SELECT success, documents_updated FROM diagsync.push('mine');
 
--- Meanwhile she edited as well.
+-- Meanwhile the other copy was edited as well.
 UPDATE diagsync_local.entity SET doc = doc || '{"x": 99}' WHERE diagram_id = 'hers' AND id = 'api';
 UPDATE diagsync_local.entity SET doc = doc || '{"label": "Postgres"}' WHERE diagram_id = 'hers' AND id = 'db';
 SELECT entity_id, side, local_change, public_change, conflict, paths FROM diagsync.changes('hers');

@@ -90,7 +90,7 @@ static int64 written = 0;
 
 /*
  * Do the limits apply to the caller?  Also while the tables' owner works for
- * him.
+ * them.
  */
 bool
 quota_applies(void)

@@ -86,8 +86,8 @@ check_role(const char *role, const char *diagram)
 
 /*
  * The shared diagram whose members or tokens the caller changes, locked FOR NO
- * KEY UPDATE: one change at a time, so that nobody gives himself again what is
- * just being taken from him; writers and syncs are not in the way.
+ * KEY UPDATE: one change at a time, so that nobody gives themselves again what
+ * is just being taken from them; writers and syncs are not in the way.
  */
 static Diagram *
 lock_shared(const char *function, const char *id, AccessLevel needs)

@@ -422,7 +422,7 @@ process(void *arg)
 
 		/*
 		 * Who syncs or refreshes the link under an older snapshot, in which
-		 * this is still a conflict, would record that he has seen what we
+		 * this is still a conflict, would record as seen what we
 		 * have not.
 		 */
 		if (end == PHASE_DONE)

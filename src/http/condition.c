@@ -1,7 +1,7 @@
 /*
  * condition.c
  *	  Conditional requests over HTTP (RFC 9110): what has not changed is
- *	  answered 304, and nobody writes over a version that he has not seen
+ *	  answered 304, and nobody writes over a version that they have not seen
  *	  (412).
  *
  * Of one entity the tag is a digest of it; of all that a shared diagram has,

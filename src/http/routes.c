@@ -4,7 +4,7 @@
  *	  to PostgREST in headers (examples/rest/nginx.conf), and these functions
  *	  make it count: requested_diagram(), check_request().
  *
- * Whoever sends the headers himself can only make things harder for himself.
+ * A client that sends these headers itself can only ask for less.
  */
 #include "postgres.h"
 
@@ -187,8 +187,8 @@ check_login(void)
 /*
  * diagsync.check_request(): what PostgREST calls before each request
  *
- * A table that has no rows for a caller is an empty answer; a diagram that he
- * may not see has to be none.  What a request depends on (If-Match,
+ * A table that has no rows for a caller is an empty answer; a diagram that
+ * they may not see has to be none.  What a request depends on (If-Match,
  * If-None-Match) is checked then (condition.c).
  */
 DIAGSYNC_FUNCTION(diagsync_check_request)

@@ -5,7 +5,7 @@
  *	  local				its owner everything, others nothing
  *	  public, legacy	anybody reads and writes its entities; owner and members
  *						as below
- *	  private			its owner everything, a member what his role says, the
+ *	  private			its owner everything, a member what their role says, the
  *						bearer of an access token what the token's role says
  *
  * Superusers, roles with BYPASSRLS and the tables' owner may do everything, as
@@ -255,7 +255,8 @@ access_level(Caller *caller, const char *diagram, StorageType storage,
 }
 
 /*
- * Fail because a caller who may see a diagram may not do what he wants: 42501.
+ * Fail because a caller may see a diagram, but not do with it what they want:
+ * 42501.
  */
 void
 access_refuse(const char *diagram, AccessLevel has, AccessLevel needs)

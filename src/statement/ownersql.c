@@ -30,7 +30,7 @@
 
 /*
  * The plan of a command for a storage type, prepared if need be, on its way to
- * the executor: the caller calls planning_end() when it has been run.  He is
+ * the executor: the caller calls planning_end() when it has been run, and is
  * the tables' owner already and connected to SPI.
  */
 static pg_noinline SPIPlanPtr

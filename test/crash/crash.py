@@ -700,7 +700,7 @@ class Crash:
         self.slow = False  # one took longer than it may
         self.edits = self.edits_of_round = 0
         self.asynchronous = False
-        self.killing = False  # or nobody may lose his connection
+        self.killing = False  # otherwise nobody may lose a connection
         self.server = Server()
         self.agents = [Writer(self, end, number) for end in "PLM" for number in range(2)]
         self.workers = [Worker(self, number) for number in range(2)]
