@@ -381,7 +381,7 @@ directory_read_link(const char *local, const char *public, AccessLevel shared,
 }
 
 /*
- * The same for a sync: one at a time of a link, and neither end can be
+ * The same for a sync: one at a time of a link, and neither copy can be
  * unlinked, dropped or moved before the transaction ends.
  */
 Link *

@@ -8,8 +8,8 @@
  * the tables from where the last page ended: so all pages together cost one
  * walk, and each needs no more memory than it has entities.  What is written
  * meanwhile may be in one of them or not; it has not been seen by the snapshot
- * of the first page, which is what the reader has seen in the end, so
- * it comes afterwards in any case.
+ * of the first page, which is what the reader has seen in the end, so it comes
+ * afterwards in any case.
  *
  * Local diagrams have no tombstones and no index by revision.
  */

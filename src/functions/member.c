@@ -3,9 +3,9 @@
  *	  Who else may use a diagram: add_member(), remove_member(), set_owner();
  *	  create_token(), revoke_token().
  *
- * They take effect with their commit for whatever is done afterwards; what a
- * member has written and not yet committed still can be: nobody is to keep an
- * administrator waiting by holding a transaction open.
+ * A change takes effect with its commit, for whatever is done afterwards; what
+ * a member has written and not yet committed still can be committed: nobody is
+ * to keep an administrator waiting by holding a transaction open.
  */
 #include "postgres.h"
 

@@ -2,7 +2,7 @@
  * resolve.c
  *	  One conflict settled: resolve().
  *
- * It writes the local end only; what it leaves as a local change, the next
+ * It writes the local copy only; what it leaves as a local change, the next
  * push sends.
  */
 #include "postgres.h"

@@ -4,7 +4,7 @@
  *	  to PostgREST in headers (examples/rest/nginx.conf), and these functions
  *	  make it count: requested_diagram(), check_request().
  *
- * A client that sends these headers itself can only ask for less.
+ * A client that sends these headers itself gains nothing by it.
  */
 #include "postgres.h"
 

@@ -9,6 +9,8 @@
  *
  * While diagsync works as the owner of its tables, the role in force is not
  * the caller's; ownersql.c notes the caller for that time.
+ *
+ * Also diagsync.revision(), the other default of the entity tables' columns.
  */
 #include "postgres.h"
 

@@ -3,7 +3,7 @@
  *	  SQL commands that diagsync runs itself, their plans kept.
  *
  * They run as the owner of the tables, the way referential-integrity triggers
- * do it, so the caller needs no privilege on the bookkeeping; everything in
+ * do it, so the caller needs no privilege on captured rows; everything in
  * their text is schema-qualified, operators too (so there is no IS DISTINCT
  * FROM, IN, USING or simple CASE in it).  The caller stays the principal.
  *

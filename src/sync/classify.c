@@ -92,7 +92,7 @@ dependencies_target(const Dependencies *dependencies, const char *id, int len)
 }
 
 /*
- * Does a reference lead to what the one end deleted, while the other changed?
+ * Does a reference lead to what the one side deleted, while the other changed?
  */
 static bool
 dangles(const Entity *entity, JsonValue id)
@@ -126,7 +126,7 @@ classify_ties(Entity *entity)
 		return;
 	}
 
-	/* What the one end deleted, the change of the other must not refer to. */
+	/* What the one side deleted, the change of the other must not refer to. */
 	reference_scan(&scan, policy, entity->merges ? entity_merged(entity)->doc :
 				   entity->local_change != CHANGE_NONE ? entity->local.doc :
 				   entity->public.doc);
@@ -142,8 +142,8 @@ classify_ties(Entity *entity)
 }
 
 /*
- * The verdict on an unexplained difference, whose documents have been
- * classified. What an end lacks is shown as deleted there, what both have as
+ * Classify an unexplained difference, whose documents have been
+ * classified. What a side lacks is shown as deleted there, what both have as
  * updated by both.
  */
 static void
@@ -167,8 +167,8 @@ classify_unexplained(Entity *entity)
 }
 
 /*
- * Classify the three versions of an entity: sets its verdict.  "unexplained":
- * no records say which end has changed or deleted it.  Whether they repeat its
+ * Classify the three versions of an entity.  "unexplained":
+ * no records say which side has changed or deleted it.  Whether they repeat its
  * id is no difference: they are classified as if all did as the shared one
  * does, or without that the local one.
  */
@@ -239,7 +239,7 @@ entity_classify(Entity *entity, const Policy *policy, bool unexplained)
 }
 
 /*
- * What an entity that both ends changed is merged to; it belongs to the
+ * What an entity that both copies changed is merged to; it belongs to the
  * entity.
  */
 const Version *

@@ -29,13 +29,13 @@ typedef enum Resolution
 typedef enum BaseDecision
 {
 	BASE_KEEP,
-	BASE_DROP,					/* both ends are equal */
+	BASE_DROP,					/* both copies are equal */
 	BASE_SET,					/* to base_doc */
 } BaseDecision;
 
 typedef struct Decision
 {
-	const Version *local;		/* what the local end is to hold; NULL: as it
+	const Version *local;		/* what the local copy is to hold; NULL: as it
 								 * is */
 	const Version *public;		/* what the shared copy is to hold; NULL: as
 								 * it is */
@@ -43,7 +43,7 @@ typedef struct Decision
 	Jsonb	   *base_doc;
 	Doubt		doubt;			/* with BASE_SET */
 	bool		resolved;		/* settles a conflict */
-	bool		merged;			/* writes what both ends' edits merge to */
+	bool		merged;			/* writes what both copies' edits merge to */
 	bool		copies;			/* the local version goes beside the public
 								 * one, under a new id */
 	List	   *accepted;		/* what the base row is to say of that; NIL:

@@ -68,7 +68,7 @@ struct DependencySet
 	HTAB	   *components;		/* NULL: none yet */
 	List	   *new_components; /* ids of those added in this round */
 	int			round;
-	Tuplestorestate *inserts;	/* references to what one end inserted */
+	Tuplestorestate *inserts;	/* references to what one side inserted */
 };
 
 static uint32
@@ -276,9 +276,9 @@ dependencyset_put_pair(DependencySet *set, const Dependency *dependency,
 }
 
 /*
- * Keep in mind that an entity ("other") refers to what only its end has:
+ * Keep in mind that an entity ("other") refers to what only its side has:
  * should that insert be given up, the reference would dangle.  "locally": it
- * is the local end that does not have it.
+ * is the local copy that does not have it.
  */
 void
 dependencyset_put_insert(DependencySet *set, const char *id, const char *other,

@@ -202,7 +202,7 @@ is_left_for_a_pull(const SyncItem *item)
 }
 
 /*
- * Count what was done with an item: what was written at the end that the call
+ * Count what was done with an item: what was written in the copy that the call
  * is about, and what became of its conflict.  Nothing has been kept out of
  * what was only planned.
  */
@@ -435,7 +435,7 @@ public_version_now(const Link *link)
 }
 
 /*
- * Check that the ends that a sync added entities to may have so many.
+ * Check that the copies that a sync added entities to may have so many.
  */
 static void
 check_entities(const Sync *sync, const Link *link)
