@@ -44,7 +44,7 @@ SELECT success, documents_updated, conflicts FROM diagsync.pull('hers');
 SELECT success, documents_updated, conflicts FROM diagsync.pull('hers', on_conflict => 'skip');
 SELECT entity_id, side, local_change, public_change, conflict FROM diagsync.changes('hers');
 
--- Resolved by hand, then pushed, and pulled at the other end.
+-- Resolved by hand, then pushed, and pulled into the other copy.
 SELECT entity_id, side, local_change, public_change, conflict, local, public
   FROM diagsync.resolve('hers', 'api', 'merged', '{"id": "api", "kind": "box", "x": 50, "y": 10}');
 SELECT success, documents_updated, conflicts FROM diagsync.push('hers');
