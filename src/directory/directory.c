@@ -82,8 +82,8 @@ attr_int64(TupleTableSlot *slot, int attno, int64 none)
 /*
  * The entry in a row of the directory, copied.
  */
-Diagram *
-directory_read_row(TupleTableSlot *slot)
+static Diagram *
+read_row(TupleTableSlot *slot)
 {
 	Diagram    *diagram = palloc0(sizeof(Diagram));
 	char	   *storage;
@@ -146,7 +146,7 @@ directory_read(const char *id, Snapshot snapshot)
 	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, AccessShareLock);
 	probe_begin(&probe, snapshot);
 	if (probe_find(&probe, CStringGetTextDatum(id), (Datum) 0))
-		diagram = directory_read_row(probe.slot);
+		diagram = read_row(probe.slot);
 	probe_close(&probe);
 	return diagram;
 }
@@ -180,7 +180,7 @@ directory_lock(const char *id, LockTupleMode mode, LockReading reading)
 			locked = probe_lock(&probe, &tid, snapshot, mode, follow);
 		}
 		if (locked)
-			diagram = directory_read_row(probe.slot);
+			diagram = read_row(probe.slot);
 		probe_end(&probe);
 		UnregisterSnapshot(snapshot);
 

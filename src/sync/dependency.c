@@ -330,7 +330,7 @@ chain_entity(Finder *finder, const char *id)
 }
 
 /*
- * Add what hangs on what was added, until there is no more.
+ * Add what depends on what was added, until there is no more.
  */
 static void
 chain(Finder *finder)
