@@ -6,7 +6,7 @@
  *
  * Any SQL user can set them, too: what they say counts only where it may come
  * from anybody (a token, how errors are to look), or where the session's login
- * role is trusted (see principal.c).
+ * role is trusted (see claims.c).
  */
 #include "postgres.h"
 
