@@ -20,7 +20,9 @@
  *	  share(), clone()				reader	functions/link.c
  *	  link(), unlink()				reader	functions/link.c
  *	  pull()						reader	sync/phases.c
- *	  resolve()						reader	functions/resolve.c
+ *	  resolve()						reader	sync/settle.c
+ *	  resolve_all(), resolve_many()	reader	sync/settle.c
+ *	  discard()						reader	functions/discard.c
  *	  refresh()						reader	functions/refresh.c
  *	  insert, update, delete rows	writer	functions/rls.c, sql/access.sql,
  *											and as committed capture/capture.c
