@@ -1,6 +1,6 @@
 // The same in PouchDB with its leveldb adapter.  Reads the entities from a file
 // of JSON lines into a database, then answers commands, a line of JSON each:
-// how many entities to edit on each end, and with which salt.
+// how many entities to edit on each side, and with which salt.
 "use strict";
 const fs = require("fs");
 const path = require("path");

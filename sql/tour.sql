@@ -33,7 +33,7 @@ SELECT success, documents_updated, inserted, updated, deleted, merged, resolved,
 SELECT success, documents_updated, inserted, updated, deleted, merged, resolved, conflicts, plan FROM diagsync.push('mine');
 SELECT success, documents_updated FROM diagsync.push('mine');
 
--- Meanwhile she edited as well.
+-- Meanwhile the other copy was edited as well.
 UPDATE diagsync_local.entity SET doc = doc || '{"x": 99}' WHERE diagram_id = 'hers' AND id = 'api';
 UPDATE diagsync_local.entity SET doc = doc || '{"label": "Postgres"}' WHERE diagram_id = 'hers' AND id = 'db';
 SELECT entity_id, side, local_change, public_change, conflict, paths FROM diagsync.changes('hers');
@@ -44,7 +44,7 @@ SELECT success, documents_updated, conflicts FROM diagsync.pull('hers');
 SELECT success, documents_updated, conflicts FROM diagsync.pull('hers', on_conflict => 'skip');
 SELECT entity_id, side, local_change, public_change, conflict FROM diagsync.changes('hers');
 
--- Resolved by hand, then pushed, and pulled at the other end.
+-- Resolved by hand, then pushed, and pulled into the other copy.
 SELECT entity_id, side, local_change, public_change, conflict, local, public
   FROM diagsync.resolve('hers', 'api', 'merged', '{"id": "api", "kind": "box", "x": 50, "y": 10}');
 SELECT success, documents_updated, conflicts FROM diagsync.push('hers');

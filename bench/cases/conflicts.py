@@ -6,7 +6,7 @@ from figure import Figure, interleave
 
 
 class Conflicts(Case):
-    """The same entities are edited differently on both ends before each, and the bare
+    """The same entities are edited differently on both sides before each, and the bare
     table gets the local edit, too."""
 
     name = "conflicts"

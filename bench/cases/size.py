@@ -10,13 +10,13 @@ BARE = ("bench.bare_local", "bench.bare_public")
 
 
 class Size(Case):
-    """Tables with their indexes, both ends against two bare tables that got the same
+    """Tables with their indexes, both copies against two bare tables that got the same
     edits.  It does not vary, so it is measured once."""
 
     name = "size"
 
     def figures(self):
-        return [Figure("size", "size on disk, both ends, 2,000 changed", "two bare tables", unit="bytes")]
+        return [Figure("size", "size on disk, both copies, 2,000 changed", "two bare tables", unit="bytes")]
 
     def run(self, run):
         if run:

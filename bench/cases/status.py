@@ -89,12 +89,12 @@ class Open(Unchanged):
 
 
 class Changed(Case):
-    """2,000 changed on each end of 100,000, no entity on both."""
+    """2,000 changed on each side of 100,000, no entity on both."""
 
     name = "status_changed"
 
     def figures(self):
-        what = "status, 2,000 changed on each end"
+        what = "status, 2,000 changed on each side"
         return [
             Figure("status_2000", what, "two index range counts"),
             Figure("status_2000_upsert", what, "bare upsert of 2,000", ("<=", 0.375)),

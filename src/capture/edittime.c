@@ -5,9 +5,8 @@
  *
  * An edit has the time at which its statement was opened, by the clock, and
  * never an earlier one than the version that it replaces: the clock may have
- * been set back, and who deleted a row may have opened his statement after the
- * one that was waiting for him.  For updates and deletions their triggers see
- * to it.
+ * been set back, and a deletion may have begun after the insert that waited
+ * for it.  For updates and deletions their triggers see to it.
  */
 #include "postgres.h"
 

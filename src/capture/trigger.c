@@ -101,7 +101,7 @@ trigger_refuse_unopened(TriggerData *trigger)
 			 errmsg("rows of table \"%s.%s\" are written without the trigger that fires before the statement",
 					get_namespace_name(RelationGetNamespace(rel)),
 					RelationGetRelationName(rel)),
-			 errdetail("What is written through another table (a parent, a partitioned table), or with that trigger disabled, would not be noted."),
+			 errdetail("What is written through another table (a parent, a partitioned table), or with that trigger disabled, would not be captured."),
 			 errhint("Write to the table itself, with its triggers enabled.")));
 }
 
@@ -128,7 +128,7 @@ check_stamped_last(Relation rel)
 							trigger->tgname,
 							get_namespace_name(RelationGetNamespace(rel)),
 							RelationGetRelationName(rel), STAMP_TRIGGER),
-					 errdetail("It could undo the stamps by which changes are found."),
+					 errdetail("It could undo the revision and the time by which changes are found."),
 					 errhint("Rename it with ALTER TRIGGER, to a name that begins with an ASCII letter.")));
 	}
 }
@@ -345,7 +345,7 @@ DIAGSYNC_FUNCTION(diagsync_refuse_truncate)
 					get_namespace_name(RelationGetNamespace(rel)),
 					RelationGetRelationName(rel)),
 			 instead ? 0 :
-			 errdetail("Deletions of many diagrams at once could not be noted."),
+			 errdetail("Deletions of many diagrams at once could not be captured."),
 			 errhint("%s", instead ? instead :
 					 "Remove diagrams with diagsync.drop_diagram(), entities with DELETE.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */

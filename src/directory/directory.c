@@ -10,7 +10,7 @@
  * which must lead in no ring holds FOR NO KEY UPDATE on the shared row, too.
  *
  * What functions do for their callers begins with directory_see() or
- * directory_lock_seen(), which answer what he may not see as not existing;
+ * directory_lock_seen(), which answer what they may not see as not existing;
  * directory_read() and directory_lock() are for diagsync's own business.
  */
 #include "postgres.h"
@@ -83,8 +83,8 @@ attr_int64(TupleTableSlot *slot, int attno, int64 none)
 /*
  * The entry in a row of the directory, copied.
  */
-Diagram *
-directory_read_row(TupleTableSlot *slot)
+static Diagram *
+read_row(TupleTableSlot *slot)
 {
 	Diagram    *diagram = palloc0(sizeof(Diagram));
 	char	   *storage;
@@ -147,7 +147,7 @@ directory_read(const char *id, Snapshot snapshot)
 	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, AccessShareLock);
 	probe_begin(&probe, snapshot);
 	if (probe_find(&probe, CStringGetTextDatum(id), (Datum) 0))
-		diagram = directory_read_row(probe.slot);
+		diagram = read_row(probe.slot);
 	probe_close(&probe);
 	return diagram;
 }
@@ -181,7 +181,7 @@ directory_lock(const char *id, LockTupleMode mode, LockReading reading)
 			locked = probe_lock(&probe, &tid, snapshot, mode, follow);
 		}
 		if (locked)
-			diagram = directory_read_row(probe.slot);
+			diagram = read_row(probe.slot);
 		probe_end(&probe);
 		UnregisterSnapshot(snapshot);
 
@@ -250,7 +250,7 @@ directory_access(Caller *caller, const Diagram *diagram, AccessLevel enough,
 
 /*
  * Fail unless the caller may do something with a diagram under a snapshot:
- * 42704 where he may not see it, 42501 where that is all he may.
+ * 42704 where they may not see it, 42501 where that is all they may.
  */
 static void
 check_access_at(const Diagram *diagram, AccessLevel needs, Snapshot snapshot)
@@ -295,9 +295,9 @@ directory_see(const char *id, AccessLevel needs, Snapshot snapshot)
 }
 
 /*
- * Lock an entry on behalf of the caller.  His access is checked before (not
- * even a wait is to tell him of what he may not see), and again as it is after
- * the wait, under every isolation level.
+ * Lock an entry on behalf of the caller.  Their access is checked before (not
+ * even a wait is to tell them of what they may not see), and again as it is
+ * after the wait, under every isolation level.
  */
 Diagram *
 directory_lock_seen(const char *id, AccessLevel needs, LockTupleMode mode,
@@ -408,7 +408,7 @@ directory_read_link(const char *local, const char *public, AccessLevel shared,
 }
 
 /*
- * The same for a sync: one at a time of a link, and neither end can be
+ * The same for a sync: one at a time of a link, and neither copy can be
  * unlinked, dropped or moved before the transaction ends.
  */
 Link *
@@ -419,7 +419,7 @@ directory_lock_link(const char *local, const char *public, AccessLevel shared)
 
 	/*
 	 * A shared one is not to be locked by whoever takes it for a local one;
-	 * and whoever drops what he may not see holds this one locked.
+	 * and whoever drops one that the caller may not see holds this one locked.
 	 */
 	directory_need_local(diagram);
 	if (diagram->public_copy_id != NULL)

@@ -73,7 +73,6 @@ extern char *directory_name_arg(Datum value, bool isnull, const char *arg);
 extern void directory_refuse_null(bool isnull, const char *arg,
 								  const char *diagram);
 extern Diagram *directory_read(const char *id, Snapshot snapshot);
-extern Diagram *directory_read_row(TupleTableSlot *slot);
 extern Diagram *directory_lock(const char *id, LockTupleMode mode,
 							   LockReading reading);
 extern bool directory_hold(const char *id, Snapshot snapshot);

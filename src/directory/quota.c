@@ -90,7 +90,7 @@ static int64 written = 0;
 
 /*
  * Do the limits apply to the caller?  Also while the tables' owner works for
- * him.
+ * them.
  */
 bool
 quota_applies(void)
@@ -133,35 +133,42 @@ quota_check_put(const char *diagram, int n)
 }
 
 /*
- * Take up room for so many entities, if it is known that there is.
+ * Take up room that all sessions share, if it is known that there is.  "shared":
+ * whether there is memory for that.
  */
 static bool
-take_room(const char *diagram, int limit, int64 added)
+take_room(SharedKind kind, const char *name, int64 limit, int64 added,
+		  bool *shared)
 {
 	int64		second = shared_second();
-	SharedNote *note = shared_lock(SHARED_ROOM, diagram);
+	SharedNote *note = shared_lock(kind, name);
 	bool		taken;
 
+	*shared = note != NULL;
 	if (note == NULL)
 		return false;
 	taken = note->u.room.limit == limit && added <= note->u.room.left;
 	if (taken)
 		note->u.room.left -= added;
 	note->second = second;
-	shared_unlock(SHARED_ROOM, note);
+	shared_unlock(kind, note);
 	return taken;
 }
 
-static void
-note_room(const char *diagram, int limit, int64 left)
+/*
+ * Note what room there is.  Returns whether all sessions share that.
+ */
+static bool
+note_room(SharedKind kind, const char *name, int64 limit, int64 left)
 {
-	SharedNote *note = shared_lock(SHARED_ROOM, diagram);
+	SharedNote *note = shared_lock(kind, name);
 
 	if (note == NULL)
-		return;
+		return false;
 	note->u.room.limit = limit;
 	note->u.room.left = left;
-	shared_unlock(SHARED_ROOM, note);
+	shared_unlock(kind, note);
+	return true;
 }
 
 /*
@@ -176,8 +183,10 @@ quota_check_entities(const Diagram *diagram, int64 added)
 	Datum		values[2] = {diagram->key, Int64GetDatum((int64) limit + 1)};
 	bool		isnull;
 	int64		count;
+	bool		shared;
 
-	if (limit == 0 || added <= 0 || take_room(diagram->id, limit, added))
+	if (limit == 0 || added <= 0 ||
+		take_room(SHARED_ROOM, diagram->id, limit, added, &shared))
 		return;
 	PushActiveSnapshot(GetLatestSnapshot());
 	(void) ownersql_run(&count_entities, diagram->storage, values, NULL,
@@ -194,7 +203,7 @@ quota_check_entities(const Diagram *diagram, int64 added)
 				 limit == settings_max_entities ?
 				 errhint("Delete some, or have an administrator raise diagsync.max_entities.") :
 				 errhint("Delete some, or have its owner allow more with diagsync.set_limits().")));
-	note_room(diagram->id, limit, limit - count);
+	(void) note_room(SHARED_ROOM, diagram->id, limit, limit - count);
 }
 
 /*
@@ -285,20 +294,12 @@ own_room(SharedKind kind, const char *name)
 static bool
 take_bytes(SharedKind kind, const char *name, int64 limit, int64 added)
 {
-	int64		second = shared_second();
-	SharedNote *note = shared_lock(kind, name);
+	bool		shared;
+	bool		taken = take_room(kind, name, limit, added, &shared);
 	OwnRoom    *own;
-	bool		taken;
 
-	if (note != NULL)
-	{
-		taken = note->u.room.limit == limit && added <= note->u.room.left;
-		if (taken)
-			note->u.room.left -= added;
-		note->second = second;
-		shared_unlock(kind, note);
+	if (shared)
 		return taken;
-	}
 	own = own_room(kind, name);
 	taken = own->limit == limit && added <= own->left;
 	if (taken)
@@ -309,21 +310,13 @@ take_bytes(SharedKind kind, const char *name, int64 limit, int64 added)
 static void
 note_bytes(SharedKind kind, const char *name, int64 limit, int64 left)
 {
-	SharedNote *note = shared_lock(kind, name);
+	OwnRoom    *own;
 
-	if (note != NULL)
-	{
-		note->u.room.limit = limit;
-		note->u.room.left = left;
-		shared_unlock(kind, note);
-	}
-	else
-	{
-		OwnRoom    *own = own_room(kind, name);
-
-		own->limit = limit;
-		own->left = left / OWN_SHARE;
-	}
+	if (note_room(kind, name, limit, left))
+		return;
+	own = own_room(kind, name);
+	own->limit = limit;
+	own->left = left / OWN_SHARE;
 }
 
 /*

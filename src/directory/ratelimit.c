@@ -38,7 +38,7 @@ OWNER_SQL("SELECT called_at FROM diagsync.sync_log"
 		  " ORDER BY called_at DESC LIMIT 1 OFFSET $3 OPERATOR(pg_catalog.-) 1",
 		  3, TEXTOID, TIMESTAMPTZOID, INT4OID);
 
-/* The same of the diagrams that he has created and still has */
+/* The same of the diagrams that they have created and still have */
 static OwnerSql nth_last_creation =
 OWNER_SQL("SELECT created_at FROM diagsync.directory"
 		  " WHERE owner" EQ "$1 AND created_at" GT "$2"

@@ -1,6 +1,7 @@
 /*
  * changes.c
- *	  Which entities differ: changes(), conflicts().  Read-only.
+ *	  Which entities differ: changes(), conflicts(); status() counts them.
+ *	  Read-only.
  */
 #include "postgres.h"
 
@@ -80,25 +81,25 @@ changes_form_row(const Entity *entity, TupleDesc tupdesc)
 }
 
 /*
- * Return the entities that differ, or only those in conflict.
+ * Classify the candidates of a link under a registered snapshot, one after the
+ * other, and call "look" with each.  "referrers": say also which entities refer
+ * to one that was deleted.
  */
-static Datum
-list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
+void
+changes_classify(const Link *link, Snapshot snapshot, bool referrers,
+				 void (*look) (const Entity *entity, void *arg), void *arg)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	char	   *local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
-										   "local");
-	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
-	Link	   *link = directory_read_link(local, NULL, ACCESS_READER,
-										   snapshot);
-	Candidates *candidates;
+	Candidates *candidates = candidates_collect(link, snapshot);
 	Reader		reader;
 	DependencySet *dependencies;
 	MemoryContext row_context;
 	Datum		id;
 
-	InitMaterializedSRF(fcinfo, 0);
-	candidates = candidates_collect(link, snapshot);
+	if (candidates->added == 0)
+	{
+		candidates_end(candidates);
+		return;
+	}
 	reader_open(&reader, link, AccessShareLock, AccessShareLock);
 	dependencies = dependencies_collect(&reader, candidates, snapshot, false);
 	reader_begin(&reader, snapshot);
@@ -114,13 +115,9 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 		entity.key = id;
 		entity.found_at = candidates->found_at;
 		entity.dependencies = dependencyset_next(dependencies, entity.id,
-												 true);
+												 referrers);
 		(void) reader_read(&reader, &entity);
-		if (conflicts_only ? entity.conflict != CONFLICT_NONE :
-			(entity.local_change != CHANGE_NONE ||
-			 entity.public_change != CHANGE_NONE))
-			tuplestore_puttuple(result->setResult,
-								changes_form_row(&entity, result->setDesc));
+		look(&entity, arg);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row_context);
 	}
@@ -129,6 +126,45 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
 	dependencyset_end(dependencies);
 	reader_close(&reader);
 	candidates_end(candidates);
+}
+
+static void
+put_row(const Entity *entity, ReturnSetInfo *result)
+{
+	tuplestore_puttuple(result->setResult,
+						changes_form_row(entity, result->setDesc));
+}
+
+static void
+put_change(const Entity *entity, void *result)
+{
+	if (entity->local_change != CHANGE_NONE ||
+		entity->public_change != CHANGE_NONE)
+		put_row(entity, result);
+}
+
+static void
+put_conflict(const Entity *entity, void *result)
+{
+	if (entity->conflict != CONFLICT_NONE)
+		put_row(entity, result);
+}
+
+/*
+ * Return the entities of a link that "look" puts in.
+ */
+static Datum
+list_changes(FunctionCallInfo fcinfo,
+			 void (*look) (const Entity *entity, void *result))
+{
+	char	   *local = directory_name_arg(PG_GETARG_DATUM(0), PG_ARGISNULL(0),
+										   "local");
+	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
+	Link	   *link = directory_read_link(local, NULL, ACCESS_READER,
+										   snapshot);
+
+	InitMaterializedSRF(fcinfo, 0);
+	changes_classify(link, snapshot, true, look, fcinfo->resultinfo);
 	UnregisterSnapshot(snapshot);
 	return (Datum) 0;
 }
@@ -138,7 +174,7 @@ list_changes(FunctionCallInfo fcinfo, bool conflicts_only)
  */
 DIAGSYNC_FUNCTION(diagsync_changes)
 {
-	return list_changes(fcinfo, false);
+	return list_changes(fcinfo, put_change);
 }
 
 /*
@@ -146,5 +182,5 @@ DIAGSYNC_FUNCTION(diagsync_changes)
  */
 DIAGSYNC_FUNCTION(diagsync_conflicts)
 {
-	return list_changes(fcinfo, true);
+	return list_changes(fcinfo, put_conflict);
 }

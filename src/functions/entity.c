@@ -2,7 +2,7 @@
  * entity.c
  *	  Many entities written or deleted in one call: put() and remove().
  *
- * They are ordinary edits, whose records the triggers keep.
+ * They are ordinary edits, which the triggers capture.
  */
 #include "postgres.h"
 

@@ -8,8 +8,8 @@
  * the tables from where the last page ended: so all pages together cost one
  * walk, and each needs no more memory than it has entities.  What is written
  * meanwhile may be in one of them or not; it has not been seen by the snapshot
- * of the first page, which is what the reader has seen when he is through, so
- * it comes afterwards in any case.
+ * of the first page, which is what the reader has seen in the end, so it comes
+ * afterwards in any case.
  *
  * Local diagrams have no tombstones and no index by revision.
  */
@@ -215,8 +215,8 @@ add_walked(FeedPage *page, const Seen *since, const char *after)
 }
 
 /*
- * Fill a page for a reader with that mark (NULL: he has seen nothing), and
- * make it his next one.  Returns whether there is more.
+ * Fill a page for a reader with that mark (NULL: who has seen nothing), and
+ * make it their next one.  Returns whether there is more.
  */
 static bool
 fill(FeedPage *page, Mark *mark)

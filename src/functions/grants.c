@@ -4,7 +4,7 @@
  *
  * Plain GRANTs and REVOKEs, run with the rights of the caller: the extension's
  * owner or a superuser.  Which rows a role then reaches, the row-level
- * policies say; writing the columns of the bookkeeping is granted to nobody.
+ * policies say; writing the columns that diagsync keeps is granted to nobody.
  */
 #include "postgres.h"
 

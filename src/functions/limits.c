@@ -1,7 +1,8 @@
 /*
  * limits.c
  *	  What a diagram may hold, as its owner and the administrator allow, and
- *	  what it holds: limits(), set_limits().
+ *	  what it holds: limits(), set_limits(); and how often the caller may still
+ *	  sync: sync_rate().
  *
  * The owner's limits are columns of the directory, which every writer of the
  * diagram has read when it is checked (quota.c).

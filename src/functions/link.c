@@ -138,7 +138,7 @@ see_now(void)
 }
 
 /*
- * Read both ends of a link that was just made.  What an older snapshot is
+ * Read both copies of a link that was just made.  What an older snapshot is
  * recorded as seen is classified once too often, never too rarely, so that may
  * have been taken before the copy.
  */

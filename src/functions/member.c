@@ -3,9 +3,9 @@
  *	  Who else may use a diagram: add_member(), remove_member(), set_owner();
  *	  create_token(), revoke_token().
  *
- * They take effect with their commit for whatever is done afterwards; what a
- * member has written and not yet committed still can be: nobody is to keep an
- * administrator waiting by holding a transaction open.
+ * A change takes effect with its commit, for whatever is done afterwards; what
+ * a member has written and not yet committed still can be committed: nobody is
+ * to keep an administrator waiting by holding a transaction open.
  */
 #include "postgres.h"
 
@@ -86,8 +86,8 @@ check_role(const char *role, const char *diagram)
 
 /*
  * The shared diagram whose members or tokens the caller changes, locked FOR NO
- * KEY UPDATE: one change at a time, so that nobody gives himself again what is
- * just being taken from him; writers and syncs are not in the way.
+ * KEY UPDATE: one change at a time, so that nobody gives themselves again what
+ * is just being taken from them; writers and syncs are not in the way.
  */
 static Diagram *
 lock_shared(const char *function, const char *id, AccessLevel needs)

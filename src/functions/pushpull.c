@@ -1,6 +1,6 @@
 /*
  * pushpull.c
- *	  push() and pull(): the way of a sync, from its arguments to its result.
+ *	  push() and pull(): from the arguments of a sync to its result.
  *
  * The way of a sync is in sync/phases.c.
  */

@@ -1,7 +1,7 @@
 /*
  * rls.c
  *	  What the row-level policies of the tables ask, and access(), which tells
- *	  a caller what he may do:
+ *	  a caller what they may do:
  *
  *	  may_see()			a row of the directory
  *	  may_read(), may_write(), may_administer()

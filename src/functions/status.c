@@ -18,13 +18,11 @@
 
 #include "directory/directory.h"
 #include "directory/linkwalk.h"
+#include "functions/changes.h"
 #include "functions/status.h"
 #include "server/sqlfunction.h"
 #include "server/textarg.h"
 #include "statement/ownersql.h"
-#include "sync/classify.h"
-#include "sync/dependency.h"
-#include "tracking/candidate.h"
 
 #define STATUS_COLUMNS 11
 
@@ -47,53 +45,14 @@ typedef struct Figures
 	int64		conflicts;
 } Figures;
 
-/*
- * Classify the candidates of a link under a registered snapshot and count.
- */
-static Figures
-count_changes(const Link *link, Snapshot snapshot)
+static void
+count_change(const Entity *entity, void *arg)
 {
-	Figures		figures = {0};
-	Candidates *candidates = candidates_collect(link, snapshot);
-	Reader		reader;
-	DependencySet *dependencies;
-	MemoryContext row_context;
-	Datum		id;
+	Figures    *figures = arg;
 
-	if (candidates->added > 0)
-	{
-		reader_open(&reader, link, AccessShareLock, AccessShareLock);
-		dependencies = dependencies_collect(&reader, candidates, snapshot,
-											false);
-		reader_begin(&reader, snapshot);
-		row_context = AllocSetContextCreate(CurrentMemoryContext,
-											"diagsync status",
-											ALLOCSET_DEFAULT_SIZES);
-		while (candidates_next(candidates, &id))
-		{
-			MemoryContext caller = MemoryContextSwitchTo(row_context);
-			Entity		entity = {0};
-
-			CHECK_FOR_INTERRUPTS();
-			entity.key = id;
-			entity.found_at = candidates->found_at;
-			if (dependencies != NULL)
-				entity.dependencies = dependencyset_next(dependencies,
-														 TextDatumGetCString(id), false);
-			(void) reader_read(&reader, &entity);
-			figures.local_changes += entity.local_change != CHANGE_NONE;
-			figures.public_changes += entity.public_change != CHANGE_NONE;
-			figures.conflicts += entity.conflict != CONFLICT_NONE;
-			MemoryContextSwitchTo(caller);
-			MemoryContextReset(row_context);
-		}
-		MemoryContextDelete(row_context);
-		reader_end(&reader);
-		dependencyset_end(dependencies);
-		reader_close(&reader);
-	}
-	candidates_end(candidates);
-	return figures;
+	figures->local_changes += entity->local_change != CHANGE_NONE;
+	figures->public_changes += entity->public_change != CHANGE_NONE;
+	figures->conflicts += entity->conflict != CONFLICT_NONE;
 }
 
 /*
@@ -141,10 +100,11 @@ status_form(const Diagram *local, Snapshot snapshot, TupleDesc tupdesc)
 	{
 		Link	   *link = directory_read_link(local->id, NULL,
 											   ACCESS_READER, snapshot);
-		Figures		figures = count_changes(link, snapshot);
-		bool		diverged = figures.local_changes > 0 ||
-			figures.public_changes > 0;
+		Figures		figures = {0};
+		bool		diverged;
 
+		changes_classify(link, snapshot, false, count_change, &figures);
+		diverged = figures.local_changes > 0 || figures.public_changes > 0;
 		values[2] = CStringGetTextDatum(figures.conflicts > 0 ? "conflict" :
 										diverged ? "pending" : "in_sync");
 		values[3] = BoolGetDatum(diverged);

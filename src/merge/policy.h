@@ -29,7 +29,7 @@ typedef struct PolicyNode
 /* Members that together tell what an entity of an import is */
 typedef struct MatchKey
 {
-	char	   *name;			/* the pointers, for people */
+	const char *name;			/* the pointers, for people */
 	int			count;
 	JsonPointer *pointers;
 } MatchKey;

@@ -50,7 +50,7 @@ typedef struct Threeway
 	/* Set by threeway_classify() */
 	bool		local_changed;
 	bool		public_changed;
-	bool		differ;			/* both ends, as the policy sees it */
+	bool		differ;			/* both copies, as the policy sees it */
 	List	   *clashes;		/* of Clash, in the order of the document */
 	Part	   *part;			/* what is to be merged from what */
 } Threeway;

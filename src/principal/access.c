@@ -5,8 +5,39 @@
  *	  local				its owner everything, others nothing
  *	  public, legacy	anybody reads and writes its entities; owner and members
  *						as below
- *	  private			its owner everything, a member what his role says, the
+ *	  private			its owner everything, a member what their role says, the
  *						bearer of an access token what the token's role says
+ *
+ * What takes which level, and where it is asked for.  (Of a local diagram its
+ * owner has them all, and nobody else has any.)
+ *
+ *	  see it, select its rows		reader	functions/rls.c, sql/access.sql
+ *	  status(), status_all()		reader	functions/status.c
+ *	  changes(), conflicts()		reader	functions/changes.c
+ *	  changes_since()				reader	functions/feed.c
+ *	  owner(), merge_policy()		reader	functions/diagram.c
+ *	  limits()						reader	functions/limits.c
+ *	  share(), clone()				reader	functions/link.c
+ *	  link(), unlink()				reader	functions/link.c
+ *	  pull()						reader	sync/phases.c
+ *	  resolve()						reader	sync/settle.c
+ *	  resolve_all(), resolve_many()	reader	sync/settle.c
+ *	  discard()						reader	functions/discard.c
+ *	  refresh()						reader	functions/refresh.c
+ *	  insert, update, delete rows	writer	functions/rls.c, sql/access.sql,
+ *											and as committed capture/capture.c
+ *	  put(), remove()				writer	functions/entity.c
+ *	  push()						writer	sync/phases.c
+ *	  name and describe it			admin	functions/rls.c, sql/access.sql
+ *	  drop_diagram()				admin	functions/diagram.c
+ *	  set_storage_type()			admin	functions/diagram.c
+ *	  set_merge_policy()			admin	functions/diagram.c
+ *	  set_limits()					admin	functions/limits.c
+ *	  add_member()					admin	functions/member.c
+ *	  remove_member()				admin	functions/member.c; oneself: reader
+ *	  create_token()				admin	functions/member.c
+ *	  revoke_token()				admin	functions/member.c
+ *	  set_owner()					owner	functions/member.c
  *
  * Superusers, roles with BYPASSRLS and the tables' owner may do everything, as
  * with row-level security.  What a caller may not see is answered as not
@@ -255,7 +286,8 @@ access_level(Caller *caller, const char *diagram, StorageType storage,
 }
 
 /*
- * Fail because a caller who may see a diagram may not do what he wants: 42501.
+ * Fail because a caller may see a diagram, but not do with it what they want:
+ * 42501.
  */
 void
 access_refuse(const char *diagram, AccessLevel has, AccessLevel needs)
@@ -263,8 +295,9 @@ access_refuse(const char *diagram, AccessLevel has, AccessLevel needs)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for diagram \"%s\"", diagram),
-			 errdetail("\"%s\" is %s; that takes %s.", principal_current(),
-					   access_name(has), access_name(needs)),
+			 errdetail("\"%s\" has %s access, and this takes %s access.",
+					   principal_current(), access_name(has),
+					   access_name(needs)),
 			 needs == ACCESS_OWNER ?
 			 errhint("Its owner can give it away with diagsync.set_owner().") :
 			 errhint("Its owner and admins can give access with diagsync.add_member().")));

@@ -13,7 +13,7 @@
 /* What a caller may do with a diagram; each includes those before it. */
 typedef enum AccessLevel
 {
-	ACCESS_NONE,				/* for him it does not exist */
+	ACCESS_NONE,				/* for them it does not exist */
 	ACCESS_READER,				/* look at it, pull from it */
 	ACCESS_WRITER,				/* edit it, push to it */
 	ACCESS_ADMIN,				/* rename, move and drop it, set its merge
@@ -28,7 +28,7 @@ typedef struct Caller
 	char	   *principal;		/* NULL where unrestricted */
 	MemoryContext context;		/* where all of this is */
 	bool		token_read;		/* the two below are set */
-	char	   *token_id;		/* of the token he presents, or NULL */
+	char	   *token_id;		/* of the token they present, or NULL */
 	char	   *token_secret;
 } Caller;
 

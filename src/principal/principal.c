@@ -9,6 +9,8 @@
  *
  * While diagsync works as the owner of its tables, the role in force is not
  * the caller's; ownersql.c notes the caller for that time.
+ *
+ * Also diagsync.revision(), the other default of the entity tables' columns.
  */
 #include "postgres.h"
 
@@ -23,7 +25,7 @@
 #include "server/sqlfunction.h"
 #include "server/textarg.h"
 
-/* The caller on whose behalf the tables' owner works, or NULL; and his role */
+/* The caller for whom the tables' owner works, or NULL; and their role */
 static char *noted_principal = NULL;
 static Oid	noted_role = InvalidOid;
 
@@ -67,7 +69,7 @@ principal_current(void)
 }
 
 /*
- * The role of the caller, also while the tables' owner works for him.
+ * The role of the caller, also while the tables' owner works for them.
  */
 Oid
 principal_role(void)

@@ -63,7 +63,7 @@ is_trusted(const char *role)
 
 /*
  * Fail unless the claims of this session are believed.  A superuser who has
- * stepped down with SET SESSION AUTHORIZATION is who he has become.
+ * stepped down with SET SESSION AUTHORIZATION is who they have become.
  */
 static void
 check_trust(void)
@@ -86,7 +86,7 @@ check_trust(void)
 /*
  * The claim "sub" of a request, NULL where there is none; not to be freed or
  * changed.  An error where it is not a string, empty or too long: whoever it
- * is meant to be, he must not pass for the role.  The claims that were read
+ * is meant to be must not pass for the role.  The claims that were read
  * last are remembered: an INSERT asks for each row.
  */
 static const char *

@@ -6,7 +6,7 @@
  *
  * Any SQL user can set them, too: what they say counts only where it may come
  * from anybody (a token, how errors are to look), or where the session's login
- * role is trusted (see principal.c).
+ * role is trusted (see claims.c).
  */
 #include "postgres.h"
 
@@ -96,8 +96,12 @@ request_has_login(void)
 	static const char key[] = "\"authorization\"";
 	const char *headers = GetConfigOption("request.headers", true, false);
 
+	if (headers == NULL)
+		return false;
+
 	/* In a string of JSON there is a backslash before each of these quotes. */
-	while (headers != NULL && (headers = strstr(headers, key)) != NULL)
+	for (headers = strstr(headers, key); headers != NULL;
+		 headers = strstr(headers, key))
 	{
 		headers += strlen(key);
 		headers += strspn(headers, " \t\r\n");

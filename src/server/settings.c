@@ -74,7 +74,7 @@ define_settings(void)
 							1000, 1, 100000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("diagsync.trusted_authenticators",
-							   "Login roles whose sessions are believed what request.jwt.claims says.",
+							   "Login roles whose sessions may say with request.jwt.claims who is asking.",
 							   "A list of role names. In their sessions the claim \"sub\" is the principal; in all others it is an error.",
 							   &settings_trusted_authenticators,
 							   "",

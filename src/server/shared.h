@@ -10,11 +10,11 @@
 /* What is noted of what */
 typedef enum SharedKind
 {
-	SHARED_CALLS,				/* of a principal: the syncs he called */
+	SHARED_CALLS,				/* of a principal: the syncs it called */
 	SHARED_ROOM,				/* of a diagram: for how many more entities */
 	SHARED_SIZE,				/* of a diagram: for how many more bytes */
 	SHARED_OWNER_SIZE,			/* of an owner: the same */
-	SHARED_CREATIONS,			/* of a principal: the diagrams he created */
+	SHARED_CREATIONS,			/* of a principal: the diagrams it made */
 } SharedKind;
 
 #define SHARED_KINDS (SHARED_CREATIONS + 1)

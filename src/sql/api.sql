@@ -6,7 +6,7 @@
 CREATE SCHEMA diagsync_api;
 COMMENT ON SCHEMA diagsync_api IS
 'diagsync
-Diagrams as sets of entities, private copies of shared diagrams, and the changes between them. Without a login, public diagrams can be read and edited, and others with an access token in the header x-diagsync-token. An error has its HTTP status and a JSON body with code, message, details and hint; what the caller may not see is answered with 404. A conflict is an answer (200, success is false), not an error.';
+Diagrams as sets of entities, local copies of shared diagrams, and the changes between them. Without a login, public diagrams can be read and edited, and others with an access token in the header x-diagsync-token. An error has its HTTP status and a JSON body with code, message, details and hint; what the caller may not see is answered with 404. A conflict is an answer (200, success is false), not an error.';
 
 -- ---- Diagrams ----------------------------------------------------------------
 

@@ -83,21 +83,21 @@ COMMENT ON COLUMN diagsync.directory.public_version IS
 COMMENT ON COLUMN diagsync.directory.merge_policy IS
 'what counts as a change and as a conflict, and what merges; null is the default: two edits of the same entity conflict. Set with diagsync.set_merge_policy()';
 COMMENT ON COLUMN diagsync.directory.seen IS
-'bookkeeping of the link: the snapshot under which it last read its shared copy; null compares in full, and a missing shared row counts as deleted';
+'state of the link: the snapshot under which it last read its shared copy; null compares in full, and a missing shared row counts as deleted';
 COMMENT ON COLUMN diagsync.directory.seen_own IS
-'bookkeeping of the link: the revision that its own last sync wrote, which it does not compare again';
+'state of the link: the revision that its own last sync wrote, which it does not compare again';
 COMMENT ON COLUMN diagsync.directory.seen_on IS
-'bookkeeping of the link: system identifier and timeline of the cluster on which "seen" means something, or - where it means nothing here; null until a restored link has synced';
+'state of the link: system identifier and timeline of the cluster on which "seen" means something, or - where it means nothing here; null until a restored link has synced';
 COMMENT ON COLUMN diagsync.directory.compare_in_full IS
-'bookkeeping of the link: whether it compares in full until the next sync, though "seen" holds, because its merge policy has changed';
+'state of the link: whether it compares in full until the next sync, though "seen" holds, because its merge policy has changed';
 COMMENT ON COLUMN diagsync.directory.seen_policy IS
-'bookkeeping of the link: with compare_in_full, the merge policy by which it has seen its shared copy';
+'state of the link: with compare_in_full, the merge policy by which it has seen its shared copy';
 COMMENT ON COLUMN diagsync.directory.max_entities IS
 'how many entities its owner allows it, or null; diagsync.set_limits() sets it, diagsync.max_entities may be less';
 COMMENT ON COLUMN diagsync.directory.max_size IS
 'how many bytes its owner allows its entities, or null; diagsync.set_limits() sets it, diagsync.max_diagram_size may be less';
 COMMENT ON COLUMN diagsync.directory.feed_start IS
-'bookkeeping of diagsync.changes_since(): the transaction since when marks of this diagram are valid; null for never interrupted';
+'state of diagsync.changes_since(): the transaction since when marks of this diagram are valid; null for never interrupted';
 COMMENT ON COLUMN diagsync.directory.feed_pruned IS
 'bookkeeping of diagsync.changes_since(): the greatest revision of a tombstone that diagsync.prune() has dropped; a mark that has not seen all up to it is no longer valid';
 COMMENT ON COLUMN diagsync.directory.seen_at IS

@@ -1,8 +1,8 @@
 /*
  * capturecheck.c
- *	  Were the records written?  A trigger or rule that an application has put
- *	  on a base or tombstone table can keep rows out of it; then the edit
- *	  fails, rather than be forgotten.
+ *	  Were the captured rows written?  A trigger or rule that an application
+ *	  has put on a base or tombstone table can keep rows out of it; then the
+ *	  edit fails, rather than be forgotten.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ capturecheck_refuse(StorageType storage, StorageTable table,
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-			 errmsg("what was changed in diagram \"%s\" could not be noted",
+			 errmsg("changes of diagram \"%s\" could not be captured",
 					diagram),
 			 errhint("A trigger or rule on table \"%s.%s\" keeps rows out.",
 					 storage_schema(storage),

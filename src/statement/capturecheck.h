@@ -1,6 +1,6 @@
 /*
  * capturecheck.h
- *	  Were the records written?
+ *	  Were the captured rows written?
  */
 #ifndef DIAGSYNC_CAPTURECHECK_H
 #define DIAGSYNC_CAPTURECHECK_H

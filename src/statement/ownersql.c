@@ -3,7 +3,7 @@
  *	  SQL commands that diagsync runs itself, their plans kept.
  *
  * They run as the owner of the tables, the way referential-integrity triggers
- * do it, so the caller needs no privilege on the bookkeeping; everything in
+ * do it, so the caller needs no privilege on captured rows; everything in
  * their text is schema-qualified, operators too (so there is no IS DISTINCT
  * FROM, IN, USING or simple CASE in it).  The caller stays the principal.
  *
@@ -30,7 +30,7 @@
 
 /*
  * The plan of a command for a storage type, prepared if need be, on its way to
- * the executor: the caller calls planning_end() when it has been run.  He is
+ * the executor: the caller calls planning_end() when it has been run, and is
  * the tables' owner already and connected to SPI.
  */
 static pg_noinline SPIPlanPtr

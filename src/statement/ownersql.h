@@ -21,7 +21,6 @@
 #define EQ " OPERATOR(pg_catalog.=) "
 #define NE " OPERATOR(pg_catalog.<>) "
 #define GT " OPERATOR(pg_catalog.>) "
-#define GE " OPERATOR(pg_catalog.>=) "
 
 /*
  * A command is a static variable: its text, the types of its parameters, and

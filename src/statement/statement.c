@@ -59,10 +59,10 @@ check_all_closed(void)
 		if (OidIsValid(open->relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("a statement on table \"%s.%s\" has not come to its end",
+					 errmsg("a statement on table \"%s.%s\" has not finished",
 							get_namespace_name(get_rel_namespace(open->relid)),
 							get_rel_name(open->relid)),
-					 errdetail("Its triggers have not fired after it, so what it changed would not be noted."),
+					 errdetail("Its triggers have not fired after it, so its changes would not be captured."),
 					 errhint("Let it return all of its rows, and leave the triggers of the table enabled.")));
 	}
 }
@@ -418,7 +418,7 @@ statement_check_closed(const char *function, const char *diagram,
 						function, diagram) :
 				 errmsg("diagsync.%s() cannot run inside a statement that is editing diagrams",
 						function),
-				 errdetail("What that statement changes is not noted yet, and the sync would overlook it."),
+				 errdetail("The changes of that statement are not captured yet, so the sync would overlook them."),
 				 errhint("Call it in a statement of its own, not from RETURNING or from a trigger of an entity table.")));
 }
 

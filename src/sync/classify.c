@@ -244,8 +244,8 @@ classify_unexplained(Entity *entity)
 }
 
 /*
- * Classify the three versions of an entity: sets its verdict.  "unexplained":
- * no records say which end has changed or deleted it.  Whether they repeat its
+ * Classify the three versions of an entity.  "unexplained":
+ * no records say which side has changed or deleted it.  Whether they repeat its
  * id is no difference: they are classified as if all did as the shared one
  * does, or without that the local one.
  */
@@ -328,7 +328,7 @@ made_version(const Entity *entity, Jsonb *doc)
 }
 
 /*
- * What an entity that both ends changed is merged to; it belongs to the
+ * What an entity that both copies changed is merged to; it belongs to the
  * entity.
  */
 const Version *

@@ -32,12 +32,12 @@ typedef enum ConflictKind
 	CONFLICT_UPDATE_DELETE,
 	CONFLICT_DELETE_UPDATE,
 	CONFLICT_INSERT_INSERT,
-	CONFLICT_DANGLING,			/* one refers to what the other end deleted */
+	CONFLICT_DANGLING,			/* one refers to what the other side deleted */
 	CONFLICT_CYCLE,				/* a sync would close a ring of references */
 	CONFLICT_UNKNOWN,			/* no record says who changed or deleted it */
 } ConflictKind;
 
-/* An entity as one end has it, or the base of both. */
+/* An entity as one copy has it, or the base of both. */
 typedef struct Version
 {
 	Jsonb	   *doc;			/* NULL: it does not exist there */
@@ -48,7 +48,7 @@ typedef struct Version
 	ItemPointerData tid;		/* its row; invalid if it has none */
 } Version;
 
-/* What a base row says of a difference beside its document */
+/* What a base row says of a difference beside its document: column "unknown" */
 typedef enum Doubt
 {
 	DOUBT_OPEN,					/* nothing: the records decide */
@@ -57,7 +57,7 @@ typedef enum Doubt
 	DOUBT_NOTED,				/* no record says who changed it */
 } Doubt;
 
-/* Another entity, deleted at one end, that an entity refers to */
+/* Another entity, deleted in one copy, that an entity refers to */
 typedef struct Target
 {
 	char	   *id;
@@ -89,7 +89,7 @@ typedef struct Ring
 /* What an entity depends on by references (see dependency.c) */
 typedef struct Dependencies
 {
-	bool		referred_to;	/* it is deleted at one end, and referred to
+	bool		referred_to;	/* it is deleted in one copy, and referred to
 								 * at the other */
 	bool		stays_deleted;	/* by the rule "newest" */
 	List	   *referrers;		/* their ids, where they were asked for */
@@ -116,11 +116,11 @@ typedef struct Entity
 	Dependencies *dependencies; /* or NULL; to be set before it is read */
 	ItemPointerData found_at;	/* the shared row, perhaps; or invalid */
 
-	/* The verdict */
+	/* What it is classified as */
 	ChangeKind	local_change;	/* NONE for both where they agree */
 	ChangeKind	public_change;
 	ConflictKind conflict;
-	bool		equal;			/* both ends, by plain value, but for whether
+	bool		equal;			/* both copies, by plain value, but for whether
 								 * they repeat the id */
 	bool		agreed;			/* both changed it to the same as the policy
 								 * sees it, but they are not equal */
@@ -132,7 +132,7 @@ typedef struct Entity
 								 * would dangle */
 } Entity;
 
-/* A deletion at one end of what the other end has */
+/* A deletion in one copy of what the other copy has */
 typedef struct Deletion
 {
 	TimestampTz at;				/* DT_NOBEGIN: not known */
@@ -140,7 +140,7 @@ typedef struct Deletion
 								 * DT_NOBEGIN: not since the base */
 	List	   *accepted;		/* as in Entity */
 	bool		is_insert;		/* it is no deletion, but an insert of the
-								 * other end */
+								 * other copy */
 } Deletion;
 
 /* Reads entities of a link, one after the other. */

@@ -1,6 +1,7 @@
 /*
  * columns.c
- *	  Columns of a batch in the making, for the arrays of a command.
+ *	  Values of the rows of a batch, collected by column, for owner SQL that
+ *	  is given arrays.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
  * columns.h
- *	  Columns of a batch in the making, for the arrays of a command.
+ *	  Values of the rows of a batch, collected by column.
  */
 #ifndef DIAGSYNC_COLUMNS_H
 #define DIAGSYNC_COLUMNS_H

@@ -110,6 +110,7 @@ add_companion(Company *company, const SyncItem *item)
 	companion->referred_to = dependencies->referred_to;
 	if (item->is_decided)
 	{
+		Assert(item->choice != NULL);	/* see decide_by_choice() */
 		companion->takes_public = item->decision.winner == SIDE_PUBLIC;
 		companion->restored = entity->local.doc == NULL && dependencies->referred_to;
 		companion->keeps_local = decision_keeps_local(entity,

@@ -95,7 +95,7 @@ newest_of(const Entity *entity)
 
 /*
  * Which version a conflict really keeps: "newest" becomes that of one side,
- * and "both" the version that is left where one end deleted the entity, or the
+ * and "both" the version that is left where one side deleted the entity, or the
  * only edit where a reference would dangle.  "Both" that remains means two
  * entities, or for one that refers to others the merge of its edits.
  */
@@ -164,7 +164,7 @@ keep_locally(Decision *decision, const Entity *entity, const Version *version)
 		set_base(decision, entity, entity->public.doc);
 }
 
-/* Store a version at both ends. */
+/* Store a version in both copies. */
 static void
 store(Decision *decision, const Entity *entity, const Version *version)
 {

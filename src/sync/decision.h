@@ -29,13 +29,13 @@ typedef enum Resolution
 typedef enum BaseDecision
 {
 	BASE_KEEP,
-	BASE_DROP,					/* both ends are equal */
+	BASE_DROP,					/* both copies are equal */
 	BASE_SET,					/* to base_doc */
 } BaseDecision;
 
 typedef struct Decision
 {
-	const Version *local;		/* what the local end is to hold; NULL: as it
+	const Version *local;		/* what the local copy is to hold; NULL: as it
 								 * is */
 	const Version *public;		/* what the shared copy is to hold; NULL: as
 								 * it is */

@@ -49,7 +49,7 @@ are_many(const Diagram *diagram, int64 deletions, Snapshot snapshot)
 }
 
 /*
- * How many of the deletions are not to be done unasked: all of an end of which
+ * How many of the deletions are not to be done unasked: all of a copy of which
  * they are too large a part, as the snapshot from before shows it.
  */
 int64

@@ -7,7 +7,7 @@
 
 #include "directory/directory.h"
 
-/* Entities that a sync would delete; a push may at the local end, too */
+/* Entities that a sync would delete; a push may in the local copy, too */
 typedef struct Deletions
 {
 	int64		local;

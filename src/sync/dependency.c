@@ -1,7 +1,7 @@
 /*
  * dependency.c
  *	  What makes changed entities depend on each other: references that would
- *	  dangle because the other end deleted what they lead to, or close a ring,
+ *	  dangle because the other side deleted what they lead to, or close a ring,
  *	  and references that are to follow an entity that "both" gives a new id.
  *
  * All candidates are looked at before any is decided about, so that a decision
@@ -58,7 +58,7 @@ compare_strings(const void *a, const void *b)
 }
 
 /*
- * Look at an entity that others refer to: is it deleted at one end?
+ * Look at an entity that others refer to: is it deleted in one copy?
  */
 static Looked *
 look(Finder *finder, const char *id, bool locally)
@@ -81,7 +81,7 @@ look(Finder *finder, const char *id, bool locally)
 										   &looked->deletion);
 	if (looked->is_deleted && looked->deletion.left_at != DT_NOBEGIN)
 	{
-		/* What both ends edited may be merged to something that exists. */
+		/* What both copies edited may be merged to something that exists. */
 		Entity		entity = {0};
 
 		entity.id = looked->id;
@@ -125,8 +125,8 @@ is_accepted(const Looked *looked, const Entity *entity)
 }
 
 /*
- * The references of one version of an entity that lead to what an end deleted,
- * as a list of Tie.  "at" is when the version was edited.
+ * The references of one version of an entity that lead to what a side deleted,
+ * as a list of Dependency.  "at" is when the version was edited.
  */
 static List *
 find_deleted(Finder *finder, const Entity *entity, const Jsonb *doc,
@@ -265,7 +265,7 @@ find_dependencies(Finder *finder, Entity *entity)
 									   entity->public.at);
 
 	/*
-	 * Where either version refers to what the other end deleted, "newest" has
+	 * Where either version refers to what the other side deleted, "newest" has
 	 * none to fall back to: what it refers to is kept.
 	 */
 	crossed = deleted_publicly != NIL && deleted_locally != NIL;
@@ -293,8 +293,8 @@ refers_to(Finder *finder, const Jsonb *doc, const char *id)
 }
 
 /*
- * What a version of an entity refers to that an end deleted, though no edit of
- * the other end does ("edited": what the edit refers to, if there is one).
+ * What a version of an entity refers to that a side deleted, though no edit of
+ * the other side does ("edited": what the edit refers to, if there is one).
  */
 static void
 chain_version(Finder *finder, const Entity *entity, const Jsonb *doc,
@@ -342,7 +342,7 @@ chain_entity(Finder *finder, const char *id)
 }
 
 /*
- * Add what hangs on what was added, until there is no more.
+ * Add what depends on what was added, until there is no more.
  */
 static void
 chain(Finder *finder)

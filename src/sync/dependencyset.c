@@ -5,8 +5,8 @@
  *	  it, and then by the entity that is told of it.
  *
  * Both are tuplesorts, which spill to disk beyond work_mem.  Only what would
- * dangle is kept in memory, too, while the set is made: which of it hangs
- * together (some hundred bytes an entity).
+ * dangle is kept in memory, too, while the set is made: its components
+ * (some hundred bytes an entity).
  */
 #include "postgres.h"
 
@@ -44,12 +44,12 @@ typedef struct Component
 {
 	char	   *id;				/* hash key */
 	int			round;			/* in which it was added */
-	struct Component *leader;	/* of all that hang together, or itself */
+	struct Component *leader;	/* of the component, or itself */
 
 	/* Of a leader: what "newest" makes of all */
 	bool		chained;		/* what is kept refers to another deleted */
 	bool		some_kept;		/* an edit is newer than a deletion */
-	bool		all_kept;		/* other chains hang on them */
+	bool		all_kept;		/* other chains depend on them */
 } Component;
 
 struct DependencySet
@@ -69,7 +69,7 @@ struct DependencySet
 	HTAB	   *components;		/* NULL: none yet */
 	List	   *new_components; /* ids of those added in this round */
 	int			round;
-	Tuplestorestate *inserts;	/* references to what one end inserted */
+	Tuplestorestate *inserts;	/* references to what one side inserted */
 };
 
 static uint32
@@ -287,9 +287,9 @@ dependencyset_put_pair(DependencySet *set, const Dependency *dependency,
 }
 
 /*
- * Keep in mind that an entity ("other") refers to what only its end has:
+ * Keep in mind that an entity ("other") refers to what only its side has:
  * should that insert be given up, the reference would dangle.  "locally": it
- * is the local end that does not have it.
+ * is the local copy that does not have it.
  */
 void
 dependencyset_put_insert(DependencySet *set, const char *id, const char *other,
@@ -360,7 +360,7 @@ dependencyset_pair_inserts(DependencySet *set)
 /*
  * Tell each deleted entity that it is referred to, and each that refers to it.
  * A deletion that is newer than all of them stays, by the rule "newest"; of
- * equal times the shared copy's does.  What hangs together in a chain is kept
+ * equal times the shared copy's does.  All of a component is kept
  * or stays deleted together.
  */
 static void

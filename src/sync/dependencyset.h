@@ -10,7 +10,7 @@
 /* What a dependency says of the entity that it begins with */
 typedef enum DependencyKind
 {
-	DEPENDENCY_REFERRED_TO,		/* by the other one, at the other end */
+	DEPENDENCY_REFERRED_TO,		/* by the other one, on the other side */
 	DEPENDENCY_TARGET,			/* it refers to the other one */
 	DEPENDENCY_RENAME,			/* it refers to the other one, which gets a
 								 * new id */
@@ -36,7 +36,7 @@ typedef struct Dependency
 /* Why a deleted entity and one that refers to it are a pair */
 typedef enum PairKind
 {
-	PAIR_EDIT,					/* an edit of the other end refers to it */
+	PAIR_EDIT,					/* an edit of the other side refers to it */
 	PAIR_KEPT,					/* so does another deleted entity, if kept */
 	PAIR_GIVEN_UP,				/* so does something if an edit is given up */
 } PairKind;

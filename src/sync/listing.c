@@ -15,7 +15,7 @@
 /* A listing ends with so many bytes, if not before */
 #define LISTING_BYTES (1024 * 1024)
 
-/* What becomes of a version at one end: insert, update, delete, or NULL */
+/* What becomes of a version in one copy: insert, update, delete, or NULL */
 static const char *
 change_of(const Version *current, const Version *target)
 {

@@ -193,7 +193,7 @@ lock_items(SyncRun *run, List *items)
 
 			/*
 			 * It was inserted while we hold its base row.  Its writer may
-			 * hold it and wait for the base row next, so do not wait for him.
+			 * hold it and wait for the base row next, so do not wait for it.
 			 */
 			if (ItemPointerIsValid(&item->locked_base) &&
 				ItemPointerIsValid(&item->entity.local.tid) &&
@@ -212,11 +212,11 @@ lock_items(SyncRun *run, List *items)
 }
 
 /*
- * Is somebody inserting what the items are about to insert?  He may wait for
+ * Is somebody inserting what the items are about to insert?  They may wait for
  * what we have locked (the base row of the entity, or for another push an
- * entity further on), so do not wait for him with the locks held:
- * that is OVERTAKEN, and
- * run->inserter says by whom.  To be called before anything is written.
+ * entity further on), so do not wait for them with the locks held: that is
+ * OVERTAKEN, and run->inserter says by whom.  To be called before anything is
+ * written.
  */
 PhaseEnd
 lock_check_inserts(SyncRun *run, List *items)

@@ -345,7 +345,7 @@ typedef struct Written
 } Written;
 
 /*
- * Check that the ends that a sync added entities to may have so many.
+ * Check that the copies that a sync added entities to may have so many.
  */
 static void
 check_entities(void *arg)

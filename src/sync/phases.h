@@ -14,7 +14,7 @@
 /* What a sync has done, or would do */
 typedef struct SyncCounts
 {
-	int64		inserted;		/* at the end that the call is about, as are */
+	int64		inserted;		/* in the copy that the call is about, as are */
 	int64		updated;		/* the next two */
 	int64		deleted;
 	int64		bytes;			/* of what is written there */
@@ -22,7 +22,7 @@ typedef struct SyncCounts
 	int64		resolved;
 	int64		conflicts;
 	int64		late_conflicts; /* made by triggers while it wrote */
-	Deletions	deletions;		/* at either end */
+	Deletions	deletions;		/* in either copy */
 	int64		refused_deletions;
 	bool		unpulled;		/* a push leaves public changes for a pull */
 } SyncCounts;

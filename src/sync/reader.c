@@ -5,7 +5,7 @@
  *
  * A row that is missing was deleted only where a base row or a tombstone says
  * so; and what differs without a base row, though the link has seen the shared
- * row, was changed past the triggers, at whichever end.  classify.c makes such
+ * row, was changed past the triggers, in whichever copy.  classify.c makes such
  * a difference a conflict "unknown".
  */
 #include "postgres.h"
@@ -20,7 +20,7 @@
 #include "sync/classify.h"
 
 /*
- * Open the tables of both ends of a link, each end under a table lock.
+ * Open the tables of both copies of a link, each copy under a table lock.
  */
 void
 reader_open(Reader *reader, const Link *link, LOCKMODE local, LOCKMODE public)
@@ -144,7 +144,7 @@ is_deleted_publicly(const Reader *reader, const Entity *entity,
 
 	/*
 	 * One that the link has seen is of an earlier deletion, or else the local
-	 * end would not have the entity any more; so is one from before the local
+	 * copy would not have the entity any more; so is one from before the local
 	 * version, by both its revision and its time.
 	 */
 	if (reader->link->seen_is_valid)
@@ -154,7 +154,7 @@ is_deleted_publicly(const Reader *reader, const Entity *entity,
 }
 
 /*
- * Do both ends differ on an entity without anything in the records that says
+ * Do both copies differ on an entity without anything in the records that says
  * which of them has changed it?
  */
 static bool
@@ -215,7 +215,7 @@ find_tombstone(Reader *reader, const Entity *entity, Version *tombstone)
 
 /*
  * The base of an unexplained difference without a base row: of an entity that
- * one end lacks, what the other has; of one that both have, nobody knows.
+ * one side lacks, what the other has; of one that both have, nobody knows.
  */
 static void
 set_assumed_base(Entity *entity)
@@ -295,7 +295,7 @@ reader_read(Reader *reader, Entity *entity)
 }
 
 /*
- * Is an entity deleted at one end, while the other has it?
+ * Is an entity deleted in one copy, while the other has it?
  */
 bool
 reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
@@ -359,7 +359,7 @@ reader_is_deleted(Reader *reader, Datum key, bool locally, Deletion *deletion)
 }
 
 /*
- * Is there an entity or a base row with this id on either end?
+ * Is there an entity or a base row with this id in either copy?
  */
 bool
 reader_id_is_taken(Reader *reader, const char *id)

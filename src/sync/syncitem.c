@@ -16,7 +16,7 @@
 #include "sync/syncitem.h"
 
 /*
- * Open both ends of a link, for a sync or resolution (run->direction) that
+ * Open both copies of a link, for a sync or resolution (run->direction) that
  * writes, or only looks.  Whoever adds a trigger waits until the one that
  * writes is over.
  *

@@ -3,7 +3,7 @@
  *	  A batch of entities that lock.c has locked, written: in which order.
  *
  * Copies that keep a local version come first, then base rows are dropped or
- * set (writebase.c), then the rest of the local end, then the shared one
+ * set (writebase.c), then the rest of the local copy, then the shared one
  * (writeend.c).  An application's trigger that edits an entity meanwhile thus
  * finds the records as they are afterwards, and its edit is recorded like any
  * other.  In the end, the base of what was not stored as intended is put back,

@@ -199,7 +199,7 @@ update_bases(const SyncRun *run, Columns *set)
 }
 
 /*
- * Add the base row that an item is to have.  Where the local end does not have
+ * Add the base row that an item is to have.  Where the local copy does not have
  * the entity then, that is its deletion, and the base row says when and by
  * whom: if nobody has deleted it yet, the caller does now.
  */
@@ -277,7 +277,7 @@ lasting_doubt(const Entity *entity)
 /*
  * Where the base of an item must be written once more, the document that it is
  * to have, and what it is to say of the difference: what was not stored as
- * intended stays a change, at the end whose trigger made the difference.
+ * intended stays a change, on the side whose trigger made the difference.
  */
 static bool
 is_base_to_be_put(const SyncItem *item, Jsonb **doc, Doubt *doubt)
@@ -303,7 +303,7 @@ is_base_to_be_put(const SyncItem *item, Jsonb **doc, Doubt *doubt)
 	}
 	if (public_missed)
 	{
-		/* What the local end holds rests on the public version, if on any. */
+		/* What the local copy holds rests on the public version, if on any. */
 		*doc = entity->public_change != CHANGE_NONE ? entity->public.doc :
 			entity->base.doc;
 		return true;

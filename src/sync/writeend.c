@@ -1,6 +1,6 @@
 /*
  * writeend.c
- *	  The entities of a batch at one end of a link, written: the one way in
+ *	  The entities of a batch in one copy of a link, written: the one way in
  *	  which a sync writes entities, with SQL and without.
  *
  * Rows are written by ctid: one that a trigger of an application has changed
@@ -59,7 +59,7 @@ OWNER_SQL("INSERT INTO %1$s.tombstone AS t (diagram_id, id, rev, deleted_at, del
 		  INT8OID);
 
 /*
- * One end of a link: which of the two decisions and outcomes is meant.
+ * One copy of a link: which of the two decisions and outcomes is meant.
  */
 typedef struct End
 {
@@ -256,7 +256,7 @@ delete_entities_of(const End *end, Columns *deletes)
 		upsert_deleted(end, deletes);
 }
 
-/* Whether SQL is needed has been decided when both ends were opened. */
+/* Whether SQL is needed has been decided when both copies were opened. */
 static PhaseEnd
 update_entities_of(const End *end, Columns *updates)
 {
@@ -297,7 +297,7 @@ insert_entities_of(const End *end, Columns *inserts)
 }
 
 /*
- * Write the local end of locked items, or the shared one: what is to be
+ * Write the local copy of locked items, or the shared one: what is to be
  * deleted, then updated, then inserted there.  Notes the outcomes.
  */
 PhaseEnd

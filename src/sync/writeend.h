@@ -1,6 +1,6 @@
 /*
  * writeend.h
- *	  The entities of a batch at one end of a link, written.
+ *	  The entities of a batch in one copy of a link, written.
  */
 #ifndef DIAGSYNC_WRITEEND_H
 #define DIAGSYNC_WRITEEND_H

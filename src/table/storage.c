@@ -172,7 +172,7 @@ refuse_relative(const char *schema, const char *table, bool child)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s.%s\" must not be %s of another table",
 					schema, table, child ? "a child" : "the parent"),
-			 errdetail("What is written through one of them would not be noted for the other."),
+			 errdetail("What is written through one of them would not be captured for the other."),
 			 errhint("Take it out with ALTER TABLE ... NO INHERIT or DETACH PARTITION; a view can show both tables.")));
 }
 

@@ -7,7 +7,7 @@
  * The latter are found by revision: what was not visible to the recorded
  * snapshot has a revision from its xmax on (one index range), or one of those
  * that were in progress (a probe each, or one range from the lowest where that
- * is cheaper).  Where nothing valid was recorded, both ends are compared in
+ * is cheaper).  Where nothing valid was recorded, both copies are compared in
  * full.
  *
  * Direct index scans: after a share all revisions are equal, and the planner
@@ -251,7 +251,7 @@ add_unseen(Candidates *candidates, const Diagram *public, const Seen *seen,
 }
 
 /*
- * Add the entities on which both ends differ by plain value.
+ * Add the entities on which both copies differ by plain value.
  */
 static void
 add_differing(Candidates *candidates, const Link *link, Snapshot snapshot)

@@ -15,7 +15,7 @@
 #include "tracking/fullcompare.h"
 
 /*
- * Both ends of a link side by side; $1: the local diagram, $2: the shared one.
+ * Both copies of a link side by side; $1: the local one, $2: the shared one.
  * Each comes in the order of its key, which PostgreSQL 15 does not see below
  * an outer join by itself.
  */
@@ -57,7 +57,7 @@ OWNER_SQL_WHOLE("INSERT INTO diagsync_local.base (diagram_id, id)"
 				2, TEXTOID, TEXTOID);
 
 /*
- * Of those, the ones without base rows; $3: that only one end has.  What this
+ * Of those, the ones without base rows; $3: that only one side has.  What this
  * transaction ($4) has done in the shared copy will be classified.
  */
 #define OF_SHARED_COPY(table) \
@@ -116,8 +116,8 @@ compare_note_differing(const Link *link, CompareBase base, int flags)
 }
 
 /*
- * Note the entities that only one end has as inserts of that end, if they have
- * no base row.  The caller holds the local directory row and is connected to
+ * Note the entities that only one side has as its inserts, if they have no
+ * base row.  The caller holds the local directory row and is connected to
  * SPI; the flags are ownersql_run()'s.
  */
 void

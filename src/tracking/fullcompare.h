@@ -12,8 +12,8 @@
 /* What the base of an entity is that differs and has no base row yet */
 typedef enum CompareBase
 {
-	COMPARE_NO_BASE,			/* none: both ends inserted what they have */
-	COMPARE_PUBLIC_BASE,		/* the public version: the local end changed
+	COMPARE_NO_BASE,			/* none: both copies inserted what they have */
+	COMPARE_PUBLIC_BASE,		/* the public version: the local copy changed
 								 * it */
 } CompareBase;
 

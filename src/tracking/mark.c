@@ -1,7 +1,7 @@
 /*
  * mark.c
- *	  Marks: how much of a shared diagram a reader has seen, as a text that he
- *	  keeps and shows again.
+ *	  Marks: how much of a shared diagram a reader has seen, as a text that
+ *	  they keep and show again.
  *
  * A mark is a snapshot, like what a link has seen: what was not visible to it
  * is what comes next, so a transaction that commits late is not passed over.
@@ -11,7 +11,7 @@
  *
  *	  EPOCH-COVERS		  of a reader who is through
  *	  EPOCH-COVERS-SINCE-AFTER	of one who is within the pages
- *	  ...-nSTREAM		  with a name for his stream of questions (by which a
+ *	  ...-nSTREAM		  with a name for their stream of questions (by which a
  *						  web server lets each ask once a second)
  *
  * EPOCH is a digest of where the mark means something: the cluster and its
@@ -234,7 +234,7 @@ mark_read(const char *text, const Diagram *diagram)
 
 /*
  * Has a reader whose mark that may be seen all that there is in a shared
- * diagram under a registered snapshot?  Reads no entity that he has seen.
+ * diagram under a registered snapshot?  Reads no entity that they have seen.
  */
 bool
 mark_is_current(const char *text, const Diagram *diagram, Snapshot snapshot)

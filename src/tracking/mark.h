@@ -12,13 +12,13 @@
 typedef struct Mark
 {
 	uint64		epoch;			/* where it means something */
-	Seen	   *covers;			/* what its reader has seen once he is through
-								 * with the pages */
-	char	   *after;			/* he is after that entity of a page; NULL: he
-								 * is through */
-	Seen	   *since;			/* what he had seen before the first page;
+	Seen	   *covers;			/* what its reader has seen after the last
+								 * page */
+	char	   *after;			/* the last entity of the last page read;
+								 * NULL: no page is left */
+	Seen	   *since;			/* what they had seen before the first page;
 								 * NULL: nothing */
-	char	   *stream;			/* names his stream of questions, or NULL */
+	char	   *stream;			/* names their stream of questions, or NULL */
 } Mark;
 
 extern Mark *mark_read(const char *text, const Diagram *diagram);

@@ -67,7 +67,7 @@ OPERATIONS = ("update", "upsert", "insert", "delete", "put", "remove", "push", "
 # Of the server: what may be killed beside its backends.
 PROCESSES = ("checkpointer", "background writer", "walwriter", "autovacuum launcher")
 
-BOOKS = {
+CAPTURED = {
     "bases of diagrams that are not linked": """
         SELECT b.diagram_id, b.id FROM diagsync_local.base b LEFT JOIN diagsync.directory d ON d.id = b.diagram_id
          WHERE d.public_copy_id IS NULL""",
@@ -700,7 +700,7 @@ class Crash:
         self.slow = False  # one took longer than it may
         self.edits = self.edits_of_round = 0
         self.asynchronous = False
-        self.killing = False  # or nobody may lose his connection
+        self.killing = False  # otherwise nobody may lose a connection
         self.server = Server()
         self.agents = [Writer(self, end, number) for end in "PLM" for number in range(2)]
         self.workers = [Worker(self, number) for number in range(2)]
@@ -915,7 +915,7 @@ class Crash:
             problems += wrong_changes(cursor, self.names[end], known)
         for worker in self.workers:
             problems += worker.differences(cursor, worker.world)
-        return problems + self.wrong_books(cursor)
+        return problems + self.wrong_records(cursor)
 
     def contents(self, cursor, end):
         cursor.execute(f"SELECT id, doc FROM {TABLES[end]} WHERE diagram_id = %s", (self.names[end],))
@@ -944,9 +944,9 @@ class Crash:
         floors = {end: self.floors[end][entity] for end in "PLM"}
         return f"committed (edit, is it there): {self.history[entity][-5:]}, acknowledged at each end: {floors}"
 
-    def wrong_books(self, cursor):
+    def wrong_records(self, cursor):
         problems = []
-        for what, sql in BOOKS.items():
+        for what, sql in CAPTURED.items():
             cursor.execute(sql)
             rows = cursor.fetchall()
             if rows:

@@ -1,8 +1,8 @@
-// Fifty clients at once, each with his own copy of one shared diagram, edit,
+// Fifty clients at once, each with its own copy of one shared diagram, edit,
 // push and pull for ten seconds. Nothing that was acknowledged may get lost.
 //
 // Own entities are edited by their client alone: the last value must be
-// everywhere in the end. In the common ones each client edits a property of his
+// everywhere in the end. In the common ones each client edits a property of its
 // own, which merge property by property. The contested ones are edited by all in
 // the same property: an edit says which value it replaced, so a value that is
 // gone in the end must have been replaced by somebody who saw it.

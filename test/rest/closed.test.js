@@ -166,8 +166,11 @@ test('a query asks for no more than is answered soon', async () => {
 });
 
 test('how much goes in: bodies by route, diagrams, owners, new diagrams a minute', async () => {
-	for (const where of ['/api/sync/push', '/api/sync/pull', '/rpc/share', '/rpc/create_diagram', '/rpc/status']) {
+	for (const where of ['/rpc/share', '/rpc/create_diagram', '/rpc/status', '/rpc/refresh']) {
 		refused(await post(where, { localDbName: 'x'.repeat(17000) }, { as }), 413);
+	}
+	for (const where of ['/api/sync/push', '/api/sync/pull', '/rpc/discard']) {
+		refused(await post(where, { localDbName: 'x'.repeat(530000) }, { as }), 413);
 	}
 	const start = Date.now();
 	for (const where of ['/rpc/put', '/db/public/closed-filters']) {
@@ -195,7 +198,8 @@ test('how much goes in: bodies by route, diagrams, owners, new diagrams a minute
 	refused(await rpc('set_limits', { diagram: id, maxSize: 0 }, { as }), 422);
 	const copy = ok(await rpc('clone', { publicDbName: id }, { as: 'closed-other' })).localDbName;
 	ok(await post('/db/local/' + copy, { id: 'z', doc: { text: noise(5000) } }, { as: 'closed-other' }), 201);
-	refused(await post('/api/sync/push', { localDbName: copy }, { as: 'closed-other' }), 413);
+	const unfit = ok(await post('/api/sync/push', { localDbName: copy }, { as: 'closed-other' }));
+	assert.deepEqual([unfit.success, unfit.conflicts, unfit.refused.map(({ id, sqlstate }) => [id, sqlstate])], [false, 1, [['z', '54000']]]);
 	ok(await rpc('set_limits', { diagram: id, maxEntities: null }, { as }), 204);
 	ok(await post('/api/sync/push', { localDbName: copy }, { as: 'closed-other' }));
 	assert.equal(ok(await get('/rpc/limits?diagram=' + id)).entities, 3);

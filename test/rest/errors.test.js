@@ -28,7 +28,7 @@ test('400: what is no request', async () => {
 	assert.ok(status === 400 || text === '', text);
 });
 
-test('401: who says who he is, wrongly, or does not and would have to', async () => {
+test('401: a login that is wrong, or missing where one is needed', async () => {
 	const headers = { Authorization: 'Bearer a.b.c' };
 	for (const path of [...sync('push'), ...sync('pull')]) {
 		refused(await request('POST', path, { headers, body: { localDbName: 'x' } }), 401, 'PGRST301');

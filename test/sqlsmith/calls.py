@@ -326,8 +326,8 @@ class Calls:
             self.errors[error.pgcode] += 1
             if error.pgcode is None or self.is_internal(error.pgcode, shown):
                 self.fail(f"{error.pgcode} {shown[:500]}", sql, values)
-            # PT400 is what class 22 is in a request.
-            elif function in self.forbidden and error.pgcode[:2] != "22" and error.pgcode not in ("42501", "25P02", "PT400"):
+            # In a request class 22 is PT400, and 42501 is PT403, or PT401 without a login.
+            elif function in self.forbidden and error.pgcode[:2] != "22" and error.pgcode not in ("42501", "25P02", "PT400", "PT401", "PT403"):
                 self.fail(f"{error.pgcode}, and not 42501", sql, values)
             return False
         finally:

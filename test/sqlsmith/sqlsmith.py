@@ -163,7 +163,7 @@ class Run:
             self.fail("the witness was changed")
         self.report(smith, calls)
         self.failures += self.missing(smith, calls)
-        self.check_books()
+        self.check_statuses()
 
     def witness(self):
         return self.all("""SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
@@ -211,7 +211,7 @@ class Run:
             found.append(f"only {smith.with_calls} of {smith.statements} statements of sqlsmith call diagsync")
         return found
 
-    def check_books(self):
+    def check_statuses(self):
         """Is what diagsync believes of each link what a full comparison says?"""
         links = self.all("SELECT l.id, f.id, f.storage_type, l.merge_policy IS NULL FROM diagsync.directory AS l"
                          " JOIN diagsync.directory AS f ON f.id = l.public_copy_id WHERE l.id NOT LIKE 'witness%%' ORDER BY 1")

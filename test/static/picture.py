@@ -27,14 +27,14 @@ def drawn():
     """The functions of the drawing and their files, from top to bottom."""
     drawing = re.search(r"```text\n(.*?)```", read(PAGE), re.S)[1]
     for line in drawing.splitlines():
-        yield re.search(r"(\w+)\(\)", line)[1], re.search(r"(\w+/\w+\.c)\b", line)[1], re.search(r"\b(\d) \w+\(\)", line)
+        yield re.search(r"(\w+)\(\)", line)[1], re.search(r"(src/\w+/\w+\.c)\b", line)[1], re.search(r"\b(\d) \w+\(\)", line)
 
 
 def main():
     functions = list(drawn())
     _tap.check([] if len(functions) > 15 else ["hardly any function found"], "the drawing has functions")
-    _tap.check([f"{name}() is not in src/{path}" for name, path, _ in functions
-                if not os.path.exists(f"src/{path}") or body_of(f"src/{path}", name) is None],
+    _tap.check([f"{name}() is not in {path}" for name, path, _ in functions
+                if not os.path.exists(path) or body_of(path, name) is None],
                "each function of the drawing is in the file beside it")
     phases = [name for name, _, phase in functions if phase]
     body = body_of("src/sync/phases.c", "process_batch")

@@ -18,7 +18,7 @@ import _tap
 MAX_LINES = 600
 MAX_FUNCTION = 70
 MAX_WIDTH = 80
-MAX_FILES = 20
+MAX_FILES = 28
 SOURCES = sorted(glob.glob("src/*.c") + glob.glob("src/*/*.c"))
 HEADERS = sorted(glob.glob("src/*.h") + glob.glob("src/*/*.h"))
 BUILT = re.compile(r"(^|/)(node_modules|results|output_iso|tmp_check)/|\.(o|so|bc|d)$|^diagsync--[^-]*\.sql$")
@@ -114,6 +114,27 @@ def folders():
     _tap.check(bad, f"each folder has a README.md that lists its files, at most {MAX_FILES}, and no two files have one name")
 
 
+def parts():
+    """The parts of the install script are listed on their page, in their order."""
+    order = re.search(r"^SQL_PARTS += (.*)$", read("Makefile"), re.M)[1].split()
+    listed = re.findall(r"^\| \[`(\w+)\.sql`\]", read("src/sql/README.md"), re.M)
+    _tap.check([] if listed == order else [f"Makefile: {' '.join(order)}", f"page: {' '.join(listed)}"],
+               "src/sql/README.md lists the parts of the install script in their order")
+
+
+def access():
+    """The table in the head of access.c: which access each action takes, and where it is asked for."""
+    head = read("src/principal/access.c").split("#include")[0]
+    rows = re.findall(r"^ \*\t  (\S.*?)\t+(reader|writer|admin|owner)\t(\w+/\w+\.c)", head, re.M)
+    asks = {path: read(f"src/{path}") if os.path.exists(f"src/{path}") else "" for _, _, path in rows}
+    callable_ = set(re.findall(r"DIAGSYNC_FUNCTION\(diagsync_(\w+)\)", "".join(map(read, SOURCES))))
+    _tap.check([] if len(rows) > 15 else ["hardly any row found"], "the head of access.c has a table of actions")
+    _tap.check([f"{path} does not ask for {level} access: {action}" for action, level, path in rows
+                if f"ACCESS_{level.upper()}" not in asks[path]]
+               + [f"there is no {name}()" for action, _, _ in rows for name in re.findall(r"(\w+)\(\)", action) if name not in callable_],
+               "each of these is a function that there is, and the file beside it asks for that access")
+
+
 def width(line):
     return len(line.expandtabs(4))
 
@@ -205,6 +226,8 @@ def places():
 if __name__ == "__main__":
     layers()
     folders()
+    parts()
+    access()
     sizes()
     versions()
     comments()

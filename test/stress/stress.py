@@ -284,7 +284,7 @@ class Agent(threading.Thread):
         }
         for step in what.split(", "):
             if before is not None and step in ("update", "delete", "replace"):
-                # The owner must find what he left; syncs leave it alone.
+                # The owner must find what they left; syncs leave it alone.
                 self.cursor.execute(
                     "SELECT doc FROM {table} WHERE diagram_id = %(diagram)s AND id = %(id)s".format(**values), values
                 )
@@ -292,7 +292,7 @@ class Agent(threading.Thread):
                 if row is None or row[0] != before:
                     raise Failed(
                         f"{entity} at {end} was changed behind its owner at {self.level}:"
-                        f" he left {before}, found {row and row[0]}" + self.account(key)
+                        f" they left {before}, found {row and row[0]}" + self.account(key)
                     )
             self.cursor.execute(sql[step].format(**values), values)
             row = self.cursor.fetchone()

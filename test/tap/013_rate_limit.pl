@@ -132,9 +132,9 @@ sub count_in_shared_memory
 	my ($ret, $out, $err) = $node->psql('d', "SELECT diagsync.push('nix')", extra_params => [ '-U', 'regress_u3' ]);
 	like($err, qr/\b([1-9]|[1-5]\d|60) seconds?\b/, 'a refused call says how long to wait');
 
-	# JWT users, each for himself; another role of theirs changes nothing.
+	# JWT users, each apart; another role of theirs changes nothing.
 	my @jwt = ('SET ROLE regress_web', map { my $sub = $_; ("SET request.jwt.claims = '{\"sub\": \"$sub\"}'", ("SELECT diagsync.push('nix')") x 11) } "x$how", "y$how");
-	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'JWT users are counted each for himself');
+	is(in_short(outcomes('d', 'regress_auth', @jwt)), '2 ok, 10 42704, 1 53400, 1 ok, 10 42704, 1 53400', 'JWT users are counted one by one');
 	is(in_short(outcomes('d', 'regress_auth', 'SET ROLE regress_web', ("SELECT diagsync.push('nix')") x 2)), '1 ok, 2 42704', '... and not as their role');
 	# Whoever floods the memory with principals does not break it.
 	is(scalar($node->psql('d', "SET ROLE regress_web; DO \$\$ BEGIN FOR i IN 1..20000 LOOP PERFORM set_config('request.jwt.claims', json_build_object('sub', 'flood $how ' || i)::text, false);"

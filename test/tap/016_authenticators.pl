@@ -36,7 +36,7 @@ sub survives
 	my ($where, $db, $what) = @_;
 	is(asked($where, $db, 'ann', $private), '1', "$what: its owner reads a local diagram");
 	is(asked($where, $db, 'ben', $private), '0', "$what: another user does not");
-	is(asked($where, $db, 'ben', 'SELECT diagsync.principal()'), 'sub:ben', "$what: who is himself");
+	is(asked($where, $db, 'ben', 'SELECT diagsync.principal()'), 'sub:ben', "$what: who that is");
 	is(asked($where, $db, 'ann', 'SHOW diagsync.max_entities'), '100000', "$what: the limits are set");
 	return;
 }

@@ -3,7 +3,7 @@
 --
 --   ann  owns the private diagram P, the public U and the local L (linked to P)
 --   ben  writer of P       ada  admin of P       ray  reader of P
---   eve  a stranger, with a local diagram of her own, E
+--   eve  a stranger, with a local diagram of their own, E
 --   web  the role of JWT users, whose login is the trusted "auth"
 --   ano  granted with anonymous => true
 --

@@ -315,15 +315,15 @@ SELECT t.set_up();
 SELECT t.change();
 CREATE FUNCTION t.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;
 CREATE TRIGGER app BEFORE INSERT ON diagsync_local.base FOR EACH ROW EXECUTE FUNCTION t.refuse();
-SELECT t.refuses($$ SELECT t.write('ann', 'b', '{"v": 9}') $$, '27000', 'could not be noted', 'an update whose base row a trigger keeps out');
-SELECT t.refuses($$ SELECT t.write('ann', 'b', NULL) $$, '27000', 'could not be noted', 'a deletion');
-SELECT t.refuses($$ SELECT t.write('ann', 'n', '{}') $$, '27000', 'could not be noted', 'an insert');
+SELECT t.refuses($$ SELECT t.write('ann', 'b', '{"v": 9}') $$, '27000', 'could not be captured', 'an update whose base row a trigger keeps out');
+SELECT t.refuses($$ SELECT t.write('ann', 'b', NULL) $$, '27000', 'could not be captured', 'a deletion');
+SELECT t.refuses($$ SELECT t.write('ann', 'n', '{}') $$, '27000', 'could not be captured', 'an insert');
 SELECT lives_ok($$ SELECT t.write('ann', 'a', '{"v": 9}') $$, '... but not the edit of what is noted already');
-SELECT t.refuses($$ SELECT diagsync.refresh('ann') $$, '27000', 'could not be noted', 'a comparison in full');
+SELECT t.refuses($$ SELECT diagsync.refresh('ann') $$, '27000', 'could not be captured', 'a comparison in full');
 DROP TRIGGER app ON diagsync_local.base;
 CREATE TRIGGER app BEFORE INSERT ON diagsync_public.tombstone FOR EACH ROW EXECUTE FUNCTION t.refuse();
-SELECT t.refuses($$ SELECT t.write('shared', 'b', NULL) $$, '27000', 'could not be noted', 'a deletion whose tombstone a trigger keeps out');
-SELECT t.refuses($$ SELECT diagsync.push('ann', on_conflict => 'local') $$, '27000', 'could not be noted', 'the same in a push');
+SELECT t.refuses($$ SELECT t.write('shared', 'b', NULL) $$, '27000', 'could not be captured', 'a deletion whose tombstone a trigger keeps out');
+SELECT t.refuses($$ SELECT diagsync.push('ann', on_conflict => 'local') $$, '27000', 'could not be captured', 'the same in a push');
 DROP TRIGGER app ON diagsync_public.tombstone;
 
 -- It runs as the tables' owner, and finds no names of the caller's.

@@ -197,7 +197,7 @@ CREATE FUNCTION t.write_replica() RETURNS text LANGUAGE plpgsql AS $$BEGIN
 EXCEPTION WHEN insufficient_privilege THEN
 	RETURN SQLERRM;
 END$$;
-SELECT is(t.write_replica(), 'rows of another transaction''s revision cannot be written into linked diagram "rl"', 'nor does who owns a linked diagram write edits that look dumped, whatever he was granted');
+SELECT is(t.write_replica(), 'rows of another transaction''s revision cannot be written into linked diagram "rl"', 'nor does who owns a linked diagram write edits that look dumped, whatever they were granted');
 
 -- What another cluster has recorded as seen says nothing here: a change that nothing
 -- but a comparison in full can find is found.

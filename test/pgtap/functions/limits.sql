@@ -116,7 +116,7 @@ SELECT t.write('lea', 'c', '{"v": 2, "here": 1}'), t.write('lea-p', 'c', '{"v": 
 SELECT is(t.logs('SELECT diagsync.push(%L)'), 'push lea>lea-p yes +0 ~1 -0 m1 r0 c0', 'merged');
 SELECT t.calls('lea', 'SELECT diagsync.pull(%L)'), t.as('ann', 'SELECT diagsync.pull(''L'')'), diagsync.pull('L') \g /dev/null
 SELECT is((SELECT string_agg(principal, ' ' ORDER BY called_at) FROM diagsync.sync_log), 'sub:lea role:regress_ann role:' || current_user, 'everybody is in the log, superusers as well');
-SELECT is(t.calls('lea', 'SELECT string_agg(principal, '' '') FROM diagsync.sync_log'), 'sub:lea', 'but everybody sees his own alone');
+SELECT is(t.calls('lea', 'SELECT string_agg(principal, '' '') FROM diagsync.sync_log'), 'sub:lea', 'but everybody sees their own alone');
 SELECT is(t.as('ann', 'SELECT string_agg(principal, '' '') FROM diagsync.sync_log'), 'role:regress_ann', '... also who owns the other end');
 SELECT is(t.as('ano', 'SELECT count(*) FROM diagsync.sync_log'), '42501 permission denied for table sync_log', '... and who may not sync, nothing');
 -- A diagram that is dropped stays in the log.

@@ -149,11 +149,11 @@ INSERT INTO t.operation (name, command, effect) VALUES
 		$$ EXISTS (SELECT FROM diagsync.directory WHERE id = %1$L AND owner = 'sub:new') $$),
 	('add_member', 'SELECT diagsync.add_member(%1$L, ''sub:new'', ''admin'')',
 		$$ EXISTS (SELECT FROM diagsync.member WHERE diagram_id = %1$L AND principal = 'sub:new' AND role = 'admin' AND added_by = %3$L) $$),
-	('add_member: promotes himself', 'SELECT diagsync.add_member(%1$L, %3$L, ''admin'')',
+	('add_member: promotes themselves', 'SELECT diagsync.add_member(%1$L, %3$L, ''admin'')',
 		$$ EXISTS (SELECT FROM diagsync.member WHERE diagram_id = %1$L AND principal = %3$L AND role = 'admin') $$),
 	('remove_member', 'SELECT diagsync.remove_member(%1$L, ''role:regress_mx_nobody'')',
 		$$ NOT EXISTS (SELECT FROM diagsync.member WHERE diagram_id = %1$L AND principal = 'role:regress_mx_nobody') $$),
-	('remove_member: himself', 'SELECT diagsync.remove_member(%1$L, %3$L)',
+	('remove_member: themselves', 'SELECT diagsync.remove_member(%1$L, %3$L)',
 		$$ NOT EXISTS (SELECT FROM diagsync.member WHERE diagram_id = %1$L AND principal = %3$L) $$),
 	('create_token', 'SELECT diagsync.create_token(%1$L, ''admin'', label => ''new'')',
 		$$ EXISTS (SELECT FROM diagsync.access_token WHERE diagram_id = %1$L AND label = 'new' AND created_by = %3$L
@@ -219,7 +219,7 @@ INSERT INTO t.operation (name, command, effect, mine) VALUES
 -- ---- What is expected ------------------------------------------------------------------------
 
 --   y  allowed, and has its effect           .  as if it did not exist: 42704, or no rows
---   o  his own rows alone                     n  42501
+--   o  their own rows alone                   n  42501
 --   t  42809: wrong storage type              l  55000: not linked, or no storage type yet
 --   u  answered with state "unlinked"         -  no such case
 --   O A W R  owner, admin, writer, reader
@@ -280,19 +280,19 @@ INSERT INTO t.rules VALUES
 	                              'y     y      .     .      .       .       .        .         .   .         n    n       n        n'),
 	('rename, revoke_token', 'public legacy',
 	                              'y     y      y     .      .       y       .        .         .   .         n    n       n        n'),
-	('set_merge_policy, drop_diagram, set_storage_type, add_member, add_member: promotes himself, remove_member, create_token', 'public legacy',
+	('set_merge_policy, drop_diagram, set_storage_type, add_member, add_member: promotes themselves, remove_member, create_token', 'public legacy',
 	                              'y     y      y     n      n       y       n        n         n   n         n    n       n        n'),
 	('rename, revoke_token', 'private',
 	                              'y     y      y     .      .       y       .        .         .   .         n    n       n        n'),
-	('set_merge_policy, drop_diagram, set_storage_type, add_member, add_member: promotes himself, remove_member, create_token', 'private',
+	('set_merge_policy, drop_diagram, set_storage_type, add_member, add_member: promotes themselves, remove_member, create_token', 'private',
 	                              'y     y      y     n      n       y       n        n         .   .         n    n       n        n'),
 	('set_storage_type', 'local',
 	                              'l     l      .     .      .       .       .        .         .   .         n    n       n        n'),
-	('add_member, add_member: promotes himself, remove_member, remove_member: himself, create_token', 'local',
+	('add_member, add_member: promotes themselves, remove_member, remove_member: themselves, create_token', 'local',
 	                              't     t      .     .      .       .       .        .         .   .         n    n       n        n'),
 	('revoke_token', 'local',
 	                              '-     -      -     -      -       -       -        -         -   -         -    -       -        -'),
-	('remove_member: himself', 'public legacy private',
+	('remove_member: themselves', 'public legacy private',
 	                              '.     .      y     y      y       .       .        .         .   .         n    n       n        n'),
 	('set_owner', 'local',
 	                              'y     y      .     .      .       .       .        .         .   .         n    n       n        n'),

@@ -98,7 +98,7 @@ SELECT t.refused('ann', format('INSERT INTO diagsync_%s.entity (diagram_id, id, 
   FROM (VALUES ('local', 'L'), ('public', 'U'), ('private', 'P')) AS d (own, d), unnest('{local,public,private}'::text[]) AS s WHERE s <> own;
 SELECT t.refused('eve', format('INSERT INTO diagsync_%s.entity (diagram_id, id, doc) VALUES (%L, ''x'', ''{}'')', s, d), '42704')
   FROM unnest('{L,P,nix}'::text[]) AS d, unnest('{local,public,private}'::text[]) AS s;
--- One row of many that is not his own stops them all.
+-- One row of many that is not the writer's own stops them all.
 SELECT t.refused('eve', $$ INSERT INTO diagsync_private.entity (diagram_id, id, doc) VALUES ('P', 'x', '{}') ON CONFLICT DO NOTHING $$, '42704');
 SELECT t.refused('eve', $$ INSERT INTO diagsync_local.entity (diagram_id, id, doc) VALUES ('E', 'x', '{}'), ('L', 'x', '{}') $$, '42704');
 SELECT t.refused('ann', $$ INSERT INTO diagsync_local.entity (diagram_id, id, doc) VALUES (NULL, 'x', '{}') $$, '%', 'inserts into no diagram');
@@ -127,7 +127,7 @@ SET ROLE regress_ray;
 COPY diagsync_private.entity (id) TO STDOUT \g :file
 RESET ROLE;
 \set got `sort :file | head -1; rm :file`
-SELECT is(:'got'::text, 'a', 'a member''s has what he may read');
+SELECT is(:'got'::text, 'a', 'a member''s has what they may read');
 SAVEPOINT s;
 \set ON_ERROR_STOP off
 SET ROLE regress_ann;
@@ -140,7 +140,7 @@ SET ROLE regress_ann;
 ROLLBACK TO s;
 \set ON_ERROR_STOP on
 SELECT is(:'sqlstate'::text, '0A000', 'COPY FROM of a user');
-SELECT is(:'sqlstate2'::text, '42501', '... of columns that are not his');
+SELECT is(:'sqlstate2'::text, '42501', '... of columns that are not theirs');
 
 -- ---- SQL in names ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ BEGIN;
 \ir ../../common/pgtap/users.sql
 SELECT no_plan();
 
--- What a caller is and sees: his principal, and whether P and L are there.
+-- What a caller is and sees: their principal, and whether P and L are there.
 CREATE FUNCTION t.seen(username text, token text DEFAULT '', login text DEFAULT NULL, claims text DEFAULT '')
 RETURNS text LANGUAGE sql AS $$
 	SELECT t.as(username, 'SELECT diagsync.principal() || '' '' || coalesce((SELECT string_agg(id, '','' ORDER BY id)
@@ -23,14 +23,14 @@ SELECT is((SELECT owner FROM diagsync.directory WHERE id = 'O'), 'sub:olga', 'a 
 SELECT is(t.seen('web', login => 'auth', claims => '{"sub": "olga", "role": "regress_web"}'), 'sub:olga P', 'a trusted login''s claim counts');
 
 SELECT matches(t.seen('eve', claims => '{"sub": "olga"}'), '^42501 the claims of a JWT are not believed in this session', 'claims that a SQL user set are refused');
-SELECT matches(t.seen('web', claims => '{"sub": "olga"}'), '^42501 the claims of a JWT are not believed in this session', '... even if his role is the one of JWT users');
+SELECT matches(t.seen('web', claims => '{"sub": "olga"}'), '^42501 the claims of a JWT are not believed in this session', '... even if their role is the one of JWT users');
 SELECT is(t.seen('auth', login => 'auth', claims => '{"sub": "olga"}'), '42501 permission denied for schema diagsync',
 	'an authenticator that has no usage itself gets none by a claim');
 SELECT matches(t.as('eve', $$ SELECT set_config('request.jwt.claim.sub', 'olga', true) || set_config('request.jwt.claims', '{"sub": "olga"}', true)
 	|| set_config('request.headers', '{"sub": "olga"}', true) || diagsync.principal() $$), '^42501 the claims of a JWT are not believed in this session',
 	'... in the very query');
 SELECT is(t.as('eve', $$ SELECT set_config('request.jwt.claim.sub', 'olga', true) || set_config('request.headers', '{"sub": "olga"}', true) || diagsync.principal() $$),
-	'olga{"sub": "olga"}role:regress_eve', 'nor does any other setting make him another');
+	'olga{"sub": "olga"}role:regress_eve', 'nor does any other setting make them another');
 SELECT t.refused('eve', $$ SELECT diagsync.set_owner(set_config('request.jwt.claims', '{"sub": "olga"}', true) || 'O', 'role:regress_eve') $$,
 	'42501', 'sets claims in the very call');
 
@@ -195,7 +195,7 @@ ROLLBACK TO s;
 
 CREATE FUNCTION t.cached() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM diagsync_private.entity WHERE diagram_id = 'P'); END $$;
 SELECT is((SELECT string_agg(t.as(u, 'SELECT t.cached()'), ' ' ORDER BY n) FROM unnest('{ann,eve,ann,ray,eve,ano,ann}'::text[]) WITH ORDINALITY AS x (u, n)),
-	'3 0 3 3 0 0 3', 'a plan cached in PL/pgSQL serves everybody his own');
+	'3 0 3 3 0 0 3', 'a plan cached in PL/pgSQL serves everybody their own');
 SET LOCAL plan_cache_mode = force_generic_plan;
 PREPARE q(text) AS SELECT count(*)::text || coalesce(min(modified_by), '') FROM diagsync_private.entity WHERE diagram_id = $1;
 PREPARE w(text) AS INSERT INTO diagsync_private.entity (diagram_id, id, doc) VALUES ('P', $1, '{}') RETURNING modified_by;
@@ -229,7 +229,7 @@ SELECT t.as('ann', 'CREATE VIEW t.of_ann AS SELECT * FROM diagsync_private.entit
 SELECT t.as('ann', 'GRANT SELECT ON t.of_ann TO regress_eve, regress_ben');
 SELECT is(t.as('eve', 'SELECT count(*) FROM t.of_ann'), '0', 'a view of the owner''s shows a stranger nothing');
 SELECT t.as('eve', 'CREATE VIEW t.of_eve AS SELECT * FROM diagsync_private.entity');
-SELECT is(t.as('eve', 'SELECT count(*) FROM t.of_eve'), '0', 'nor does one of her own');
+SELECT is(t.as('eve', 'SELECT count(*) FROM t.of_eve'), '0', 'nor does one of their own');
 SELECT t.as('eve', 'CREATE MATERIALIZED VIEW t.mat_of_eve AS SELECT * FROM diagsync.entity WHERE diagram_id IN (''P'', ''L'')');
 SELECT is((SELECT count(*) FROM t.mat_of_eve), 0::bigint, 'nor a materialized one');
 SELECT is(t.as('eve', 'SELECT count(*) FROM diagsync.entity WHERE diagram_id IN (''P'', ''L'')'), '0', 'nor diagsync.entity');
@@ -343,7 +343,7 @@ SELECT t.refused(u, c, e)
 	('eve', $$ SELECT diagsync.share('E', 'P') $$, '42710'),
 	('eve', $$ SELECT diagsync.create_diagram('x', 'private', 'P') $$, '42710'),
 	('eve', $$ SELECT diagsync.clone('U', 'L') $$, '42710')) AS v (u, c, e);
--- The owner stays the owner, whatever an admin calls him.
+-- The owner stays the owner, whatever an admin calls them.
 SELECT is(t.as('ada', c), want, 'ada: ' || c)
   FROM (VALUES ($$ SELECT left(diagsync.add_member('P', 'role:regress_ann', 'reader')::text, 0) $$, '')) AS v (c, want);
 SELECT is(t.as('ann', $$ SELECT diagsync.access('P') $$), 'owner', 'an owner made a reader is the owner');
@@ -351,7 +351,7 @@ SELECT is(t.as('ada', $$ SELECT left(diagsync.remove_member('P', 'role:regress_a
 SELECT is(t.as('ann', $$ SELECT diagsync.access('P') $$), 'owner', '... removed as a member, too');
 -- Given away.
 SELECT t.as('ann', $$ SELECT diagsync.set_owner('P', 'role:regress_ben') $$);
-SELECT is(t.as('ann', $$ SELECT coalesce(diagsync.access('P'), 'none') $$), 'none', 'who gave it away has nothing but what else he is');
+SELECT is(t.as('ann', $$ SELECT coalesce(diagsync.access('P'), 'none') $$), 'none', 'who gave it away has only what they have otherwise');
 SELECT is(t.as('ben', $$ SELECT diagsync.access('P') $$), 'owner', 'the new owner');
 SELECT t.refused('ann', $$ SELECT diagsync.set_owner('P', 'role:regress_ann') $$, '42704');
 SELECT t.as('ben', $$ SELECT diagsync.set_owner('P', 'role:regress_ann') $$);

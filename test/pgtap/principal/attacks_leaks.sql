@@ -53,7 +53,7 @@ SELECT is(a.answer, b.answer, format('%s: %s hidden is as none', a.command, a.d)
 -- Anonymous callers, too.
 CREATE TABLE t.anonymous AS SELECT n, command, d, replace(t.as('ano', format(command, d)), '"' || d || '"', '"X"') AS answer FROM t.call, unnest('{P,L,nix}'::text[]) AS d;
 SELECT is(a.answer, b.answer, format('anonymous, %s: %s hidden is as none', a.command, a.d)) FROM t.anonymous AS a JOIN t.anonymous AS b USING (n) WHERE b.d = 'nix' AND a.d <> 'nix' ORDER BY n, a.d;
--- The link to where she has been let out of: the same whether there is something new or not.
+-- The link to where eve has been let out of: the same whether there is something new or not.
 SELECT is(t.as('eve', format('SELECT diagsync.%s', c)), '42704 diagram "Q" does not exist', c) FROM unnest(ARRAY['push(''G'')', 'pull(''G'')', 'push(''G'', ''Q'')', 'pull(''G'', on_conflict => ''local'')', 'changes(''G'')', 'conflicts(''G'')',
 	'refresh(''G'')', 'resolve(''G'', ''a'', ''public'')', 'push(''G'', dry_run => true)', 'status(''G'', ''Q'')', 'clone(''Q'')', 'link(''E'', ''Q'')']) AS c;
 SELECT is(t.as('eve', 'SELECT diagsync.status(''G'')'), t.as('eve', 'SELECT s FROM diagsync.status_all() AS s WHERE local_id = ''G'''), 'status and status_all agree');
@@ -71,7 +71,7 @@ SELECT is(t.as('eve', 'SELECT string_agg(' || c || ', '' '' ORDER BY ' || c || '
   FROM (VALUES ('diagsync.directory', 'id', 'E F G U'), ('diagsync_private.entity', 'diagram_id', NULL), ('diagsync_local.entity', 'diagram_id || id', 'Fa Fb Ga'), ('diagsync_public.entity', 'diagram_id || id', 'Ua Ub'),
 	('diagsync_private.tombstone', 'id', NULL), ('diagsync_local.base', 'diagram_id', 'G'), ('diagsync.member', 'principal', NULL), ('diagsync.access_token', 'id', NULL), ('diagsync.sync_log', 'local_id || action', 'Fclone Gclone'),
 	('diagsync.status_all()', 'local_id || state', 'Fin_sync Gunlinked')) AS v (r, c, want);
-SELECT is(t.as('ray', 'SELECT string_agg(principal || diagram_id || role, '' '') FROM diagsync.member'), 'role:regress_rayPreader', 'a reader sees who he is, not who else');
+SELECT is(t.as('ray', 'SELECT string_agg(principal || diagram_id || role, '' '') FROM diagsync.member'), 'role:regress_rayPreader', 'a reader sees their own membership, not who else is one');
 SELECT is(t.as('ray', 'SELECT count(*) FROM diagsync.sync_log'), '0', '... nor what others sync');
 -- A link of another's to a public diagram says nothing of that other.
 SELECT is(t.as('ann', 'SELECT count(*) FROM diagsync.directory WHERE public_copy_id = ''U'''), '0', 'the owner of a public diagram does not see who has a copy');

@@ -49,7 +49,7 @@ INSERT INTO public.answer (what, have, want) VALUES (:'what', :'LAST_ERROR_SQLST
 SET ROLE regress_login_auth;
 \set what 'SET ROLE to the trusted login'
 INSERT INTO public.answer (what, have, want) VALUES (:'what', :'LAST_ERROR_SQLSTATE', '42501');
-\set what '... and is what he was'
+\set what '... and is who they were'
 :look
 :refused
 
@@ -137,7 +137,7 @@ GRANT SET ON PARAMETER diagsync.sync_rate_limit TO regress_login_eve;
 \c - regress_login_eve
 SELECT diagsync.principal() \g /dev/null
 SET diagsync.sync_rate_limit = 7;
-INSERT INTO public.answer (what, have, want) VALUES ('a setting that a superuser lets him set', current_setting('diagsync.sync_rate_limit'), '7');
+INSERT INTO public.answer (what, have, want) VALUES ('a setting that a superuser lets them set', current_setting('diagsync.sync_rate_limit'), '7');
 \c - :super
 REVOKE SET ON PARAMETER diagsync.sync_rate_limit FROM regress_login_eve;
 

@@ -148,7 +148,7 @@ SELECT cmp_ok(:member::numeric / :owner, '<=', 1.1, 'an update of 5,500 rows loo
 
 -- The same indexes, and what the owner may have in parallel, members may, too.
 SELECT matches(t.plan('regress_cost_member', 'SELECT doc FROM diagsync_private.entity WHERE diagram_id = ''P'' AND id = ''e5''') , '"Index Cond": "\(\(diagram_id = ''P''::text\) AND \(id = ''e5''::text\)\)"', 'a member''s lookup is by the whole key');
-SELECT matches(t.plan('regress_cost_member', 'SELECT max(rev) FROM diagsync_private.entity WHERE diagram_id = ''P'''), 'entity_rev', '... his greatest revision by its index');
+SELECT matches(t.plan('regress_cost_member', 'SELECT max(rev) FROM diagsync_private.entity WHERE diagram_id = ''P'''), 'entity_rev', '... the greatest revision by its index');
 SELECT matches(t.plan('regress_cost_member', 'SELECT id, name FROM diagsync.directory WHERE id = ''P'''), 'directory_pkey', '... a diagram by its key');
 RESET enable_seqscan;
 SET max_parallel_workers_per_gather = 2;

@@ -5,7 +5,7 @@ BEGIN;
 \ir ../../common/pgtap/users.sql
 SELECT no_plan();
 
--- zoe has a diary, is a member of P, and has synced; she uses diagsync by way of a
+-- zoe has a diary, is a member of P, and has synced; it uses diagsync by way of a
 -- group.
 CREATE ROLE regress_staff;
 SELECT diagsync.grant_usage('regress_staff');
@@ -24,14 +24,14 @@ BEGIN
 	CREATE ROLE regress_zoe IN ROLE regress_staff;
 END $$;
 SELECT t.hire();
-SELECT is(t.as('zoe', 'SELECT string_agg(id, '' '' ORDER BY id) FROM diagsync.directory'), 'P U diary diary-q', 'she sees what she owns and what she is a member of');
-SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_zoe'), 'regress_zoe'::regrole::oid::bigint, 'which role she is, is noted');
+SELECT is(t.as('zoe', 'SELECT string_agg(id, '' '' ORDER BY id) FROM diagsync.directory'), 'P U diary diary-q', 'a role sees what it owns and what it is a member of');
+SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_zoe'), 'regress_zoe'::regrole::oid::bigint, 'which role it is, is noted');
 SELECT is_empty('SELECT * FROM diagsync.orphan', 'every owner and member is a role');
 
 DROP ROLE regress_zoe;
-SELECT results_eq('SELECT * FROM diagsync.orphan', $$ VALUES ('role:regress_zoe' COLLATE "C", false, 2::bigint, 1::bigint) $$, 'she goes, her diagrams are nobody''s');
+SELECT results_eq('SELECT * FROM diagsync.orphan', $$ VALUES ('role:regress_zoe' COLLATE "C", false, 2::bigint, 1::bigint) $$, 'it goes, its diagrams are nobody''s');
 CREATE ROLE regress_zoe IN ROLE regress_staff;
-SELECT results_eq('SELECT * FROM diagsync.orphan', $$ VALUES ('role:regress_zoe' COLLATE "C", true, 2::bigint, 1::bigint) $$, 'another of her name comes');
+SELECT results_eq('SELECT * FROM diagsync.orphan', $$ VALUES ('role:regress_zoe' COLLATE "C", true, 2::bigint, 1::bigint) $$, 'another of its name comes');
 CREATE FUNCTION t.zoe_is_refused(description text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT alike(t.as('zoe', c), '42501 "role:regress_zoe" is another role than the one that has diagrams under this name%', description || c) FROM unnest(ARRAY[
 		'SELECT count(*) FROM diagsync_local.entity', 'SELECT count(*) FROM diagsync.directory', 'SELECT count(*) FROM diagsync.member', 'SELECT count(*) FROM diagsync.sync_log',
@@ -40,7 +40,7 @@ CREATE FUNCTION t.zoe_is_refused(description text) RETURNS SETOF text LANGUAGE s
 		'SELECT diagsync.clone(''P'')', 'SELECT diagsync.remove_member(''P'', ''role:regress_zoe'')', 'UPDATE diagsync.directory SET name = ''x''', 'DELETE FROM diagsync_local.entity',
 		'INSERT INTO diagsync_public.entity (diagram_id, id, doc) VALUES (''U'', ''z'', ''{}'')', 'SELECT count(*) FROM diagsync_api.diagrams']) AS c $$;
 SELECT t.zoe_is_refused('the new one: ');
-SELECT alike(t.error($$ SELECT diagsync.grant_usage('regress_zoe') $$), '42501 %another role%', 'nor is she granted the use of diagsync');
+SELECT alike(t.error($$ SELECT diagsync.grant_usage('regress_zoe') $$), '42501 %another role%', 'nor is it granted the use of diagsync');
 SELECT alike(t.as('ann', 'SELECT diagsync.add_member(''P'', ''role:regress_zoe'', ''reader'')'), '42501 %another role%', 'or made a member');
 SELECT alike(t.as('ann', 'SELECT diagsync.set_owner(''P'', ''role:regress_zoe'')'), '42501 %another role%', 'or an owner');
 SELECT is(t.as('ann', 'SELECT diagsync.remove_member(''P'', ''role:regress_zoe'')'), '', 'an admin can end the membership');
@@ -50,15 +50,15 @@ SELECT t.zoe_is_refused('with diagrams left: ');
 SELECT alike(t.as(who, 'SELECT diagsync.confirm_role(''regress_zoe'')'), '42501 permission denied%', 'not to be confirmed by ' || who) FROM unnest('{zoe,ann,web}'::text[]) AS who;
 SAVEPOINT before;
 SELECT diagsync.confirm_role('regress_zoe');
-SELECT is(t.as('zoe', 'SELECT count(*) FROM diagsync_local.entity'), '1', 'confirmed, she has it all');
+SELECT is(t.as('zoe', 'SELECT count(*) FROM diagsync_local.entity'), '1', 'confirmed, it has it all');
 SELECT is_empty('SELECT * FROM diagsync.orphan', 'and nothing is nobody''s');
 ROLLBACK TO before;
 
 -- Given away, the name is free.
 SELECT diagsync.set_owner(id, 'role:regress_eve') FROM diagsync.directory WHERE owner = 'role:regress_zoe';
 SELECT is(t.as('zoe', 'SELECT string_agg(id, '' '' ORDER BY id) FROM diagsync.directory'), 'U', 'with nothing left, the new one begins with nothing');
-SELECT is(t.as('zoe', 'SELECT diagsync.create_diagram(''Hers'', id => ''hers'')'), 'hers', 'and has diagrams of her own');
-SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_zoe'), 'regress_zoe'::regrole::oid::bigint, 'she is noted then');
+SELECT is(t.as('zoe', 'SELECT diagsync.create_diagram(''Hers'', id => ''hers'')'), 'hers', 'and has diagrams of its own');
+SELECT is((SELECT role_oid FROM diagsync.known_role WHERE principal = 'role:regress_zoe'), 'regress_zoe'::regrole::oid::bigint, 'it is noted then');
 
 -- A role that is renamed does not take the diagrams with it, nor does the next of
 -- the old name get them.

@@ -18,7 +18,7 @@ BEGIN
 	SET LOCAL session_replication_role = origin;
 END $$;
 -- The records of an entity are lost.
-CREATE FUNCTION t.lose_books(local text, far text, entity text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION t.lose_records(local text, far text, entity text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	SET LOCAL session_replication_role = replica;
 	DELETE FROM diagsync_local.base WHERE diagram_id = local AND id = entity;
@@ -73,10 +73,10 @@ BEGIN
 		WHEN 12 THEN PERFORM t.quietly(p, 'e', '{"v": 3}');
 		WHEN 13 THEN PERFORM t.write(p, 'e', NULL); PERFORM diagsync.pull(l); PERFORM t.quietly(l, 'e', '{"v": 1}');
 		WHEN 14 THEN PERFORM t.write(l, 'e', NULL); PERFORM diagsync.push(l); PERFORM t.quietly(p, 'e', '{"v": 1}');
-		WHEN 15 THEN PERFORM t.write(l, 'e', '{"v": 2}'); PERFORM t.lose_books(l, p, 'e');
-		WHEN 16 THEN PERFORM t.write(l, 'e', NULL); PERFORM t.lose_books(l, p, 'e');
-		WHEN 17 THEN PERFORM t.write(l, 'e', '{"v": 2}'); PERFORM t.lose_books(l, p, 'e');
-		WHEN 18 THEN PERFORM t.write(p, 'e', NULL); PERFORM t.lose_books(l, p, 'e');
+		WHEN 15 THEN PERFORM t.write(l, 'e', '{"v": 2}'); PERFORM t.lose_records(l, p, 'e');
+		WHEN 16 THEN PERFORM t.write(l, 'e', NULL); PERFORM t.lose_records(l, p, 'e');
+		WHEN 17 THEN PERFORM t.write(l, 'e', '{"v": 2}'); PERFORM t.lose_records(l, p, 'e');
+		WHEN 18 THEN PERFORM t.write(p, 'e', NULL); PERFORM t.lose_records(l, p, 'e');
 	END CASE;
 END $$;
 
