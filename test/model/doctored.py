@@ -56,6 +56,15 @@ def sync(xid, kind, local, *changes, rule="abort", resolved=0, conflicts=0, inse
         "inserted": inserted, "updated": updated, "deleted": deleted, **rest})
 
 
+def together(*records):
+    """Operations of one transaction, each of which was made as one of its own."""
+    operations = [line["operations"][0] for line in records if "transaction" in line]
+    for n, (operation, _) in enumerate(operations):
+        operation.update(number=f"{operation['number']}.{n}", level="REPEATABLE READ")
+    return [{"transaction": records[0]["transaction"], "operations": operations},
+            {"acknowledged": [operation["number"] for operation, _ in operations]}]
+
+
 def contents(a, b, p, statuses=(("in_sync", 0, 0, 0),) * 2):
     held = {copy: {"e": row(token, 0)["doc"]} if token else {} for copy, token in (("A", a), ("B", b), ("P", p))}
     return [{"contents": held, "statuses": dict(zip("AB", map(list, statuses))), "round": properties.ROUNDS}]
@@ -75,6 +84,11 @@ EDITED_AND_GONE = START + edit(20, "A", "t2", ["base", "A", "e", {**row("t1", 0)
 # A has deleted it, and that was pushed.
 DELETED = START + edit(20, "A", None, base("A", "t1", 20)) \
     + sync(21, "push", "A", no_base("A"), entity("P", None, 21), tombstone(20), deleted=1)
+
+# A deletion that A has pulled; and in one transaction the entity comes, is pulled, goes, and that is pulled.
+DELETED_TWICE = START + edit(20, "P", None, tombstone(20)) + sync(21, "pull", "A", entity("A", None, 20), no_base("A"), deleted=1) + together(
+    *edit(30, "P", "t5", ["tombstone", "P", "e", None]), *sync(30, "pull", "A", entity("A", "t5", 30), inserted=1),
+    *edit(30, "P", None, tombstone(30)), *sync(30, "pull", "A", entity("A", None, 30), deleted=1))
 
 # status() leaves out what transaction 21 has just edited itself.
 MISSED_AFTER_EDIT = status([0, 0, 0, "in_sync", None], [0, 1, 0, "pending", ["e public"]], "SERIALIZABLE", [21])
@@ -114,6 +128,7 @@ HISTORIES = [
     ("a pull may read what has been replaced since", HONEST,
      START + edit(20, "P", "t2") + edit(21, "P", "t3")
      + sync(22, "pull", "A", entity("A", "t2", 20), updated=1, snapshot="21:21:", level="REPEATABLE READ")),
+    ("a deletion is like one before, and it is the later one that was pulled", HONEST, DELETED_TWICE),
 
     ("an edit is taken back", HONEST,
      START + edit(20, "A", "t2", base("A", "t1"))

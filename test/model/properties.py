@@ -312,7 +312,11 @@ class Checker:
                 if self.is_copy_of(operation, entity, each, original):
                     copies.remove(original)
                     return Outcome("copied", None, None, None, False), places[0]
-        for place in places:
+        # A transaction that has written there itself may have read any of these.
+        # Two may be alike (deleted, and deleted again): what the copy knows
+        # already tells which it was.
+        known = self.known.get((operation["copy"], entity), 0)
+        for place in sorted(places, key=lambda place: place < known):
             read = versions[place]
             for public_at in (read.at, None) if read.is_pruned else (read.at,):
                 outcome = decide(operation, each.base, each.local, read, public_at)
