@@ -114,12 +114,13 @@ without(JsonValue object, const JsonPointer *place, int depth)
 	json_members(&members, object);
 	while (json_next_member(&members, &key, &value))
 	{
+		bool		is_on_way = json_compare_keys(key, place->keys[depth]) == 0;
+		bool		is_last = depth == place->count - 1;
+
 		CHECK_FOR_INTERRUPTS();
-		if (json_compare_keys(key, place->keys[depth]) != 0)
-			json_build_value(made, key, value);
-		else if (depth < place->count - 1 && json_is_object(value))
+		if (is_on_way && !is_last && json_is_object(value))
 			json_build_made(made, key, without(value, place, depth + 1));
-		else if (depth < place->count - 1)
+		else if (!is_on_way || !is_last)
 			json_build_value(made, key, value);
 	}
 	return made;

@@ -59,7 +59,7 @@ CLASSES = ["insert_insert", "update_update", "update_delete", "delete_update", "
     f"resolve with {resolution}" for resolution in RESOLUTIONS] + [
     f"{sync} of merged entities" for sync in SYNCS] + [
     f"{sync} that resolved with {rule}" for sync in SYNCS for rule in RULES[2:]] + [
-    f"resolve_many: {outcome}" for outcome in ("resolved", "no_conflict", "changed", "no_entity")] + ["resolve_all: resolved", "resolve_all: refused"] + [
+    f"resolve_many: {outcome}" for outcome in ("resolved", "no_conflict", "changed", "no_entity")] + ["resolve_all: resolved"] + [
     f"{kind}, {success}" for kind in ("push with skip", "pull with abort", "expected push", "expected pull")
     for success in ("success", "no success")]
 

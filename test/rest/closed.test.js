@@ -199,7 +199,7 @@ test('how much goes in: bodies by route, diagrams, owners, new diagrams a minute
 	const copy = ok(await rpc('clone', { publicDbName: id }, { as: 'closed-other' })).localDbName;
 	ok(await post('/db/local/' + copy, { id: 'z', doc: { text: noise(5000) } }, { as: 'closed-other' }), 201);
 	const unfit = ok(await post('/api/sync/push', { localDbName: copy }, { as: 'closed-other' }));
-	assert.deepEqual([unfit.success, unfit.conflicts, unfit.refused.map(({ id, sqlstate }) => [id, sqlstate])], [false, 1, [['z', '54000']]]);
+	assert.deepEqual([unfit.success, unfit.conflicts, unfit.refused.map(({ id, conflict }) => [id, conflict])], [false, 1, [['z', 'refused']]]);
 	ok(await rpc('set_limits', { diagram: id, maxEntities: null }, { as }), 204);
 	ok(await post('/api/sync/push', { localDbName: copy }, { as: 'closed-other' }));
 	assert.equal(ok(await get('/rpc/limits?diagram=' + id)).entities, 3);

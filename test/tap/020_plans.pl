@@ -113,6 +113,9 @@ SELECT * FROM diagsync.pull('a', on_conflict => 'both');
 SELECT diagsync.set_merge_policy('a', '{"references": ["/to"]}');
 SELECT diagsync.put('a', '[{"id":"arrow","to":"box"}]'), diagsync.remove('a-p', '{box}');
 SELECT * FROM diagsync.resolve('a', 'arrow', 'local');
+-- ... which is taken back, with what was accepted
+SELECT diagsync.put('a-p', '[{"id":"arrow","v":9}]');
+SELECT * FROM diagsync.discard('a', '{arrow}');
 SELECT diagsync.set_merge_policy('a', NULL);
 -- a transaction that syncs and edits the shared copy
 BEGIN;

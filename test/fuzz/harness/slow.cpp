@@ -93,6 +93,8 @@ Policy::Policy(const Value *policy)
 			latest = pointers_in(value, true);
 		else if (key == "references")
 			references = pointers_in(value, false);
+		else if (key == "acyclic")
+			pointers_in(value, false);
 		else if (key == "match")
 		{
 			if (value.type != Type::array)
