@@ -57,7 +57,7 @@ typedef struct Part
 	PhaseEnd	end;
 } Part;
 
-/* An item that was refused, for now */
+/* An item that was refused, until it is tried once more */
 typedef struct Refused
 {
 	SyncItem   *item;
