@@ -109,19 +109,25 @@ read_side(FunctionCallInfo fcinfo, int number, const char *arg,
 	side->entities = MemoryContextAllocHuge(CurrentMemoryContext,
 											Max(members.count,
 												1) * sizeof(MatchEntity));
-	while (json_is_object(given) ? json_next_member(&members, &id, &doc) :
-		   json_next_element(&members, &doc))
+	if (json_is_object(given))
+	{
+		while (json_next_member(&members, &id, &doc))
+		{
+			if (!json_is_object(doc))
+				refuse(arg, psprintf("\"%s\" is not an object.",
+									 pnstrdup(id.name, id.len)));
+			add_entity(arg, side, id, doc);
+		}
+		return;
+	}
+	while (json_next_element(&members, &doc))
 	{
 		if (!json_is_object(doc))
-			refuse(arg, json_is_object(given) ?
-				   psprintf("\"%s\" is not an object.",
-							pnstrdup(id.name, id.len)) :
-				   psprintf("Entity %d is not an object.", members.next));
-		add_entity(arg, side, json_is_object(given) ? id :
-				   id_of(arg, members.next, doc), doc);
+			refuse(arg, psprintf("Entity %d is not an object.",
+								 members.next));
+		add_entity(arg, side, id_of(arg, members.next, doc), doc);
 	}
-	if (json_is_array(given))
-		refuse_repeated_ids(arg, side);
+	refuse_repeated_ids(arg, side);
 }
 
 /* ---- Ids and documents of the import ------------------------------------ */

@@ -1,6 +1,7 @@
 #include "slow.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 
 namespace slow
