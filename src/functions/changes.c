@@ -19,8 +19,8 @@
 
 #include "directory/directory.h"
 #include "functions/changes.h"
+#include "reconcile/dependency.h"
 #include "server/sqlfunction.h"
-#include "sync/dependency.h"
 #include "tracking/candidate.h"
 
 #define CHANGE_COLUMNS 14

@@ -9,7 +9,7 @@
 #include "access/tupdesc.h"
 
 #include "directory/directory.h"
-#include "sync/classify.h"
+#include "reconcile/classify.h"
 
 extern void changes_classify(const Link *link, Snapshot snapshot, bool referrers,
 							 void (*look) (const Entity *entity, void *arg),

@@ -20,12 +20,12 @@
 #include "directory/directory.h"
 #include "directory/quota.h"
 #include "functions/pushpull.h"
+#include "reconcile/chosen.h"
+#include "reconcile/takeback.h"
 #include "server/settings.h"
 #include "server/sqlfunction.h"
 #include "statement/ownersql.h"
-#include "sync/chosen.h"
 #include "sync/columns.h"
-#include "sync/takeback.h"
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/write.h"
@@ -166,7 +166,7 @@ process(void *arg)
 	memset(&sync->counts, 0, sizeof(SyncCounts));
 	sync->shared = MemoryContextStrdup(sync->context, link->public->id);
 	run.direction = DIRECTION_NONE;
-	syncrun_open(&run, link, true);
+	lock_copies(&run, link, true);
 	run.own = U64FromFullTransactionId(GetTopFullTransactionId());
 	run.lock_all = true;
 	run.reader.by_key = sync->chooses;

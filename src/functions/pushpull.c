@@ -17,10 +17,10 @@
 #include "directory/ratelimit.h"
 #include "directory/synclog.h"
 #include "functions/pushpull.h"
+#include "reconcile/chosen.h"
 #include "server/sqlfunction.h"
 #include "server/textarg.h"
 #include "statement/statement.h"
-#include "sync/chosen.h"
 #include "sync/columns.h"
 #include "sync/phases.h"
 
@@ -84,7 +84,7 @@ result_of(TupleDesc tupdesc, const Sync *sync, SubxactEnd end)
 {
 	Datum		values[13];
 	bool		nulls[13] = {false};
-	char	   *refused = refusal_json(&sync->refusals);
+	char	   *refused = refused_json(&sync->refusals);
 
 	values[0] = BoolGetDatum(end == SUBXACT_DONE && sync->counts.conflicts == 0);
 	values[1] = sqlfunction_count(sync->counts.inserted + sync->counts.updated + sync->counts.deleted);

@@ -20,12 +20,12 @@
 #include "directory/ratelimit.h"
 #include "directory/synclog.h"
 #include "functions/status.h"
+#include "reconcile/classify.h"
 #include "server/settings.h"
 #include "server/sqlfunction.h"
 #include "statement/capturecheck.h"
 #include "statement/ownersql.h"
 #include "statement/statement.h"
-#include "sync/classify.h"
 #include "sync/columns.h"
 #include "tracking/candidate.h"
 

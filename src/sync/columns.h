@@ -7,7 +7,7 @@
 
 #include "catalog/pg_type.h"
 
-#include "sync/syncitem.h"
+#include "reconcile/syncitem.h"
 
 /* The arrays are in step. */
 typedef struct Columns

@@ -7,7 +7,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "sync/syncitem.h"
+#include "reconcile/syncitem.h"
 
 /* What a sync would do with its entities: one page, as a JSON array */
 typedef struct Listing

@@ -25,10 +25,39 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
+#include "statement/rowwriter.h"
 #include "sync/lock.h"
 
 /* How often rows may appear or be replaced under our hands before we give up */
 #define MAX_LOCK_ROUNDS 100
+
+/*
+ * Open both copies of a link, for a sync or resolution (run->direction) that
+ * writes, or only looks.  Whoever adds a trigger waits until the one that
+ * writes is over.
+ *
+ * An application's trigger may edit what is written after it.  Of such a row
+ * SQL passes the old version over; it cannot be updated by ctid in the same
+ * transaction.  So no table that is written before may have one either.
+ */
+void
+lock_copies(SyncRun *run, const Link *link, bool write)
+{
+	bool		push = run->direction == DIRECTION_PUSH;
+	StorageType shared = link->public->storage;
+
+	run->link = link;
+	reader_open(&run->reader, link,
+				write ? RowExclusiveLock : AccessShareLock,
+				write && push ? RowExclusiveLock : AccessShareLock);
+	if (!write)
+		return;
+	run->direct_local = rowwriter_suits(STORAGE_LOCAL, TABLE_ENTITY) &&
+		rowwriter_suits(STORAGE_LOCAL, TABLE_BASE);
+	run->direct_public = push && run->direct_local &&
+		rowwriter_suits(shared, TABLE_ENTITY) &&
+		rowwriter_suits(shared, TABLE_TOMBSTONE);
+}
 
 static bool
 same_tid(ItemPointer a, ItemPointer b)

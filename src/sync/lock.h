@@ -7,8 +7,9 @@
 
 #include "nodes/pg_list.h"
 
-#include "sync/syncitem.h"
+#include "reconcile/syncitem.h"
 
+extern void lock_copies(SyncRun *run, const Link *link, bool write);
 extern PhaseEnd lock_items(SyncRun *run, List *items);
 extern PhaseEnd lock_check_inserts(SyncRun *run, List *items);
 

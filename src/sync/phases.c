@@ -34,16 +34,16 @@
 #include "directory/directory.h"
 #include "directory/quota.h"
 #include "json/document.h"
+#include "reconcile/chosen.h"
+#include "reconcile/ring.h"
 #include "server/progress.h"
 #include "server/settings.h"
 #include "statement/statement.h"
 #include "sync/account.h"
-#include "sync/chosen.h"
 #include "sync/lock.h"
 #include "sync/phases.h"
 #include "sync/plan.h"
 #include "sync/refusal.h"
-#include "sync/ring.h"
 #include "tracking/candidate.h"
 
 /* A batch ends with so many bytes of documents, if not before */
@@ -468,7 +468,7 @@ look_through(Sync *sync, SyncRun *run, Candidates *candidates,
 		end = go_through(sync, run, candidates, snapshot, false);
 		candidates_rewind(candidates);
 	} while (end == SUBXACT_DONE &&
-			 refusal_spreads(run, sync->counts.deleted > 0));
+			 refused_spreads(run, sync->counts.deleted > 0));
 	return end;
 }
 
@@ -490,7 +490,7 @@ static void
 open_ends(Sync *sync, SyncRun *run, const Link *link, bool write)
 {
 	run->direction = sync->direction;
-	syncrun_open(run, link, write);
+	lock_copies(run, link, write);
 	run->resolution = sync->on_conflict;
 	run->lock_all = sync->tries++ > 0;
 	if (!write)
@@ -524,12 +524,12 @@ sync_carry_out(void *arg)
 	end = hold_references(sync, &run, snapshot);
 
 	if (end == SUBXACT_DONE &&
-		(is_to_be_checked(sync, &run, candidates) || refusal_has_any(&run)))
+		(is_to_be_checked(sync, &run, candidates) || refused_has_any(&run)))
 		end = look_through(sync, &run, candidates, snapshot);
 	if (end == SUBXACT_DONE)
 		end = go_through(sync, &run, candidates, snapshot, write);
 	if (end == SUBXACT_DONE &&
-		(refusal_spreads(&run, sync->counts.deleted > 0) ||
+		(refused_spreads(&run, sync->counts.deleted > 0) ||
 		 leaves_more(&run, refused)))
 		end = SUBXACT_AGAIN;
 

@@ -8,45 +8,23 @@
  * Where that fails, all is rolled back, and done again carefully: each batch in
  * a subtransaction of its own, and where that fails by halves, down to the
  * entities that are refused.  These stay as they are at both ends, found again
- * by the next sync, and the rest is written.  What was refused alone, though
- * not for its own sake, is tried once more after the rest of its batch.
- *
- * What refers to an entity that is refused must not be sent without it, nor
- * may one be deleted to which it refers.  So these are refused as well, in as
- * many tries as that takes.
+ * by the next sync, and the rest is written; refused.c knows which they are,
+ * and what has to wait for them.  What was refused alone, though not for its
+ * own sake, is tried once more after the rest of its batch.
  *
  * Errors that are about the call, the session or the server (serialization,
  * resources, cancel, locks, what cannot happen) are nobody's refusal.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/json.h"
-#include "utils/memutils.h"
 
 #include "directory/quota.h"
 #include "server/httperror.h"
-#include "server/request.h"
 #include "server/subxact.h"
 #include "statement/deferred.h"
 #include "sync/refusal.h"
 #include "sync/write.h"
-
-/* So many are listed with their reasons. */
-#define LISTED 100
-
-/* An entity that was refused, or that depends on one */
-typedef struct Held
-{
-	const char *id;				/* hash key */
-	bool		refused;
-	bool		lacking;		/* the end that is written has none */
-	const char *referrer;		/* one that is refused, and refers to it; or
-								 * NULL */
-} Held;
 
 /* A part of a batch, to be written whole or not at all */
 typedef struct Part
@@ -98,187 +76,6 @@ refusal_begin(Refusals *refusals)
 	refusals->writing = refusals->counting = false;
 	refusals->careful = true;
 	return true;
-}
-
-static uint32
-held_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-held_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
-static Held *
-find_held(const Refusals *refusals, const char *id)
-{
-	return refusals->entities == NULL ? NULL :
-		hash_search(refusals->entities, &id, HASH_FIND, NULL);
-}
-
-static Held *
-need_held(Refusals *refusals, const char *id)
-{
-	Held	   *held;
-	bool		found;
-
-	if (refusals->entities == NULL)
-	{
-		HASHCTL		control = {.keysize = sizeof(char *),
-			.entrysize = sizeof(Held),.hash = held_hash,.match = held_match,
-		.hcxt = refusals->context};
-
-		refusals->entities = hash_create("diagsync refused entities", 64,
-										 &control,
-										 HASH_ELEM | HASH_FUNCTION |
-										 HASH_COMPARE | HASH_CONTEXT);
-	}
-	held = hash_search(refusals->entities, &id, HASH_ENTER, &found);
-	if (!found)
-	{
-		held->id = MemoryContextStrdup(refusals->context, id);
-		held->refused = held->lacking = false;
-		held->referrer = NULL;
-	}
-	return held;
-}
-
-static void
-list_refusal(Refusals *refusals, const char *id, const char *sqlstate,
-			 const char *reason)
-{
-	MemoryContext caller = MemoryContextSwitchTo(refusals->context);
-
-	if (list_length(refusals->listed) < LISTED)
-	{
-		Refusal    *refusal = palloc0(sizeof(Refusal));
-
-		refusal->id = pstrdup(id);
-		strlcpy(refusal->sqlstate, sqlstate, sizeof(refusal->sqlstate));
-		refusal->reason = pstrdup(reason);
-		refusals->listed = lappend(refusals->listed, refusal);
-	}
-	MemoryContextSwitchTo(caller);
-}
-
-/*
- * Note that an item is refused, and what depends on it.
- */
-static void
-refuse(const SyncRun *run, const SyncItem *item, const char *sqlstate,
-	   const char *reason)
-{
-	Refusals   *refusals = run->refusals;
-	bool		push = run->direction == DIRECTION_PUSH;
-	const Version *stays = push ? &item->entity.public : &item->entity.local;
-	const Version *target = push ? item->decision.public :
-		item->decision.local;
-	Held	   *held = need_held(refusals, item->entity.id);
-	ReferenceScan scan;
-	JsonValue	value;
-
-	held->refused = true;
-	held->lacking = stays->doc == NULL && target != NULL && target->doc != NULL;
-	if (item->copy != NULL)
-		need_held(refusals, item->copy->entity.id)->lacking = true;
-	refusals->lacks |= held->lacking || item->copy != NULL;
-	reference_scan(&scan, run->reader.policy, stays->doc);
-	while (reference_next(&scan, &value))
-	{
-		need_held(refusals, pnstrdup(value.data, value.len))->referrer = held->id;
-		refusals->needs = true;
-	}
-	refusals->count++;
-	list_refusal(refusals, item->entity.id, sqlstate, reason);
-}
-
-/*
- * Why an item has to wait for one that was refused; NULL: it has not.
- */
-static const char *
-reason_to_wait(const SyncRun *run, const SyncItem *item)
-{
-	bool		push = run->direction == DIRECTION_PUSH;
-	const Version *stays = push ? &item->entity.public : &item->entity.local;
-	const Version *target = push ? item->decision.public :
-		item->decision.local;
-	ReferenceScan scan;
-	JsonValue	value;
-
-	if (target == NULL)
-		return NULL;
-	if (target->doc == NULL)
-	{
-		const Held *held = find_held(run->refusals, item->entity.id);
-
-		if (stays->doc == NULL || held == NULL || held->referrer == NULL)
-			return NULL;
-		return psprintf("\"%s\" refers to it, and was refused", held->referrer);
-	}
-	reference_scan(&scan, run->reader.policy, target->doc);
-	while (reference_next(&scan, &value))
-	{
-		const char *id = pnstrdup(value.data, value.len);
-		const Held *held = find_held(run->refusals, id);
-
-		if (held != NULL && held->lacking)
-			return psprintf("it refers to \"%s\", which was refused", id);
-	}
-	return NULL;
-}
-
-/*
- * Has an entity been refused before, so that it stays as it is?
- */
-bool
-refusal_holds(const SyncRun *run, const char *id)
-{
-	const Held *held = run->refusals != NULL ?
-		find_held(run->refusals, id) : NULL;
-
-	return held != NULL && held->refused;
-}
-
-/* An item that is refused stays as it is, and so does its copy. */
-static void
-leave(const SyncRun *run, SyncItem *item)
-{
-	item->refused = true;
-	decision_leave(&item->decision, &item->entity, run->direction);
-	if (item->copy != NULL)
-	{
-		memset(&item->copy->decision, 0, sizeof(Decision));
-		item->copy->decision.base = BASE_KEEP;
-	}
-}
-
-/*
- * An item, about which it was decided, stays as it is if it was refused before,
- * or has to wait for one that was.
- */
-void
-refusal_decide(const SyncRun *run, SyncItem *item)
-{
-	const Held *held;
-	const char *reason;
-
-	item->refused = false;
-	if (run->refusals == NULL || run->refusals->entities == NULL)
-		return;
-	held = find_held(run->refusals, item->entity.id);
-	if (held == NULL || !held->refused)
-	{
-		if (run->reader.policy->references == 0 ||
-			(reason = reason_to_wait(run, item)) == NULL)
-			return;
-		refuse(run, item, "", reason);
-	}
-	leave(run, item);
 }
 
 /* Has an end room for what the items bring it? */
@@ -460,9 +257,8 @@ write_carefully(SyncRun *run, List *items)
 	{
 		Refused    *one = lfirst(lc);
 
-		refuse(run, one->item, unpack_sql_state(one->error->sqlerrcode),
-			   httperror_reason(one->error, one->own));
-		leave(run, one->item);
+		refused_add(run, one->item, unpack_sql_state(one->error->sqlerrcode),
+					httperror_reason(one->error, one->own));
 		left = lappend(left, one->item);
 	}
 	return left == NIL ? PHASE_DONE : write_items(run, left);
@@ -520,61 +316,4 @@ refusal_check_end(SyncRun *run, void (*check) (void *arg), void *arg)
 	deferred_check(run->constraints);
 	check(arg);
 	refusals->writing = false;
-}
-
-/*
- * Has something been refused already?
- */
-bool
-refusal_has_any(const SyncRun *run)
-{
-	return run->refusals != NULL && run->refusals->count > 0;
-}
-
-/*
- * Has something been refused since the last time, so that others may have to
- * wait for it: those that refer to it, or if the sync "deletes" those that it
- * refers to?
- */
-bool
-refusal_spreads(const SyncRun *run, bool deletes)
-{
-	Refusals   *refusals = run->refusals;
-	bool		spreads;
-
-	if (refusals == NULL)
-		return false;
-	spreads = refusals->lacks || (refusals->needs && deletes);
-	refusals->lacks = refusals->needs = false;
-	return spreads && run->reader.policy->references > 0;
-}
-
-/*
- * The refused entities as a JSON array, the first hundred; NULL where there
- * are none.  palloc'd.
- */
-char *
-refusal_json(const Refusals *refusals)
-{
-	StringInfoData json;
-	ListCell   *lc;
-
-	if (refusals->listed == NIL)
-		return NULL;
-	initStringInfo(&json);
-	foreach(lc, refusals->listed)
-	{
-		const Refusal *refusal = lfirst(lc);
-
-		appendStringInfoString(&json, json.len > 0 ? ", {\"id\": " : "[{\"id\": ");
-		escape_json(&json, refusal->id);
-		appendStringInfoString(&json, ", \"conflict\": \"refused\"");
-		if (!request_is_http() && refusal->sqlstate[0] != '\0')
-			appendStringInfo(&json, ", \"sqlstate\": \"%s\"", refusal->sqlstate);
-		appendStringInfoString(&json, ", \"reason\": ");
-		escape_json(&json, refusal->reason);
-		appendStringInfoChar(&json, '}');
-	}
-	appendStringInfoChar(&json, ']');
-	return json.data;
 }

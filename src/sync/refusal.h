@@ -1,46 +1,16 @@
 /*
  * refusal.h
- *	  Entities that an end of a link does not take.
+ *	  Finding out which entities an end of a link does not take.
  */
 #ifndef DIAGSYNC_REFUSAL_H
 #define DIAGSYNC_REFUSAL_H
 
-#include "utils/hsearch.h"
-
-#include "sync/syncitem.h"
-
-/* What has been refused in a call, over all of its tries */
-typedef struct Refusals
-{
-	MemoryContext context;		/* of the call */
-	bool		writing;		/* what fails now may be a refusal */
-	bool		counting;		/* ... of a limit of diagsync's */
-	bool		careful;		/* something was refused: find out what */
-	bool		lacks;			/* since that was unset: the end that is
-								 * written lacks one */
-	bool		needs;			/* ... or one refers to what is there */
-	int64		count;			/* of the entities refused */
-	HTAB	   *entities;		/* those, and what depends on them; or NULL */
-	List	   *listed;			/* the first of them, of Refusal */
-} Refusals;
-
-/* An entity that was refused, as the answer lists it */
-typedef struct Refusal
-{
-	char	   *id;
-	char		sqlstate[6];	/* "": none, another one is the reason */
-	char	   *reason;
-} Refusal;
+#include "reconcile/refused.h"
 
 extern bool refusal_begin(Refusals *refusals);
-extern void refusal_decide(const SyncRun *run, SyncItem *item);
 extern PhaseEnd refusal_write(SyncRun *run, List *items);
 extern void refusal_begin_run(SyncRun *run);
 extern void refusal_check_end(SyncRun *run, void (*check) (void *arg),
 							  void *arg);
-extern bool refusal_holds(const SyncRun *run, const char *id);
-extern bool refusal_has_any(const SyncRun *run);
-extern bool refusal_spreads(const SyncRun *run, bool deletes);
-extern char *refusal_json(const Refusals *refusals);
 
 #endif							/* DIAGSYNC_REFUSAL_H */

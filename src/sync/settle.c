@@ -27,11 +27,11 @@
 #include "utils/tuplestore.h"
 
 #include "directory/quota.h"
+#include "reconcile/company.h"
+#include "reconcile/cycle.h"
 #include "server/compat.h"
 #include "server/progress.h"
 #include "server/settings.h"
-#include "sync/company.h"
-#include "sync/cycle.h"
 #include "sync/deletions.h"
 #include "sync/lock.h"
 #include "sync/settle.h"
@@ -567,7 +567,7 @@ settle_carry_out(void *arg)
 	run->direction = DIRECTION_NONE;
 	run->choices = &settling->choices;
 	run->lock_all = settling->tries++ > 0;
-	syncrun_open(run, directory_lock_link(settling->local, NULL,
+	lock_copies(run, directory_lock_link(settling->local, NULL,
 										  ACCESS_READER),
 				 true);
 	settling->shared = MemoryContextStrdup(settling->context,

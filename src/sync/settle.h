@@ -5,8 +5,8 @@
 #ifndef DIAGSYNC_SETTLE_H
 #define DIAGSYNC_SETTLE_H
 
+#include "reconcile/choice.h"
 #include "server/subxact.h"
-#include "sync/choice.h"
 
 /* What has become of an entity that the caller named, or of a conflict */
 typedef enum Settled

@@ -7,7 +7,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "sync/syncitem.h"
+#include "reconcile/syncitem.h"
 
 extern PhaseEnd write_items(SyncRun *run, List *items);
 

@@ -7,7 +7,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "sync/syncitem.h"
+#include "reconcile/syncitem.h"
 
 extern PhaseEnd writebase_change(const SyncRun *run, List *items);
 extern void writebase_put(SyncRun *run, List *items);

@@ -7,7 +7,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "sync/syncitem.h"
+#include "reconcile/syncitem.h"
 
 extern PhaseEnd writeend_write(SyncRun *run, bool is_local, List *items);
 
