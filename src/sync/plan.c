@@ -54,6 +54,13 @@ plan_add(Sync *sync, const SyncItem *item)
 	digest_document(sync->digest, entity->local.doc);
 	digest_document(sync->digest, entity->public.doc);
 
+	/*
+	 * A row that was lost and one that was deleted have the same versions, yet
+	 * only the first is a conflict that somebody is asked about.
+	 */
+	digest_string(sync->digest, entity->conflict == CONFLICT_NONE ? NULL :
+				  conflict_name(entity->conflict));
+
 	/* What is decided may rest on more, as with "newest". */
 	digest_end_of(sync->digest, "local", item->decision.local);
 	digest_end_of(sync->digest, "public", item->decision.public);

@@ -103,8 +103,8 @@ def steps():
             step("policy", copy, from_list(POLICIES)), step("policy", local, from_list(POLICIES)),
             step("refresh", local), step("forget", local))),
         (2, step("lose", local, id)),
-        (1, step("fill", copy)),
-        (1, step("empty", copy)),
+        (2, step("fill", copy)),
+        (2, step("empty", copy)),
     ]
     return from_list([strategy for weight, strategy in weighted for _ in range(weight)]).flatmap(lambda strategy: strategy)
 

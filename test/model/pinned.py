@@ -13,4 +13,7 @@ HISTORIES = [
     # What a link pushed, deleted in the shared copy.
     [["create", "A"], ["share", "A", "public"], ["upsert", "A", "c", {"x": 1, "clock": 1}], ["push", "A", "newest", False],
      ["delete", "P", "c"]],
+    # A plan that rests on a row that was lost, and is a deletion by now.
+    [["create", "A"], ["put", "A", {"d": {"at": {"p": 1, "clock": 1}}}], ["share", "A", "public"], ["lose", "A", "d"],
+     ["push", "A", "local", True, None], ["resolve", "A", 3, "local", {"x": 1, "clock": 1}, "now"], ["carry_out", 0]],
 ]

@@ -2,7 +2,7 @@
 -- (include/cells.sql compares every single cell.)
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(77);
+SELECT plan(79);
 
 -- A pair with something of everything: changes of each side, equal ones, and
 -- three conflicts.
@@ -122,6 +122,16 @@ SELECT t.edited('w', 'a', '2020-01-03Z');
 SELECT isnt((diagsync.pull('w', on_conflict => 'newest', dry_run => true)).plan, :'newest'::text, 'nor is the side that has become the newer one in a plan for the other');
 SELECT diagsync.unlink('w'), diagsync.link('w', 'wp');
 SELECT isnt((diagsync.pull('w', on_conflict => 'skip', dry_run => true)).plan, :'skip'::text, 'another base is another plan');
+
+-- The same three versions, and another question.
+SELECT t.pair('u', 'up', '{"a": {"v": 1}}');
+SET LOCAL session_replication_role = replica;
+DELETE FROM diagsync_local.entity WHERE diagram_id = 'u' AND id = 'a';
+SET LOCAL session_replication_role = origin;
+SELECT plan AS unknown FROM diagsync.push('u', on_conflict => 'local', dry_run => true) \gset
+SELECT diagsync.resolve('u', 'a', 'local');
+SELECT is((diagsync.push('u', on_conflict => 'local', expected_plan => :'unknown')).success, false, 'a row that was lost when the plan was made, and has been deleted since, is another plan');
+SELECT is(t.docs('up'), '{"a": {"v": 1}}', '... and nothing is deleted');
 
 SELECT * FROM finish();
 ROLLBACK;
