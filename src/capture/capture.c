@@ -9,10 +9,10 @@
  * - shared: it adds tombstones, and clears the seen_own that this
  *	 transaction's syncs have recorded for that diagram;
  * - rows that come with a revision of another transaction are edits where the
- *	 local diagram's link lives here (see directory_lives_here()), or one leads
- *	 to the shared diagram: they get this transaction's revision. Elsewhere
- *	 they are restored rows, no edits; nor are other rows of the same statement
- *	 that have this transaction's revision by chance.
+ *	 local diagram's link is established, or one that is leads to the shared
+ *	 diagram: they get this transaction's revision. Elsewhere they are restored
+ *	 rows, no edits; nor are other rows of the same statement that have this
+ *	 transaction's revision by chance.
  *
  * What diagsync's own commands write is no edit: they record their changes
  * themselves (ownrows.c).  What else their statements write, by foreign keys,
@@ -199,7 +199,7 @@ to_array(Datum *texts, int n)
 static void
 note_linked(StatementRows *capture, char *id, const Diagram *diagram)
 {
-	bool		here = directory_lives_here(diagram);
+	bool		here = directory_link_is_established(diagram);
 
 	if (capture->restores && !here && !is_owner())
 		ereport(ERROR,

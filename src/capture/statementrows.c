@@ -236,8 +236,9 @@ statementrows_check_edits(const StatementRows *capture, TriggerData *trigger)
 static bool
 takes_edits(const StatementRows *capture, const Diagram *diagram)
 {
-	return capture->storage == STORAGE_LOCAL ? directory_lives_here(diagram) :
-		linkwalk_lives_here(diagram->id);
+	return capture->storage == STORAGE_LOCAL ?
+		directory_link_is_established(diagram) :
+		linkwalk_has_established(diagram->id);
 }
 
 /* Could a link miss a row of this diagram that keeps another revision? */

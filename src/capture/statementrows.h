@@ -41,7 +41,7 @@ typedef struct StatementRows
 	Datum		linked;			/* text[]: its linked local diagrams */
 	int			nlinked;
 	char	  **linked_ids;		/* the same */
-	bool	   *linked_here;	/* in step: does the link live here? */
+	bool	   *linked_here;	/* in step: is the link established? */
 	Datum		here;			/* text[]: those whose link does */
 	Datum		stamped;		/* text[]: diagrams in which rows of another
 								 * revision are edits */

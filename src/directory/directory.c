@@ -439,12 +439,12 @@ directory_lock_link(const char *local, const char *public, AccessLevel shared)
 }
 
 /*
- * Does the link of a local diagram live here?  It does once it was made here
- * or has synced here, which every sync notes in seen_on; an entry that was
- * inserted, as by a restore, has no seen_on yet.
+ * Is the link of a local diagram established?  It is once it was made or has
+ * synced in this database, which every sync notes in seen_on; an entry that
+ * was inserted, as by a restore, has no seen_on yet.
  */
 bool
-directory_lives_here(const Diagram *local)
+directory_link_is_established(const Diagram *local)
 {
 	return local->public_copy_id != NULL && local->seen_on != NULL;
 }

@@ -32,7 +32,7 @@ typedef struct Diagram
 	Jsonb	   *merge_policy;	/* or NULL */
 	Seen	   *seen;			/* or NULL; see seen_is_valid() */
 	uint64		seen_own;
-	char	   *seen_on;		/* or NULL; see directory_lives_here() */
+	char	   *seen_on;		/* or NULL: the link is not established */
 	bool		compare_in_full;	/* though seen is valid: the policy has
 									 * changed */
 	Jsonb	   *seen_policy;	/* with it: the policy by which it was seen;
@@ -90,7 +90,7 @@ extern Link *directory_read_link(const char *local, const char *public,
 								 AccessLevel shared, Snapshot snapshot);
 extern Link *directory_lock_link(const char *local, const char *public,
 								 AccessLevel shared);
-extern bool directory_lives_here(const Diagram *local);
+extern bool directory_link_is_established(const Diagram *local);
 extern void directory_touch(const char *id);
 extern char *directory_insert(const char *id, const char *name,
 							  const char *description, const char *storage,

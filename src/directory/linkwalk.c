@@ -124,25 +124,24 @@ linkwalk(const char *public, Snapshot snapshot, LinkVisitor visitor, void *arg)
 }
 
 static bool
-lives_here(const Diagram *local, void *arg)
+find_established(const Diagram *local, void *arg)
 {
 	bool	   *found = arg;
 
-	*found = directory_lives_here(local);
+	*found = directory_link_is_established(local);
 	return !*found;
 }
 
 /*
- * Does a link that lives here lead to a shared diagram, as far as is
- * committed?
+ * Does an established link lead to a shared diagram, as far as is committed?
  */
 bool
-linkwalk_lives_here(const char *public)
+linkwalk_has_established(const char *public)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	bool		found = false;
 
-	linkwalk(public, snapshot, lives_here, &found);
+	linkwalk(public, snapshot, find_established, &found);
 	UnregisterSnapshot(snapshot);
 	return found;
 }

@@ -18,6 +18,6 @@ typedef bool (*LinkVisitor) (const Diagram *local, void *arg);
 
 extern void linkwalk(const char *public, Snapshot snapshot,
 					 LinkVisitor visitor, void *arg);
-extern bool linkwalk_lives_here(const char *public);
+extern bool linkwalk_has_established(const char *public);
 
 #endif							/* DIAGSYNC_LINKWALK_H */

@@ -71,9 +71,9 @@ public_of(const Three *values)
 
 /* The values of a side where there are conflicts, as an array of jsonb */
 static Datum
-value_array(List *clashes, JsonValue (*side) (const Three *values))
+value_array(List *conflicts, JsonValue (*side) (const Three *values))
 {
-	int			n = list_length(clashes);
+	int			n = list_length(conflicts);
 	Datum	   *values = palloc(n * sizeof(Datum));
 	bool	   *nulls = palloc(n * sizeof(bool));
 	int			lower = 1;
@@ -81,11 +81,11 @@ value_array(List *clashes, JsonValue (*side) (const Three *values))
 
 	if (n == 0)
 		return PointerGetDatum(construct_empty_array(JSONBOID));
-	foreach(lc, clashes)
+	foreach(lc, conflicts)
 	{
 		int			i = foreach_current_index(lc);
-		const Clash *clash = lfirst(lc);
-		Jsonb	   *doc = json_document(side(&clash->values));
+		const Conflict *conflict = lfirst(lc);
+		Jsonb	   *doc = json_document(side(&conflict->values));
 
 		values[i] = PointerGetDatum(doc);
 		nulls[i] = doc == NULL;
@@ -99,8 +99,8 @@ value_array(List *clashes, JsonValue (*side) (const Three *values))
  * diagsync.merge(base, local, public, policy)
  *
  * A null document is one that does not exist.  No side counts as the newer
- * one: the public one is taken where that decides.  In a request a document may
- * be as large as an entity (54000).
+ * one: the public one is taken where that decides.  In a request a document
+ * may be as large as an entity (54000).
  */
 DIAGSYNC_FUNCTION(diagsync_merge)
 {
@@ -122,15 +122,15 @@ DIAGSYNC_FUNCTION(diagsync_merge)
 		content_check_given("public", threeway.public);
 	}
 	threeway_classify(&threeway);
-	conflict = threeway.clashes != NIL;
+	conflict = threeway.conflicts != NIL;
 	values[0] = PointerGetDatum(conflict ? NULL :
 								threeway_merged(&threeway, SIDE_NONE));
 	nulls[0] = DatumGetPointer(values[0]) == NULL;
 	values[1] = BoolGetDatum(conflict);
-	values[2] = PointerGetDatum(threeway_paths(threeway.clashes));
-	values[3] = value_array(threeway.clashes, base_of);
-	values[4] = value_array(threeway.clashes, local_of);
-	values[5] = value_array(threeway.clashes, public_of);
+	values[2] = PointerGetDatum(threeway_paths(threeway.conflicts));
+	values[3] = value_array(threeway.conflicts, base_of);
+	values[4] = value_array(threeway.conflicts, local_of);
+	values[5] = value_array(threeway.conflicts, public_of);
 	return HeapTupleGetDatum(heap_form_tuple(state->tupdesc, values, nulls));
 }
 

@@ -80,7 +80,7 @@ notes_add(Notes *notes, const Entity *entity)
 	int			n = notes->n;
 
 	if (entity->equal ||
-		(entity->has_base_row && (entity->doubt != DOUBT_OPEN ||
+		(entity->has_base_row && (entity->explanation != EXPLANATION_BY_RECORDS ||
 								  !(unknown || gone))))
 		return;
 	notes->ids[n] = entity->key;

@@ -26,8 +26,8 @@ typedef struct Classification
 
 extern void classification_enter(Classification *classification, JsonKey key);
 extern void classification_leave(Classification *classification);
-extern Clash *classification_clash(const Classification *classification,
-								   const Three *values, Unit *unit);
+extern Conflict *classification_conflict(const Classification *classification,
+										 const Three *values, Unit *unit);
 extern bool classification_is_added(const Classification *classification,
 									const Three *values);
 extern void classification_take_whole(const Classification *classification,

@@ -1,7 +1,7 @@
 /*
  * elements.c
- *	  Arrays whose elements have keys, classified: the elements as members of an
- *	  object, and their order as a value of its own.
+ *	  Arrays whose elements have keys, classified: the elements as members of
+ *	  an object, and their order as a value of its own.
  *
  * Each element has the groups inside it to itself.
  */
@@ -27,9 +27,9 @@ enum
 static const JsonValue none = {JENTRY_ISNULL, NULL, 0};
 
 /*
- * Two arrays, whose elements the policy tells apart by a member, and what their
- * base is: has each element that member, and no two the same?  They are opened
- * then.  An array that both sides added has no base.
+ * Two arrays, whose elements the policy tells apart by a member, and what
+ * their base is: has each element that member, and no two the same?  They are
+ * opened then.  An array that both sides added has no base.
  */
 bool
 elements_open(const Classification *classification, const PolicyNode *node,
@@ -151,7 +151,8 @@ make_order(KeyedArray *const versions[])
 	{
 		order->lengths[i] = versions[i]->count;
 		order->parts[i] = MemoryContextAllocHuge(CurrentMemoryContext,
-												 Max(versions[i]->count, 1) * sizeof(int));
+												 Max(versions[i]->count,
+													 1) * sizeof(int));
 	}
 	return order;
 }
@@ -168,7 +169,7 @@ elements_classify(Classification *classification, const PolicyNode *node,
 	Threeway   *threeway = classification->threeway;
 	const PolicyNode *any = policy_any_element(node);
 	int			next[VERSIONS] = {0};
-	int			place = list_length(threeway->clashes);
+	int			place = list_length(threeway->conflicts);
 	int			state = classification_is_added(classification, values) ?
 		BOTH_CHANGED : 0;
 	Unit	   *groups = classification->groups;
@@ -206,10 +207,10 @@ elements_classify(Classification *classification, const PolicyNode *node,
 
 	state |= classify_order(part->order, part->count);
 	if (part->order->side == SIDE_NONE) /* before what is inside */
-		threeway->clashes = list_insert_nth(threeway->clashes, place,
-											classification_clash(classification,
-																 values,
-																 NULL));
+		threeway->conflicts = list_insert_nth(threeway->conflicts, place,
+											  classification_conflict(classification,
+																	  values,
+																	  NULL));
 	classification_take_whole(classification, state, values, part, false);
 	return state;
 }

@@ -73,13 +73,13 @@ part_unit_conflicts(const Unit *unit)
 }
 
 /*
- * When all units are known: is anything inside a part in conflict?  What was to
- * be taken as a whole becomes a value where nothing is, and else is made.
+ * When all units are known: is anything inside a part in conflict?  What was
+ * to be taken as a whole becomes a value where nothing is, and else is made.
  */
 bool
 part_settle(Part *part)
 {
-	bool		conflicts = part->kind == PART_CLASH ||
+	bool		conflicts = part->kind == PART_CONFLICT ||
 		(part->kind == PART_OF_UNIT && part_unit_conflicts(part->unit)) ||
 		(part->kind == PART_ARRAY && part->order->side == SIDE_NONE);
 	ListCell   *lc;

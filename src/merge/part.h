@@ -25,7 +25,7 @@ typedef enum PartKind
 {
 	PART_VALUE,					/* a value, or none */
 	PART_OF_UNIT,				/* of the side that the unit is taken from */
-	PART_CLASH,					/* of the side that wins conflicts */
+	PART_CONFLICT,				/* of the side that wins conflicts */
 	PART_OBJECT,				/* made of parts */
 	PART_ARRAY,					/* made of parts that are elements with keys */
 } PartKind;

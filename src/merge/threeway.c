@@ -78,31 +78,31 @@ classification_leave(Classification *classification)
  * Both sides differ where we are; that is a conflict, where "unit" (or NULL)
  * comes out as one.  palloc'd.
  */
-Clash *
-classification_clash(const Classification *classification,
-					 const Three *values, Unit *unit)
+Conflict *
+classification_conflict(const Classification *classification,
+						const Three *values, Unit *unit)
 {
-	Clash	   *clash = palloc(sizeof(Clash));
+	Conflict   *conflict = palloc(sizeof(Conflict));
 
-	clash->path = pointer_text(&classification->path);
-	clash->values = *values;
-	clash->unit = unit;
-	return clash;
+	conflict->path = pointer_text(&classification->path);
+	conflict->values = *values;
+	conflict->unit = unit;
+	return conflict;
 }
 
 static void
-note_clash(Classification *classification, const Three *values, Unit *unit)
+note_conflict(Classification *classification, const Three *values, Unit *unit)
 {
 	Threeway   *threeway = classification->threeway;
 
-	threeway->clashes = lappend(threeway->clashes,
-								classification_clash(classification, values,
-													 unit));
+	threeway->conflicts = lappend(threeway->conflicts,
+								  classification_conflict(classification,
+														  values, unit));
 }
 
 /*
- * A value of a unit stands so; where it clashes there is to be shown "values",
- * if not NULL.  Does it clash?
+ * A value of a unit stands so; where it conflicts there is to be shown
+ * "values", if not NULL.  Does it conflict?
  */
 static bool
 note_member(Classification *classification, Unit *unit, int state,
@@ -114,7 +114,7 @@ note_member(Classification *classification, Unit *unit, int state,
 	if (!(state & DIFFER) || unit->latest)
 		return false;
 	if (values != NULL)
-		note_clash(classification, values, unit);
+		note_conflict(classification, values, unit);
 	return true;
 }
 
@@ -140,7 +140,7 @@ are_objects(const Classification *classification, const Three *values)
 
 /*
  * A value that some side replaced, or that is no object: tell the groups with
- * members inside it.  They clash where we are, not inside.
+ * members inside it.  They conflict where we are, not inside.
  */
 static void
 classify_groups_inside(Classification *classification, const PolicyNode *node,
@@ -160,7 +160,7 @@ classify_groups_inside(Classification *classification, const PolicyNode *node,
 
 			if (note_member(classification, unit,
 							compare(classification, child, true, &three),
-							part->kind == PART_CLASH ? NULL : values))
+							part->kind == PART_CONFLICT ? NULL : values))
 				part->inside = lappend(part->inside, unit);
 		}
 		if (child->groups_below)
@@ -205,8 +205,8 @@ classify_whole(Classification *classification, const PolicyNode *node,
 	}
 	else if (firm == CONFLICT)
 	{
-		part->kind = PART_CLASH;
-		note_clash(classification, values, NULL);
+		part->kind = PART_CONFLICT;
+		note_conflict(classification, values, NULL);
 	}
 	else
 		part_set_value(part, part_choose(threeway,
@@ -395,29 +395,28 @@ classification_value(Classification *classification, const PolicyNode *node,
 }
 
 static bool
-same_place(const Clash *a, const Clash *b)
+same_place(const Conflict *a, const Conflict *b)
 {
 	return VARSIZE(a->path) == VARSIZE(b->path) &&
 		memcmp(a->path, b->path, VARSIZE(a->path)) == 0;
 }
 
-/* Leave conflicts only: clashes of units that came out as one, each once. */
+/* Leave what conflicts in the end: of a unit's values each place once. */
 static void
 keep_conflicts(Threeway *threeway)
 {
 	List	   *conflicts = NIL;
 	ListCell   *lc;
 
-	foreach(lc, threeway->clashes)
+	foreach(lc, threeway->conflicts)
 	{
-		Clash	   *clash = lfirst(lc);
+		Conflict   *conflict = lfirst(lc);
 
-		if ((clash->unit == NULL || clash->unit->state == CONFLICT) &&
-			(conflicts == NIL ||
-			 !same_place(llast(conflicts), clash)))
-			conflicts = lappend(conflicts, clash);
+		if ((conflict->unit == NULL || conflict->unit->state == CONFLICT) &&
+			(conflicts == NIL || !same_place(llast(conflicts), conflict)))
+			conflicts = lappend(conflicts, conflict);
 	}
-	threeway->clashes = conflicts;
+	threeway->conflicts = conflicts;
 }
 
 /*
@@ -435,9 +434,9 @@ refuse_chance(Classification *classification, const Three *values)
 							 values->local, values->public))
 		return;
 	part_free_all(threeway->part);
-	threeway->part->kind = PART_CLASH;
+	threeway->part->kind = PART_CONFLICT;
 	threeway->part->values = *values;
-	note_clash(classification, values, NULL);
+	note_conflict(classification, values, NULL);
 }
 
 /*
@@ -454,21 +453,21 @@ threeway_classify(Threeway *threeway)
 	int			state;
 
 	classification.groups = palloc0((policy->groups + 1) * sizeof(Unit));
-	threeway->clashes = NIL;
+	threeway->conflicts = NIL;
 	threeway->part = palloc0(sizeof(Part));
 	state = classification_value(&classification, &policy->root, NULL, &values,
 								 PG_UINT32_MAX, threeway->part);
 	threeway->local_changed = (state & LOCAL_CHANGED) != 0;
 	threeway->public_changed = (state & PUBLIC_CHANGED) != 0;
 	threeway->differ = (state & DIFFER) != 0;
-	if (threeway->clashes != NIL)
+	if (threeway->conflicts != NIL)
 		keep_conflicts(threeway);
-	if (threeway->clashes == NIL && state == CONFLICT &&
+	if (threeway->conflicts == NIL && state == CONFLICT &&
 		threeway->base == NULL)
 		refuse_chance(&classification, &values);
 
 	/* As a whole, too: one side is taken with all that is in it. */
-	if (threeway->clashes != NIL)
+	if (threeway->conflicts != NIL)
 		(void) part_settle(threeway->part);
 	else
 		classification_take_whole(&classification, state, &values,
@@ -494,12 +493,12 @@ threeway_classify_whole(Threeway *threeway)
 		state |= PUBLIC_CHANGED;
 	if (!json_identical(values.local, values.public))
 		state |= DIFFER;
-	threeway->clashes = NIL;
+	threeway->conflicts = NIL;
 	threeway->part = palloc0(sizeof(Part));
 	if (state == CONFLICT)
 	{
-		note_clash(&classification, &values, NULL);
-		threeway->part->kind = PART_CLASH;
+		note_conflict(&classification, &values, NULL);
+		threeway->part->kind = PART_CONFLICT;
 		threeway->part->values = values;
 	}
 	else

@@ -19,12 +19,12 @@ typedef struct Three
 } Three;
 
 /* A place where both sides changed a document differently */
-typedef struct Clash
+typedef struct Conflict
 {
 	text	   *path;			/* a JSON Pointer */
 	Three		values;
 	struct Unit *unit;			/* that it is part of, or NULL */
-} Clash;
+} Conflict;
 
 /* Who wins */
 typedef enum Side
@@ -51,13 +51,13 @@ typedef struct Threeway
 	bool		local_changed;
 	bool		public_changed;
 	bool		differ;			/* both copies, as the policy sees it */
-	List	   *clashes;		/* of Clash, in the order of the document */
+	List	   *conflicts;		/* of Conflict, in the order of the document */
 	Part	   *part;			/* what is to be merged from what */
 } Threeway;
 
 extern void threeway_classify_whole(Threeway *threeway);
 extern void threeway_classify(Threeway *threeway);
 extern Jsonb *threeway_merged(const Threeway *threeway, Side winner);
-extern ArrayType *threeway_paths(List *clashes);
+extern ArrayType *threeway_paths(List *conflicts);
 
 #endif							/* DIAGSYNC_THREEWAY_H */

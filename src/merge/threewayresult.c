@@ -24,17 +24,17 @@ typedef struct Building
  * The places of conflicts as an array of JSON Pointers.  palloc'd.
  */
 ArrayType *
-threeway_paths(List *clashes)
+threeway_paths(List *conflicts)
 {
 	int			n = 0;
-	Datum	   *paths = palloc(list_length(clashes) * sizeof(Datum));
+	Datum	   *paths = palloc(list_length(conflicts) * sizeof(Datum));
 	ListCell   *lc;
 
-	foreach(lc, clashes)
+	foreach(lc, conflicts)
 	{
-		const Clash *clash = lfirst(lc);
+		const Conflict *conflict = lfirst(lc);
 
-		paths[n++] = PointerGetDatum(clash->path);
+		paths[n++] = PointerGetDatum(conflict->path);
 	}
 	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
@@ -54,7 +54,7 @@ value_of(const Building *building, const Part *part)
 {
 	ListCell   *lc;
 
-	if (part->kind == PART_CLASH ||
+	if (part->kind == PART_CONFLICT ||
 		(part->kind == PART_OF_UNIT && part_unit_conflicts(part->unit)))
 		return winning(building, part);
 	foreach(lc, part->inside)
@@ -141,7 +141,7 @@ threeway_merged(const Threeway *threeway, Side winner)
 	Building	building = {threeway, winner};
 	JsonValue	value;
 
-	Assert(threeway->clashes == NIL || winner != SIDE_NONE);
+	Assert(threeway->conflicts == NIL || winner != SIDE_NONE);
 	if (is_made(threeway->part))
 		return json_build_end(make(&building, threeway->part));
 	value = value_of(&building, threeway->part);

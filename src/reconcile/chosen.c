@@ -123,7 +123,7 @@ static ChosenNode *
 need_node(Chosen *chosen, const char *id)
 {
 	bool		found;
-	ChosenNode	   *node = hash_search(chosen->nodes, &id, HASH_ENTER, &found);
+	ChosenNode *node = hash_search(chosen->nodes, &id, HASH_ENTER, &found);
 
 	if (!found)
 	{
@@ -222,7 +222,7 @@ close_over(SyncRun *run, Snapshot snapshot)
 	reader_begin(&run->reader, snapshot);
 	while (chosen->waiting != NIL)
 	{
-		ChosenNode	   *node = llast(chosen->waiting);
+		ChosenNode *node = llast(chosen->waiting);
 		MemoryContext caller = MemoryContextSwitchTo(row);
 
 		CHECK_FOR_INTERRUPTS();
@@ -238,7 +238,7 @@ close_over(SyncRun *run, Snapshot snapshot)
 static void
 add_to(Chosen *chosen, List **nodes, const char *id)
 {
-	ChosenNode	   *node = need_node(chosen, id);
+	ChosenNode *node = need_node(chosen, id);
 	MemoryContext caller = MemoryContextSwitchTo(chosen->context);
 
 	*nodes = lappend(*nodes, node);

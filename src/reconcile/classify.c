@@ -157,7 +157,7 @@ find_dangling(Entity *entity, const Jsonb *doc, Side side)
  * that dangles, or a ring of references?
  */
 static void
-classify_ties(Entity *entity)
+classify_dependencies(Entity *entity)
 {
 	if (entity->dependencies->referred_to &&
 		!(entity->merges && entity_merged(entity)->doc != NULL) &&
@@ -193,7 +193,7 @@ is_by_path(const Entity *entity)
 
 /* An entity whose documents conflict. */
 static void
-classify_clash(Entity *entity)
+classify_conflict(Entity *entity)
 {
 	const Dependencies *dependencies = entity->dependencies;
 	const Threeway *threeway = &entity->threeway;
@@ -244,10 +244,10 @@ classify_unexplained(Entity *entity)
 }
 
 /*
- * Classify the three versions of an entity.  "unexplained":
- * no records say which side has changed or deleted it.  Whether they repeat its
- * id is no difference: they are classified as if all did as the shared one
- * does, or without that the local one.
+ * Classify the three versions of an entity.  "unexplained": no records say
+ * which side has changed or deleted it.  Whether they repeat its id is no
+ * difference: they are classified as if all did as the shared one does, or
+ * without that the local one.
  */
 void
 entity_classify(Entity *entity, const Policy *policy, bool unexplained)
@@ -289,7 +289,7 @@ entity_classify(Entity *entity, const Policy *policy, bool unexplained)
 	if (threeway->local_changed && threeway->public_changed)
 	{
 		entity->agreed = !threeway->differ;
-		entity->merges = threeway->differ && threeway->clashes == NIL;
+		entity->merges = threeway->differ && threeway->conflicts == NIL;
 	}
 	if (entity->agreed)
 		return;
@@ -300,14 +300,14 @@ entity_classify(Entity *entity, const Policy *policy, bool unexplained)
 		entity->public_change = kind_of_change(entity->base.doc,
 											   entity->public.doc);
 
-	if (threeway->clashes == NIL)
+	if (threeway->conflicts == NIL)
 	{
 		if (entity->dependencies != NULL && (threeway->local_changed ||
 											 threeway->public_changed))
-			classify_ties(entity);
+			classify_dependencies(entity);
 	}
 	else
-		classify_clash(entity);
+		classify_conflict(entity);
 }
 
 /* A version made of both ends', which is as new as the newer one */
@@ -362,7 +362,7 @@ entity_won(Entity *entity, Side winner)
 	if (entity->won[winner] != NULL)
 		return entity->won[winner];
 	doc = threeway_merged(threeway,
-						  threeway->clashes == NIL ? SIDE_NONE : winner);
+						  threeway->conflicts == NIL ? SIDE_NONE : winner);
 	foreach(lc, entity->dangling)
 		doc = unit_take(threeway->policy, doc,
 						winner == SIDE_LOCAL ? threeway->local :
@@ -374,15 +374,15 @@ entity_won(Entity *entity, Side winner)
 	return entity->won[winner];
 }
 
-/* Is a place at the path of a clash, or inside? */
+/* Is a place at the path of a conflict, or inside? */
 static bool
-is_in_clash(const text *path, const List *clashes)
+is_in_conflict(const text *path, const List *conflicts)
 {
 	ListCell   *lc;
 
-	foreach(lc, clashes)
+	foreach(lc, conflicts)
 	{
-		const text *around = ((Clash *) lfirst(lc))->path;
+		const text *around = ((Conflict *) lfirst(lc))->path;
 		Size		len = VARSIZE_ANY_EXHDR(around);
 
 		if (VARSIZE_ANY_EXHDR(path) >= len &&
@@ -419,7 +419,7 @@ entity_paths(const Entity *entity)
 	bool		own = entity->conflict != CONFLICT_DANGLING &&
 		entity->conflict != CONFLICT_CYCLE &&
 		entity->conflict != CONFLICT_UNKNOWN;
-	List	   *clashes = own ? entity->threeway.clashes : NIL;
+	List	   *conflicts = own ? entity->threeway.conflicts : NIL;
 	List	   *places = list_concat_copy(entity->dangling,
 										  cycle_places(entity));
 	Datum	   *paths;
@@ -428,15 +428,15 @@ entity_paths(const Entity *entity)
 
 	if (!own && places == NIL)
 		places = list_make1(&root); /* the entity as a whole */
-	paths = palloc((list_length(clashes) + list_length(places)) *
+	paths = palloc((list_length(conflicts) + list_length(places)) *
 				   sizeof(Datum));
-	foreach(lc, clashes)
-		paths[n++] = PointerGetDatum(((Clash *) lfirst(lc))->path);
+	foreach(lc, conflicts)
+		paths[n++] = PointerGetDatum(((Conflict *) lfirst(lc))->path);
 	foreach(lc, places)
 	{
 		text	   *path = pointer_text(lfirst(lc));
 
-		if (!is_in_clash(path, clashes) && !has_path(paths, n, path))
+		if (!is_in_conflict(path, conflicts) && !has_path(paths, n, path))
 			paths[n++] = PointerGetDatum(path);
 	}
 	return construct_array(paths, n, TEXTOID, -1, false, TYPALIGN_INT);

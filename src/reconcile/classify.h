@@ -48,14 +48,14 @@ typedef struct Version
 	ItemPointerData tid;		/* its row; invalid if it has none */
 } Version;
 
-/* What a base row says of a difference beside its document: column "unknown" */
-typedef enum Doubt
+/* How a difference is explained, as the base row's column "unknown" says */
+typedef enum Explanation
 {
-	DOUBT_OPEN,					/* nothing: the records decide */
-	DOUBT_NONE,					/* the link knows that the shared copy deleted
+	EXPLANATION_BY_RECORDS,		/* nothing: the records decide */
+	EXPLANATION_KNOWN,			/* the link knows that the shared copy deleted
 								 * it */
-	DOUBT_NOTED,				/* no record says who changed it */
-} Doubt;
+	EXPLANATION_MISSING,		/* no record says who changed it */
+} Explanation;
 
 /* Another entity, deleted in one copy, that an entity refers to */
 typedef struct Target
@@ -110,7 +110,7 @@ typedef struct Entity
 	Version		public;
 	Version		base;			/* the local one where there is no base row */
 	bool		has_base_row;
-	Doubt		doubt;			/* as the base row says */
+	Explanation explanation;	/* as the base row says */
 	List	   *accepted;		/* ids with which a resolution has accepted
 								 * that a reference dangles */
 	Dependencies *dependencies; /* or NULL; to be set before it is read */
@@ -120,8 +120,8 @@ typedef struct Entity
 	ChangeKind	local_change;	/* NONE for both where they agree */
 	ChangeKind	public_change;
 	ConflictKind conflict;
-	bool		equal;			/* both copies, by plain value, but for whether
-								 * they repeat the id */
+	bool		equal;			/* both copies, by plain value, but for
+								 * whether they repeat the id */
 	bool		agreed;			/* both changed it to the same as the policy
 								 * sees it, but they are not equal */
 	bool		merges;			/* both changed it, and it can be merged */

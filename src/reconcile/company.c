@@ -27,8 +27,8 @@ typedef struct Companion
 	char	   *id;				/* hash key */
 	const Choice *choice;		/* what is chosen for it, or NULL */
 	bool		settles;		/* its conflict is settled by that */
-	bool		held;			/* it is left alone: it, or what would have to
-								 * be restored with it, is not as it was
+	bool		held;			/* it is left alone: it, or what would have
+								 * to be restored with it, is not as it was
 								 * shown */
 	int64		walk;			/* in which it was met last */
 	bool		restored;		/* it was deleted locally, and will not be */
@@ -292,7 +292,7 @@ static Company *
 collect(SyncRun *run, Candidates *candidates, Snapshot snapshot)
 {
 	HASHCTL		control = {.keysize = sizeof(char *),
-		.entrysize = sizeof(Companion),.hash = companion_hash,.match = companion_match};
+	.entrysize = sizeof(Companion),.hash = companion_hash,.match = companion_match};
 	Company    *company;
 	ListCell   *lc;
 

@@ -3,8 +3,8 @@
  *	  An entity in a ring that a sync would close: what it is to hold so that
  *	  there is none.
  *
- * Of the whole ring, one side's references are taken back, each with its group.
- * All else of an entity merges, as if it were not in a ring.
+ * Of the whole ring, one side's references are taken back, each with its
+ * group. All else of an entity merges, as if it were not in a ring.
  */
 #include "postgres.h"
 
@@ -49,8 +49,8 @@ cycle_places(const Entity *entity)
 }
 
 /*
- * A digest of who is in rings with an entity; NULL: nobody, as far as conflicts
- * are shown.
+ * A digest of who is in rings with an entity; NULL: nobody, as far as
+ * conflicts are shown.
  */
 const char *
 cycle_members(const Entity *entity)
@@ -85,8 +85,8 @@ cycle_is_settled(const Entity *entity)
 }
 
 /*
- * An error (55000) where what was chosen for an entity of a local diagram would
- * leave a ring there that it does not have.
+ * An error (55000) where what was chosen for an entity of a local diagram
+ * would leave a ring there that it does not have.
  */
 void
 cycle_check_settled(const Entity *entity, const char *local,
@@ -114,7 +114,8 @@ without(JsonValue object, const JsonPointer *place, int depth)
 	json_members(&members, object);
 	while (json_next_member(&members, &key, &value))
 	{
-		bool		is_on_way = json_compare_keys(key, place->keys[depth]) == 0;
+		bool		is_on_way = json_compare_keys(key,
+												  place->keys[depth]) == 0;
 		bool		is_last = depth == place->count - 1;
 
 		CHECK_FOR_INTERRUPTS();
@@ -127,9 +128,9 @@ without(JsonValue object, const JsonPointer *place, int depth)
 }
 
 /*
- * A document with what it has at a place, and in the group around it, as a side
- * has it, or as it was before where that side does not have the entity.  Where
- * it was not there before, that goes.
+ * A document with what it has at a place, and in the group around it, as a
+ * side has it, or as it was before where that side does not have the entity.
+ * Where it was not there before, that goes.
  */
 static Jsonb *
 break_at(const Entity *entity, Jsonb *doc, int place, RingSide side)

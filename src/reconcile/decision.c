@@ -95,8 +95,8 @@ newest_of(const Entity *entity)
 
 /*
  * Which version a conflict really keeps: "newest" becomes that of one side,
- * and "both" the version that is left where one side deleted the entity, or the
- * only edit where a reference would dangle.  "Both" that remains means two
+ * and "both" the version that is left where one side deleted the entity, or
+ * the only edit where a reference would dangle.  "Both" that remains means two
  * entities, or for one that refers to others the merge of its edits.
  */
 static Resolution
@@ -146,7 +146,7 @@ set_base(Decision *decision, const Entity *entity, Jsonb *doc)
 {
 	/* What settles an unknown one is to be noted in any case. */
 	if (entity->has_base_row && entity->conflict != CONFLICT_UNKNOWN &&
-		entity->doubt != DOUBT_NOTED && document_equal(entity->base.doc, doc))
+		entity->explanation != EXPLANATION_MISSING && document_equal(entity->base.doc, doc))
 		return;
 	decision->base = BASE_SET;
 	decision->base_doc = doc;
@@ -276,11 +276,11 @@ leave_conflict(Decision *decision, const Entity *entity, Direction direction)
 {
 	if (entity->conflict == CONFLICT_UNKNOWN)
 	{
-		if (entity->doubt != DOUBT_NOTED)
+		if (entity->explanation != EXPLANATION_MISSING)
 		{
 			decision->base = BASE_SET;
 			decision->base_doc = entity->base.doc;
-			decision->doubt = DOUBT_NOTED;
+			decision->explanation = EXPLANATION_MISSING;
 		}
 	}
 	else if (direction == DIRECTION_PULL && !entity->has_base_row)
@@ -324,7 +324,7 @@ decide_conflict(Decision *decision, Entity *entity, Direction direction,
 				{
 					decision->base = BASE_SET;
 					decision->base_doc = entity->base.doc;
-					decision->doubt = DOUBT_NONE;
+					decision->explanation = EXPLANATION_KNOWN;
 				}
 			}
 			else
@@ -406,9 +406,9 @@ hold_back(Decision *decision, const Entity *entity)
 static void
 note_deletion(Decision *decision, const Entity *entity)
 {
-	bool		stays = decision->base == BASE_SET ? decision->doubt == DOUBT_OPEN :
+	bool		stays = decision->base == BASE_SET ? decision->explanation == EXPLANATION_BY_RECORDS :
 		decision->base == BASE_KEEP && entity->has_base_row &&
-		entity->doubt == DOUBT_OPEN;
+		entity->explanation == EXPLANATION_BY_RECORDS;
 
 	if (!stays || decision->resolved || decision->local != NULL || decision->public != NULL ||
 		entity->conflict == CONFLICT_UNKNOWN || entity->base.doc == NULL ||
@@ -416,7 +416,7 @@ note_deletion(Decision *decision, const Entity *entity)
 		return;
 	decision->base = BASE_SET;
 	decision->base_doc = entity->base.doc;
-	decision->doubt = DOUBT_NONE;
+	decision->explanation = EXPLANATION_KNOWN;
 }
 
 /*

@@ -41,7 +41,7 @@ typedef struct Decision
 								 * it is */
 	BaseDecision base;
 	Jsonb	   *base_doc;
-	Doubt		doubt;			/* with BASE_SET */
+	Explanation explanation;	/* with BASE_SET */
 	bool		resolved;		/* settles a conflict */
 	Side		winner;			/* of a conflict; SIDE_NONE: there is none, or
 								 * both do */

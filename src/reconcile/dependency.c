@@ -265,8 +265,8 @@ find_dependencies(Finder *finder, Entity *entity)
 									   entity->public.at);
 
 	/*
-	 * Where either version refers to what the other side deleted, "newest" has
-	 * none to fall back to: what it refers to is kept.
+	 * Where either version refers to what the other side deleted, "newest"
+	 * has none to fall back to: what it refers to is kept.
 	 */
 	crossed = deleted_publicly != NIL && deleted_locally != NIL;
 	put_pairs(finder, deleted_publicly, crossed);

@@ -4,9 +4,9 @@
  *	  entity that was deleted, which settles what the rule "newest" makes of
  *	  it, and then by the entity that is told of it.
  *
- * Both are tuplesorts, which spill to disk beyond work_mem.  Only what would
- * dangle is kept in memory, too, while the set is made: its components
- * (some hundred bytes an entity).
+ * Both are tuplesorts, which spill to disk beyond work_mem.  Only the
+ * components of what would dangle (component.c) are kept in memory, too, while
+ * the set is made.
  */
 #include "postgres.h"
 
@@ -14,17 +14,16 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
+#include "reconcile/component.h"
 #include "reconcile/ring.h"
 #include "server/compat.h"
 
@@ -38,19 +37,6 @@
 #define DEPENDENCY_DELETED_AT 7
 #define DEPENDENCY_STAYS_DELETED 8
 #define DEPENDENCY_COLUMNS 8
-
-/* An entity that depends on others by a reference that would dangle */
-typedef struct Component
-{
-	char	   *id;				/* hash key */
-	int			round;			/* in which it was added */
-	struct Component *leader;	/* of the component, or itself */
-
-	/* Of a leader: what "newest" makes of all */
-	bool		chained;		/* what is kept refers to another deleted */
-	bool		some_kept;		/* an edit is newer than a deletion */
-	bool		all_kept;		/* other chains depend on them */
-} Component;
 
 struct DependencySet
 {
@@ -66,74 +52,9 @@ struct DependencySet
 	/* Until it is settled */
 	MemoryContext making;		/* of what follows */
 	MemoryContext row_context;
-	HTAB	   *components;		/* NULL: none yet */
-	List	   *new_components; /* ids of those added in this round */
-	int			round;
+	Components *components;
 	Tuplestorestate *inserts;	/* references to what one side inserted */
 };
-
-static uint32
-component_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-component_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
-static Component *
-find_component(DependencySet *set, const char *id)
-{
-	return set->components == NULL ? NULL :
-		hash_search(set->components, &id, HASH_FIND, NULL);
-}
-
-static Component *
-need_component(DependencySet *set, const char *id)
-{
-	Component  *component;
-	bool		found;
-
-	if (set->components == NULL)
-	{
-		HASHCTL		control = {.keysize = sizeof(char *),
-			.entrysize = sizeof(Component),.hash = component_hash,.match = component_match,
-		.hcxt = set->making};
-
-		set->components = hash_create("diagsync dependencies", 256, &control,
-									  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-									  HASH_CONTEXT);
-	}
-	component = hash_search(set->components, &id, HASH_ENTER, &found);
-	if (!found)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(set->making);
-
-		component->id = pstrdup(id);
-		component->round = set->round;
-		component->leader = component;
-		component->chained = component->some_kept = component->all_kept = false;
-		set->new_components = lappend(set->new_components, component->id);
-		MemoryContextSwitchTo(caller);
-	}
-	return component;
-}
-
-static Component *
-leader_of(Component *component)
-{
-	while (component->leader != component)
-	{
-		component->leader = component->leader->leader;
-		component = component->leader;
-	}
-	return component;
-}
 
 static void
 put_dependency(DependencySet *set, Tuplesortstate *sort,
@@ -224,6 +145,7 @@ dependencyset_begin(void)
 	set->making = AllocSetContextCreate(CurrentMemoryContext,
 										"diagsync dependencies in the making",
 										ALLOCSET_DEFAULT_SIZES);
+	set->components = components_begin(set->making);
 	set->row_context = AllocSetContextCreate(set->making, "diagsync dependency",
 											 ALLOCSET_SMALL_SIZES);
 	return set;
@@ -236,7 +158,7 @@ dependencyset_begin(void)
 void
 dependencyset_put_member(DependencySet *set, const char *id)
 {
-	(void) need_component(set, id);
+	components_add(set->components, id);
 }
 
 /*
@@ -248,13 +170,6 @@ dependencyset_put(DependencySet *set, const Dependency *dependency)
 	put_dependency(set, set->sort, dependency);
 }
 
-/* Is a deletion older than an edit that refers to what was deleted? */
-static bool
-is_older(bool locally, TimestampTz deleted_at, TimestampTz at)
-{
-	return locally ? deleted_at <= at : deleted_at < at;
-}
-
 /*
  * Put in a pair: a deleted entity, and one that refers to it.
  */
@@ -262,28 +177,8 @@ void
 dependencyset_put_pair(DependencySet *set, const Dependency *dependency,
 					   PairKind kind)
 {
-	Component  *deleted = leader_of(need_component(set, dependency->id));
-	Component  *leader = leader_of(need_component(set, dependency->other));
-
 	put_dependency(set, set->pairs, dependency);
-	leader->chained |= deleted->chained;
-	leader->some_kept |= deleted->some_kept;
-	leader->all_kept |= deleted->all_kept;
-	deleted->leader = leader;
-	switch (kind)
-	{
-		case PAIR_EDIT:
-			leader->some_kept |= is_older(dependency->deleted_locally,
-										  dependency->deleted_at,
-										  dependency->at);
-			break;
-		case PAIR_KEPT:
-			leader->chained = true;
-			break;
-		case PAIR_GIVEN_UP:
-			leader->all_kept = true;
-			break;
-	}
+	components_join(set->components, dependency, kind);
 }
 
 /*
@@ -317,11 +212,7 @@ dependencyset_put_insert(DependencySet *set, const char *id, const char *other,
 List *
 dependencyset_next_round(DependencySet *set)
 {
-	List	   *ids = set->new_components;
-
-	set->new_components = NIL;
-	set->round++;
-	return ids;
+	return components_next_round(set->components);
 }
 
 /*
@@ -337,10 +228,9 @@ dependencyset_pair_inserts(DependencySet *set)
 	while (tuplestore_gettupleslot(set->inserts, true, false, set->row))
 	{
 		char	   *id = row_string(set, DEPENDENCY_ID);
-		Component  *component = find_component(set, id);
 
 		CHECK_FOR_INTERRUPTS();
-		if (component != NULL && component->round == set->round - 1)
+		if (components_were_added(set->components, id))
 		{
 			Dependency	dependency = {.kind = DEPENDENCY_REFERRED_TO,.id = id,
 			.at = DT_NOBEGIN,.deleted_at = DT_NOBEGIN};
@@ -366,7 +256,7 @@ dependencyset_pair_inserts(DependencySet *set)
 static void
 settle_pairs(DependencySet *set)
 {
-	char	   *deleted = NULL;
+	const char *deleted = NULL;
 	bool		stays_deleted = false;
 
 	tuplesort_performsort(set->pairs);
@@ -385,12 +275,10 @@ settle_pairs(DependencySet *set)
 															   DEPENDENCY_AT));
 			TimestampTz at = DatumGetTimestampTz(row_value(set,
 														   DEPENDENCY_DELETED_AT));
-			Component  *component = find_component(set, id);
-			const Component *leader = leader_of(component);
 
-			deleted = component->id;
-			stays_deleted = !is_older(locally, at, newest) &&
-				!leader->all_kept && !(leader->chained && leader->some_kept);
+			deleted = components_id(set->components, id);
+			stays_deleted = components_stay_deleted(set->components, id,
+													locally, at, newest);
 		}
 		dependency.stays_deleted = stays_deleted;
 		dependency.kind = DEPENDENCY_REFERRED_TO;

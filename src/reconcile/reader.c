@@ -5,8 +5,8 @@
  *
  * A row that is missing was deleted only where a base row or a tombstone says
  * so; and what differs without a base row, though the link has seen the shared
- * row, was changed past the triggers, in whichever copy.  classify.c makes such
- * a difference a conflict "unknown".
+ * row, was changed past the triggers, in whichever copy.  classify.c makes
+ * such a difference a conflict "unknown".
  */
 #include "postgres.h"
 
@@ -117,13 +117,15 @@ get_accepted(TupleTableSlot *slot)
 	return ids;
 }
 
-static Doubt
-get_doubt(TupleTableSlot *slot)
+static Explanation
+get_explanation(TupleTableSlot *slot)
 {
 	bool		isnull;
 	Datum		unknown = slot_getattr(slot, Anum_base_unknown, &isnull);
 
-	return isnull ? DOUBT_OPEN : DatumGetBool(unknown) ? DOUBT_NOTED : DOUBT_NONE;
+	if (isnull)
+		return EXPLANATION_BY_RECORDS;
+	return DatumGetBool(unknown) ? EXPLANATION_MISSING : EXPLANATION_KNOWN;
 }
 
 /*
@@ -144,8 +146,8 @@ is_deleted_publicly(const Reader *reader, const Entity *entity,
 
 	/*
 	 * One that the link has seen is of an earlier deletion, or else the local
-	 * copy would not have the entity any more; so is one from before the local
-	 * version, by both its revision and its time.
+	 * copy would not have the entity any more; so is one from before the
+	 * local version, by both its revision and its time.
 	 */
 	if (reader->link->seen_is_valid)
 		return !seen_has(local->seen, local->seen_own, tombstone->rev);
@@ -165,14 +167,14 @@ is_unexplained(const Reader *reader, const Entity *entity,
 
 	if (entity->has_base_row)
 	{
-		/* With a base, only what is missing is in doubt. */
+		/* With a base, only what is missing is unexplained. */
 		if (entity->base.doc == NULL)
-			return entity->doubt == DOUBT_NOTED;
+			return entity->explanation == EXPLANATION_MISSING;
 		if (entity->local.doc == NULL)
 			return entity->base.at == DT_NOBEGIN;
-		if (entity->public.doc != NULL || entity->doubt == DOUBT_NONE)
+		if (entity->public.doc != NULL || entity->explanation == EXPLANATION_KNOWN)
 			return false;
-		return entity->doubt == DOUBT_NOTED ||
+		return entity->explanation == EXPLANATION_MISSING ||
 			!is_deleted_publicly(reader, entity, tombstone);
 	}
 
@@ -261,7 +263,7 @@ reader_read(Reader *reader, Entity *entity)
 							Anum_base_doc, Anum_base_changed_at,
 							Anum_base_changed_by);
 		entity->accepted = get_accepted(reader->base.slot);
-		entity->doubt = get_doubt(reader->base.slot);
+		entity->explanation = get_explanation(reader->base.slot);
 		if (entity->local.doc == NULL)
 		{
 			entity->local.at = entity->base.at;
@@ -273,7 +275,7 @@ reader_read(Reader *reader, Entity *entity)
 		entity->base = entity->local;
 		ItemPointerSetInvalid(&entity->base.tid);
 		entity->accepted = NIL;
-		entity->doubt = DOUBT_OPEN;
+		entity->explanation = EXPLANATION_BY_RECORDS;
 	}
 
 	/* When and by whom it was deleted, the tombstone says. */

@@ -134,7 +134,8 @@ refused_add(const SyncRun *run, SyncItem *item, const char *sqlstate,
 	reference_scan(&scan, run->reader.policy, stays->doc);
 	while (reference_next(&scan, &value))
 	{
-		need_held(refusals, pnstrdup(value.data, value.len))->referrer = held->id;
+		need_held(refusals, pnstrdup(value.data,
+									 value.len))->referrer = held->id;
 		refusals->needs = true;
 	}
 	refusals->count++;
@@ -190,8 +191,8 @@ refused_holds(const SyncRun *run, const char *id)
 }
 
 /*
- * An item, about which it was decided, stays as it is if it was refused before,
- * or has to wait for one that was.
+ * An item, about which it was decided, stays as it is if it was refused
+ * before, or has to wait for one that was.
  */
 void
 refused_decide(const SyncRun *run, SyncItem *item)

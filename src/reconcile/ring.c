@@ -9,9 +9,9 @@
  * key.  Rings of references that an end has already are passed over.
  *
  * The first look is taken while candidates are gone through anyway, as if no
- * reference dangled.  Only where that shows a ring, or something dangles, it is
- * looked again, in rounds: who is left as he is, or has references taken back,
- * may close another ring or let another reference dangle (dependency.c).
+ * reference dangled.  Only where that shows a ring, or something dangles, it
+ * is looked again, in rounds: who is left as he is, or has references taken
+ * back, may close another ring or let another reference dangle (dependency.c).
  *
  * A push may also bring an edit of the shared copy to the local end, as a part
  * of what it merges, while others that belong to it wait for the next pull.
@@ -253,8 +253,8 @@ end_round(Rings *rings)
 }
 
 /*
- * The id of the copy that is made of an entity, which gets one that is known in
- * the round if it leads to itself; NULL: of none that anything leads to.
+ * The id of the copy that is made of an entity, which gets one that is known
+ * in the round if it leads to itself; NULL: of none that anything leads to.
  */
 static const char *
 copy_of(Rings *rings, const Entity *entity)

@@ -15,8 +15,8 @@ typedef struct RingRule
 	Direction	direction;		/* DIRECTION_NONE: of either, or of none in a
 								 * resolution */
 	Resolution	resolution;		/* of all, in a sync */
-	const struct SyncRun *run;	/* the sync, some of whose entities may be left
-								 * as they are, or the resolution, which
+	const struct SyncRun *run;	/* the sync, some of whose entities may be
+								 * left as they are, or the resolution, which
 								 * chooses; NULL: all are looked at */
 } RingRule;
 

@@ -35,7 +35,8 @@ find_known(const Rings *rings, const char *id)
 }
 
 /*
- * What is known of an entity in a round, to be set.  "id" belongs to the round.
+ * What is known of an entity in a round, to be set.  "id" belongs to the
+ * round.
  */
 Known *
 ringview_know(Rings *rings, const char *id)
@@ -269,8 +270,10 @@ ringview_changed(const View *view, Entity *entity, List *ids, bool added)
 		if (ids != NIL && !has_id(ids, id))
 			continue;
 		if (!reference_is_at(scan.pointer, before, id) ||
-			(!added && (has_changed(policy, number, &entity->local, &entity->base) ||
-						has_changed(policy, number, &entity->public, &entity->base))))
+			(!added && (has_changed(policy, number, &entity->local,
+									&entity->base) ||
+						has_changed(policy, number, &entity->public,
+									&entity->base))))
 			places = bms_add_member(places, number);
 	}
 	return places;
@@ -340,10 +343,12 @@ note_times(RingMark *mark, const Entity *entity, const Bitmapset *places)
 		JsonValue	base = pointer_value(&place, json_root(entity->base.doc));
 
 		if (entity->local.doc != NULL &&
-			!json_equal(base, pointer_value(&place, json_root(entity->local.doc))))
+			!json_equal(base, pointer_value(&place,
+											json_root(entity->local.doc))))
 			local_at = entity->local.at;
 		if (entity->public.doc != NULL &&
-			!json_equal(base, pointer_value(&place, json_root(entity->public.doc))))
+			!json_equal(base, pointer_value(&place,
+											json_root(entity->public.doc))))
 			public_at = entity->public.at;
 	}
 	ringset_date(mark, local_at, public_at);

@@ -41,7 +41,7 @@ typedef struct SyncItem
 								 * NULL */
 	Verdict		verdict;		/* what comes of that */
 	bool		is_held;		/* it is left alone for another's sake */
-	bool		is_decided;	/* by what is chosen, or a sync; else it only
+	bool		is_decided;		/* by what is chosen, or a sync; else it only
 								 * goes along with others */
 	List	   *accepts;		/* in a resolution: what is to refer to it
 								 * though it stays deleted (ids) */
@@ -70,8 +70,8 @@ typedef struct SyncRun
 	DependencySet *dependencies;	/* NULL: the policy knows no references */
 	Seen	   *dependencies_seen;	/* what was visible when they were found */
 	struct Chosen *chosen;		/* what is synced; NULL: all */
-	struct Refusals *refusals;	/* what the ends do not take; NULL: that is not
-								 * found out */
+	struct Refusals *refusals;	/* what the ends do not take; NULL: that is
+								 * not found out */
 	List	   *constraints;	/* to be checked, of those that can be
 								 * deferred */
 	bool		direct_local;	/* its entities are updated without SQL, and

@@ -46,9 +46,9 @@ base_again(const Entity *entity, bool is_public)
 
 /*
  * Decide how a classified entity is taken back to its base, if it was changed
- * locally.  The base row goes if the shared copy has that version, too; if not,
- * it is what the public change is measured by.  The decision points into the
- * entity.
+ * locally.  The base row goes if the shared copy has that version, too; if
+ * not, it is what the public change is measured by.  The decision points into
+ * the entity.
  */
 void
 takeback_decide(Decision *decision, const Entity *entity)
@@ -70,6 +70,6 @@ takeback_decide(Decision *decision, const Entity *entity)
 		decision->base = BASE_SET;
 		decision->base_doc = entity->base.doc;
 		if (entity->base.doc != NULL && entity->public.doc == NULL)
-			decision->doubt = entity->doubt;
+			decision->explanation = entity->explanation;
 	}
 }

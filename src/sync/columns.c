@@ -28,8 +28,8 @@ columns_init(Columns *columns, int max)
 	columns->no_time = palloc(max * sizeof(bool));
 	columns->principals = palloc(max * sizeof(Datum));
 	columns->no_principal = palloc(max * sizeof(bool));
-	columns->doubts = palloc(max * sizeof(Datum));
-	columns->no_doubt = palloc(max * sizeof(bool));
+	columns->explanations = palloc(max * sizeof(Datum));
+	columns->no_explanation = palloc(max * sizeof(bool));
 	columns->items = palloc(max * sizeof(SyncItem *));
 }
 
@@ -52,7 +52,7 @@ columns_add(Columns *columns, SyncItem *item, ItemPointer tid,
 	columns->no_time[n] = at == DT_NOBEGIN;
 	columns->principals[n] = by ? CStringGetTextDatum(by) : (Datum) 0;
 	columns->no_principal[n] = by == NULL;
-	columns->no_doubt[n] = true;
+	columns->no_explanation[n] = true;
 	columns->items[n] = item;
 }
 
@@ -61,12 +61,12 @@ columns_add(Columns *columns, SyncItem *item, ItemPointer tid,
  * added last.
  */
 void
-columns_set_doubt(Columns *columns, Doubt doubt)
+columns_set_explanation(Columns *columns, Explanation explanation)
 {
 	int			n = columns->n - 1;
 
-	columns->doubts[n] = BoolGetDatum(doubt == DOUBT_NOTED);
-	columns->no_doubt[n] = doubt == DOUBT_OPEN;
+	columns->explanations[n] = BoolGetDatum(explanation == EXPLANATION_MISSING);
+	columns->no_explanation[n] = explanation == EXPLANATION_BY_RECORDS;
 }
 
 /*

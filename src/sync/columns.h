@@ -22,8 +22,8 @@ typedef struct Columns
 	bool	   *no_time;
 	Datum	   *principals;
 	bool	   *no_principal;
-	Datum	   *doubts;
-	bool	   *no_doubt;
+	Datum	   *explanations;
+	bool	   *no_explanation;
 	SyncItem  **items;
 } Columns;
 
@@ -34,13 +34,13 @@ typedef struct Columns
 #define PRINCIPALS(c) \
 	columns_array((c)->principals, (c)->no_principal, (c)->n, TEXTOID)
 
-#define DOUBTS(c) \
-	columns_array((c)->doubts, (c)->no_doubt, (c)->n, BOOLOID)
+#define EXPLANATIONS(c) \
+	columns_array((c)->explanations, (c)->no_explanation, (c)->n, BOOLOID)
 
 extern void columns_init(Columns *columns, int max);
 extern void columns_add(Columns *columns, SyncItem *item, ItemPointer tid,
 						const Jsonb *doc, TimestampTz at, const char *by);
-extern void columns_set_doubt(Columns *columns, Doubt doubt);
+extern void columns_set_explanation(Columns *columns, Explanation explanation);
 extern Datum columns_array(Datum *values, bool *nulls, int n, Oid type);
 
 #endif							/* DIAGSYNC_COLUMNS_H */

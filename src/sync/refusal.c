@@ -5,8 +5,8 @@
  *
  * In the ordinary case nothing is done about it: a batch is written as it is,
  * and the constraints that are deferred and the limits are checked in the end.
- * Where that fails, all is rolled back, and done again carefully: each batch in
- * a subtransaction of its own, and where that fails by halves, down to the
+ * Where that fails, all is rolled back, and done again carefully: each batch
+ * in a subtransaction of its own, and where that fails by halves, down to the
  * entities that are refused.  These stay as they are at both ends, found again
  * by the next sync, and the rest is written; refused.c knows which they are,
  * and what has to wait for them.  What was refused alone, though not for its

@@ -8,7 +8,7 @@
  * the entities that the caller named, or all candidates: as a sync does
  * (phases.c), each batch is read and decided about, locked and decided about
  * anew, and written.  What goes along with them by references is known before
- * (company.c).  In the end it looks again at what may still be in conflict.
+ * (company.c).  In the end the caller is told of each (settlenotes.c).
  *
  * All of that is one subtransaction, which is rolled back where it would
  * delete much unasked, and where somebody else was faster (then it is tried
@@ -18,34 +18,23 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "directory/quota.h"
 #include "reconcile/company.h"
-#include "reconcile/cycle.h"
-#include "server/compat.h"
 #include "server/progress.h"
 #include "server/settings.h"
 #include "sync/deletions.h"
 #include "sync/lock.h"
 #include "sync/settle.h"
+#include "sync/settlenotes.h"
 #include "sync/write.h"
 
 /* A batch ends with so many bytes of documents, if not before */
 #define BATCH_BYTES (8 * 1024 * 1024)
-
-/* Columns of what is noted of an entity until all are written */
-#define NOTE_ID 1
-#define NOTE_SETTLED 2
-#define NOTE_COPY_ID 3
-#define NOTE_LOOK 4				/* it may still be in conflict */
-#define NOTE_COLUMNS 4
 
 /* Entities that are gone through together */
 typedef struct Batch
@@ -63,11 +52,9 @@ typedef struct Work
 {
 	Settling   *settling;
 	SyncRun		run;
-	MemoryContext context;
 	Snapshot	snapshot;		/* of the beginning */
 	Candidates *candidates;
-	TupleDesc	tupdesc;		/* of the notes */
-	Tuplestorestate *notes;
+	SettleNotes *notes;
 	Deletions	deletions;		/* of entities that were not named */
 	int64		inserted;
 	int64		bytes;			/* of the documents that are written */
@@ -224,76 +211,6 @@ plan_batch(Work *work, Batch *batch)
 	return PHASE_DONE;
 }
 
-/* ---- What becomes of it ------------------------------------------------- */
-
-static bool
-is_kept_out(const SyncItem *item)
-{
-	return item->copy_failed ||
-		(item->decision.local != NULL && item->local_outcome == OUTCOME_MISSED);
-}
-
-static Settled
-settled_of(const SyncItem *item)
-{
-	switch (item->verdict)
-	{
-		case VERDICT_SETTLES:
-			return is_kept_out(item) ? SETTLED_KEPT_OUT : SETTLED_RESOLVED;
-		case VERDICT_NO_CONFLICT:
-			return SETTLED_NO_CONFLICT;
-		case VERDICT_NO_ENTITY:
-			return SETTLED_NO_ENTITY;
-		case VERDICT_CHANGED:
-			return SETTLED_CHANGED;
-		case VERDICT_LEFT_OUT:
-			break;
-	}
-	return SETTLED_LEFT_OUT;
-}
-
-/* What is an error where only one conflict is to be settled */
-static void
-refuse_single(const Work *work, const SyncItem *item)
-{
-	if (item->verdict == VERDICT_LEFT_OUT)
-		cycle_check_settled(&item->entity, work->settling->local,
-							item->choice->resolution);
-	if (item->entity.conflict != CONFLICT_NONE ||
-		!choice_expects(item->choice, &item->entity))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("entity \"%s\" of diagram \"%s\" has no conflict",
-					item->entity.id, work->settling->local),
-			 errhint("diagsync.conflicts() lists the conflicts of a diagram.")));
-}
-
-static void
-note(Work *work, const SyncItem *item, const SyncItem *copy)
-{
-	Settled		settled = settled_of(item);
-	Datum		values[NOTE_COLUMNS];
-	bool		nulls[NOTE_COLUMNS] = {false};
-
-	if (work->settling->single)
-		refuse_single(work, item);
-	if (settled == SETTLED_RESOLVED)
-		work->settling->resolved++;
-	else if (item->entity.conflict != CONFLICT_NONE)
-		work->settling->conflicts++;
-	values[NOTE_ID - 1] = item->entity.key;
-	values[NOTE_SETTLED - 1] = Int32GetDatum(settled);
-	values[NOTE_COPY_ID - 1] = copy ? copy->entity.key : (Datum) 0;
-	nulls[NOTE_COPY_ID - 1] = copy == NULL || settled == SETTLED_KEPT_OUT;
-	values[NOTE_LOOK - 1] =
-		BoolGetDatum(item->entity.conflict != CONFLICT_NONE &&
-					 (settled != SETTLED_RESOLVED ||
-					  work->run.dependencies != NULL ||
-					  item->local_outcome != OUTCOME_WRITTEN));
-	tuplestore_putvalues(work->notes, work->tupdesc, values, nulls);
-}
-
 static void
 account_batch(Work *work, const Batch *batch)
 {
@@ -312,19 +229,19 @@ account_batch(Work *work, const Batch *batch)
 		{
 			copy = lfirst(next_copy);
 			next_copy = lnext(batch->copies, next_copy);
-			if (!is_kept_out(item))
+			if (!settlenotes_is_kept_out(item))
 			{
 				work->inserted++;
 				work->bytes += VARSIZE(copy->decision.local->doc);
 			}
 		}
-		if (target != NULL && target->doc != NULL && !is_kept_out(item))
+		if (target != NULL && target->doc != NULL && !settlenotes_is_kept_out(item))
 		{
 			work->inserted += item->entity.local.doc == NULL;
 			work->bytes += VARSIZE(target->doc);
 		}
 		if (is_told(work, item))
-			note(work, item, copy);
+			settlenotes_add(work->notes, item, copy);
 	}
 }
 
@@ -424,128 +341,7 @@ finish(Work *work)
 	quota_check_entities(local, work->inserted);
 }
 
-/* ---- The answer --------------------------------------------------------- */
-
-/*
- * Find what depends on what under that snapshot.
- */
-static void
-find_dependencies_anew(Work *work, Snapshot snapshot)
-{
-	SyncRun    *run = &work->run;
-	MemoryContext caller = MemoryContextSwitchTo(work->context);
-	Candidates *candidates;
-
-	reader_end(&run->reader);
-	candidates = candidates_collect(run->link, snapshot);
-	run->dependencies = dependencies_collect(&run->reader, candidates,
-											 snapshot, false);
-	candidates_end(candidates);
-	reader_begin(&run->reader, snapshot);
-	MemoryContextSwitchTo(caller);
-}
-
-/*
- * Read an entity as it is now.  What came of it may conflict in another way,
- * or in more places; that is looked for where there is a change.
- */
-static void
-look_again(Work *work, Entity *entity, Snapshot snapshot)
-{
-	SyncRun    *run = &work->run;
-
-	(void) reader_read(&run->reader, entity);
-	if ((run->reader.policy->references == 0 &&
-		 run->reader.policy->acyclics == 0) ||
-		(entity->local_change == CHANGE_NONE &&
-		 entity->public_change == CHANGE_NONE))
-		return;
-	if (run->dependencies == NULL)
-		find_dependencies_anew(work, snapshot);
-	entity->dependencies = dependencyset_next(run->dependencies, entity->id,
-											  true);
-	(void) reader_read(&run->reader, entity);
-}
-
-static void
-answer_note(Work *work, TupleTableSlot *slot, Snapshot snapshot)
-{
-	Settling   *settling = work->settling;
-	Entity		entity = {0};
-	bool		isnull;
-	bool		has_no_copy;
-	char	   *id = TextDatumGetCString(slot_getattr(slot, NOTE_ID, &isnull));
-	Settled		settled = (Settled) DatumGetInt32(slot_getattr(slot,
-															   NOTE_SETTLED,
-															   &isnull));
-	Datum		copy_id = slot_getattr(slot, NOTE_COPY_ID, &has_no_copy);
-	char	   *copy = has_no_copy ? NULL : TextDatumGetCString(copy_id);
-	bool		look = DatumGetBool(slot_getattr(slot, NOTE_LOOK, &isnull));
-
-	if (settling->refused_deletions > 0 && settled == SETTLED_RESOLVED)
-	{
-		settled = SETTLED_REFUSED;
-		copy = NULL;
-		look = true;
-	}
-	if (look || settling->single)
-	{
-		entity.id = settling->single && copy != NULL ? copy : id;
-		entity.key = CStringGetTextDatum(entity.id);
-		ItemPointerSetInvalid(&entity.found_at);
-		look_again(work, &entity, snapshot);
-	}
-	settling->answer(settling, settled, id, copy,
-					 entity.id != NULL ? &entity : NULL);
-}
-
-/*
- * Tell the caller what has become of each.
- */
-static void
-answer(Work *work, bool written)
-{
-	SyncRun    *run = &work->run;
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext row = AllocSetContextCreate(caller, "diagsync answer",
-											  ALLOCSET_DEFAULT_SIZES);
-	Snapshot	snapshot = written ?
-		RegisterSnapshot(GetTransactionSnapshot()) : work->snapshot;
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(work->tupdesc,
-													&TTSOpsMinimalTuple);
-
-	dependencyset_end(run->dependencies);
-	run->dependencies = NULL;
-	reader_begin(&run->reader, snapshot);
-	while (tuplestore_gettupleslot(work->notes, true, false, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(row);
-		answer_note(work, slot, snapshot);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(row);
-	}
-	reader_end(&run->reader);
-	ExecDropSingleTupleTableSlot(slot);
-	MemoryContextDelete(row);
-	if (written)
-		UnregisterSnapshot(snapshot);
-}
-
 /* ---- Begin and end ------------------------------------------------------ */
-
-static TupleDesc
-make_tupdesc(void)
-{
-	TupleDesc	tupdesc = CreateTemplateTupleDesc(NOTE_COLUMNS);
-
-	TupleDescInitEntry(tupdesc, NOTE_ID, "id", TEXTOID, -1, 0);
-	TupleDescInitEntry(tupdesc, NOTE_SETTLED, "settled", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, NOTE_COPY_ID, "copy_id", TEXTOID, -1, 0);
-	TupleDescInitEntry(tupdesc, NOTE_LOOK, "look", BOOLOID, -1, 0);
-	compat_finish_tupdesc(tupdesc);
-	return tupdesc;
-}
 
 /*
  * Do all of a resolution, and tell the caller of each entity.  Fails with
@@ -559,7 +355,7 @@ SubxactEnd
 settle_carry_out(void *arg)
 {
 	Settling   *settling = arg;
-	Work		work = {.settling = settling,.context = CurrentMemoryContext};
+	Work		work = {.settling = settling};
 	SyncRun    *run = &work.run;
 	SubxactEnd	end;
 
@@ -568,15 +364,14 @@ settle_carry_out(void *arg)
 	run->choices = &settling->choices;
 	run->lock_all = settling->tries++ > 0;
 	lock_copies(run, directory_lock_link(settling->local, NULL,
-										  ACCESS_READER),
-				 true);
+										 ACCESS_READER),
+				true);
 	settling->shared = MemoryContextStrdup(settling->context,
 										   run->link->public->id);
 	run->own = U64FromFullTransactionId(GetTopFullTransactionId());
 	progress_begin(PROGRESS_RESOLVE);
 	work.snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	work.tupdesc = make_tupdesc();
-	work.notes = tuplestore_begin_heap(false, false, work_mem);
+	work.notes = settlenotes_begin(settling, run);
 	collect(&work);
 
 	end = go_through(&work);
@@ -585,13 +380,14 @@ settle_carry_out(void *arg)
 	else if (end == SUBXACT_UNDONE)
 		count_nothing_resolved(settling);
 	if (end != SUBXACT_AGAIN)
-		answer(&work, end == SUBXACT_DONE);
+		settlenotes_answer(work.notes,
+						   end == SUBXACT_DONE ? NULL : work.snapshot);
 
 	progress_end();
 	settling->inserter = run->inserter;
 	dependencyset_end(run->dependencies);
 	candidates_end(work.candidates);
-	tuplestore_end(work.notes);
+	settlenotes_end(work.notes);
 	reader_close(&run->reader);
 	UnregisterSnapshot(work.snapshot);
 	return end;

@@ -67,7 +67,8 @@ array_as_text(List *strings)
 	foreach(lc, strings)
 		ids[n++] = CStringGetTextDatum(lfirst(lc));
 	return CStringGetTextDatum(OidOutputFunctionCall(F_ARRAY_OUT,
-													 columns_array(ids, NULL, n,
+													 columns_array(ids, NULL,
+																   n,
 																   TEXTOID)));
 }
 
@@ -159,8 +160,8 @@ update_base(RowWriter *writer, const SyncRun *run, const Columns *set, int n)
 	values[Anum_base_changed_by - 1] = set->principals[n];
 	nulls[Anum_base_changed_by - 1] = set->no_principal[n];
 	nulls[Anum_base_accepted - 1] = true;
-	values[Anum_base_unknown - 1] = set->doubts[n];
-	nulls[Anum_base_unknown - 1] = set->no_doubt[n];
+	values[Anum_base_unknown - 1] = set->explanations[n];
+	nulls[Anum_base_unknown - 1] = set->no_explanation[n];
 	return rowwriter_update(writer,
 							(ItemPointer) DatumGetPointer(set->tids[n]),
 							values, nulls);
@@ -184,7 +185,7 @@ update_bases(const SyncRun *run, Columns *set)
 		values[1] = DOCS(set);
 		values[2] = TIMES(set);
 		values[3] = PRINCIPALS(set);
-		values[4] = DOUBTS(set);
+		values[4] = EXPLANATIONS(set);
 		return ownersql_run(&set_bases, STORAGE_LOCAL, values, NULL,
 							OWNER_SQL_EXEMPT) == (uint64) set->n;
 	}
@@ -199,9 +200,9 @@ update_bases(const SyncRun *run, Columns *set)
 }
 
 /*
- * Add the base row that an item is to have.  Where the local copy does not have
- * the entity then, that is its deletion, and the base row says when and by
- * whom: if nobody has deleted it yet, the caller does now.
+ * Add the base row that an item is to have.  Where the local copy does not
+ * have the entity then, that is its deletion, and the base row says when and
+ * by whom: if nobody has deleted it yet, the caller does now.
  */
 static void
 add_set_base(Columns *set, SyncItem *item)
@@ -217,14 +218,14 @@ add_set_base(Columns *set, SyncItem *item)
 		at = entity->base.at;
 		by = entity->base.by;
 	}
-	if (doc == NULL && at == DT_NOBEGIN && decision->doubt != DOUBT_NOTED &&
+	if (doc == NULL && at == DT_NOBEGIN && decision->explanation != EXPLANATION_MISSING &&
 		decision->base_doc != NULL)
 	{
 		at = GetCurrentTransactionStartTimestamp();
 		by = principal_current();
 	}
 	columns_add(set, item, &entity->base.tid, decision->base_doc, at, by);
-	columns_set_doubt(set, decision->doubt);
+	columns_set_explanation(set, decision->explanation);
 }
 
 /*
@@ -265,13 +266,13 @@ writebase_change(const SyncRun *run, List *items)
  * that the difference is unexplained, or that the shared copy's deletion is
  * known.
  */
-static Doubt
-lasting_doubt(const Entity *entity)
+static Explanation
+lasting_explanation(const Entity *entity)
 {
 	if (entity->conflict == CONFLICT_UNKNOWN)
-		return DOUBT_NOTED;
+		return EXPLANATION_MISSING;
 	return entity->public.doc == NULL && entity->base.doc != NULL ?
-		DOUBT_NONE : DOUBT_OPEN;
+		EXPLANATION_KNOWN : EXPLANATION_BY_RECORDS;
 }
 
 /*
@@ -280,7 +281,7 @@ lasting_doubt(const Entity *entity)
  * intended stays a change, on the side whose trigger made the difference.
  */
 static bool
-is_base_to_be_put(const SyncItem *item, Jsonb **doc, Doubt *doubt)
+is_base_to_be_put(const SyncItem *item, Jsonb **doc, Explanation *explanation)
 {
 	const Entity *entity = &item->entity;
 	const Decision *decision = &item->decision;
@@ -290,7 +291,7 @@ is_base_to_be_put(const SyncItem *item, Jsonb **doc, Doubt *doubt)
 		item->public_outcome == OUTCOME_MISSED;
 
 	*doc = NULL;
-	*doubt = DOUBT_OPEN;
+	*explanation = EXPLANATION_BY_RECORDS;
 	if (item->copy_failed)
 		return false;
 	if (item->copy_of != NULL && public_missed)
@@ -298,7 +299,7 @@ is_base_to_be_put(const SyncItem *item, Jsonb **doc, Doubt *doubt)
 	if (local_missed)
 	{
 		*doc = entity->base.doc;
-		*doubt = lasting_doubt(entity);
+		*explanation = lasting_explanation(entity);
 		return true;
 	}
 	if (public_missed)
@@ -311,7 +312,7 @@ is_base_to_be_put(const SyncItem *item, Jsonb **doc, Doubt *doubt)
 	if (decision->base == BASE_SET)
 	{
 		*doc = decision->base_doc;
-		*doubt = decision->doubt;
+		*explanation = decision->explanation;
 		return !entity->has_base_row;
 	}
 	if (decision->local != NULL && item->local_outcome == OUTCOME_ALTERED &&
@@ -341,9 +342,9 @@ writebase_put(SyncRun *run, List *items)
 		SyncItem   *item = lfirst(lc);
 		Entity	   *entity = &item->entity;
 		Jsonb	   *doc;
-		Doubt		doubt;
+		Explanation explanation;
 
-		if (is_base_to_be_put(item, &doc, &doubt))
+		if (is_base_to_be_put(item, &doc, &explanation))
 		{
 			if (item->decision.base == BASE_SET && doc == item->decision.base_doc &&
 				!entity->has_base_row)
@@ -352,7 +353,7 @@ writebase_put(SyncRun *run, List *items)
 				columns_add(&bases, item, NULL, doc,
 							entity->has_base_row ? entity->base.at : DT_NOBEGIN,
 							entity->has_base_row ? entity->base.by : NULL);
-			columns_set_doubt(&bases, doubt);
+			columns_set_explanation(&bases, explanation);
 		}
 		if (item->decision.public != NULL && !item->copy_failed &&
 			item->public_outcome == OUTCOME_ALTERED)
@@ -365,7 +366,7 @@ writebase_put(SyncRun *run, List *items)
 	values[2] = DOCS(&bases);
 	values[3] = TIMES(&bases);
 	values[4] = PRINCIPALS(&bases);
-	values[5] = DOUBTS(&bases);
+	values[5] = EXPLANATIONS(&bases);
 	if (ownersql_run(&upsert_bases, STORAGE_LOCAL, values, NULL,
 					 OWNER_SQL_EXEMPT) != (uint64) bases.n)
 		capturecheck_refuse(STORAGE_LOCAL, TABLE_BASE, run->link->local->id);

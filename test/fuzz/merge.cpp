@@ -77,9 +77,9 @@ fail_merge(const char *what, Input &input, const CoreMerge &given, const slow::A
 	std::string text = what;
 
 	text += "\n" + text_of_input(input) + "given:";
-	for (int i = 0; i < given.clashes; i++)
-		describe(text, "conflict", std::string(given.clash[i].path, given.clash[i].path_len));
-	if (given.clashes == 0)
+	for (int i = 0; i < given.conflicts; i++)
+		describe(text, "conflict", std::string(given.conflict[i].path, given.conflict[i].path_len));
+	if (given.conflicts == 0)
 	{
 		auto merged = value_given(given.merged);
 
@@ -124,20 +124,20 @@ compare(Input &input, const CoreMerge &given, const slow::Answer &expected, cons
 		differs("another side changed");
 	if (given.differ != expected.differ || given.are_same == expected.differ)
 		differs("the ends differ, or do not");
-	if (given.clashes != (int) expected.conflicts.size() || given.paths != given.clashes)
+	if (given.conflicts != (int) expected.conflicts.size() || given.paths != given.conflicts)
 		differs("another number of conflicts");
 	/* With keys, paths come in the order of these, not of their names. */
-	std::vector<const CoreClash *> clashes;
-	for (int i = 0; i < given.clashes; i++)
-		clashes.push_back(&given.clash[i]);
+	std::vector<const CoreConflict *> conflicts;
+	for (int i = 0; i < given.conflicts; i++)
+		conflicts.push_back(&given.conflict[i]);
 	if (!policy.keys.empty())
-		std::sort(clashes.begin(), clashes.end(), [](auto a, auto b) {
+		std::sort(conflicts.begin(), conflicts.end(), [](auto a, auto b) {
 			return PathOrder()(*parse_pointer({a->path, (size_t) a->path_len}),
 							   *parse_pointer({b->path, (size_t) b->path_len}));
 		});
-	for (int i = 0; i < given.clashes; i++)
+	for (int i = 0; i < given.conflicts; i++)
 	{
-		auto &mine = *clashes[i];
+		auto &mine = *conflicts[i];
 		auto &its = expected.conflicts[i];
 
 		if (std::string(mine.path, mine.path_len) != pointer_of(its.path))

@@ -68,7 +68,7 @@ is_sql($new, 'alone', "BEGIN; $tables SELECT diagsync.revision() - $own; COMMIT"
 is_sql($new, 'alone', "SELECT entity_id, side, conflict FROM diagsync.changes('a')",
 	"e1|local|\ne2|local|\ne3|both|insert_insert\ne4|local|\ne5|both|update_update", '... are taken for edits: an edit of the other end is shown as a conflict');
 
-# Row by row: what COPY brings into diagrams whose link lives here are edits.
+# Row by row: what COPY brings into diagrams whose link is established are edits.
 new_database($new, 'd');
 $new->safe_psql('d', "SELECT diagsync.create_diagram('a', 'local', 'a'); SELECT diagsync.put('a', " . entities(3) . "); SELECT diagsync.share('a', 'a-p')");
 foreach my $kind (qw(timed own))

@@ -150,7 +150,7 @@ foreach my $case ([ 'conflicts', 'conflicts-p' ], [ 'private', 'private-q' ], [ 
 	$node->safe_psql('postgres', 'DROP DATABASE same') if $local ne 'references';
 }
 
-# The shared end alone, while a link that lives here leads to it: it is stamped anew, so
+# The shared end alone, while an established link leads to it: it is stamped anew, so
 # that the link looks at it.
 my %far = rows_of('two-p', 'two-p');
 $node->safe_psql('postgres', 'CREATE DATABASE far TEMPLATE origin');
@@ -158,7 +158,7 @@ $node->safe_psql('far', 'DELETE FROM diagsync_public.entity WHERE diagram_id = \
 my $far_rows = join('', grep { /public/ } split(/(?<=;)/, $far{first}));
 $node->safe_psql('far', "BEGIN; $far_rows COMMIT");
 is(without_revisions(states($node, 'far', 'two', 'two-other', 'two-p')), without_revisions(states($node, 'origin', 'two', 'two-other', 'two-p')),
-	'the shared rows put back under links that live here');
+	'the shared rows put back under established links');
 is_sql($node, 'far', "SELECT count(DISTINCT rev) FROM diagsync_public.entity WHERE diagram_id = 'two-p'", '1', '... have the revision of now');
 
 # ---- What is inserted afterwards

@@ -84,7 +84,7 @@ is_sql($back, 'd', $changes, "e6|public\ne7|public", 'changes of the new timelin
 $back->safe_psql('d', "UPDATE diagsync.directory SET seen = '$seen', seen_own = NULL, seen_on = '$seen_on' WHERE id = 'two'");
 is_sql($back, 'd', $changes, "e6|public\ne7|public", '... are not hidden by what was seen on the old one');
 
-# It still lives here: rows with a revision of another transaction are edits.
+# It is still established: rows with a revision of another transaction are edits.
 $back->safe_psql('d', "INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev) VALUES ('in-sync', 'put back', '{}', 3)");
 is_sql($back, 'd', "SELECT entity_id, side FROM diagsync.changes('in-sync')", "e1|public\nput back|local", 'rows put back are edits as before');
 

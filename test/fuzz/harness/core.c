@@ -39,25 +39,25 @@ call_merge(void *argument)
 	merge->remote_changed = threeway.public_changed;
 	merge->differ = threeway.differ;
 	merge->are_same = policycompare_documents(threeway.policy, merge->local, merge->remote);
-	merge->merged = threeway.clashes == NIL ? threeway_merged(&threeway, SIDE_NONE) : NULL;
-	if (threeway.clashes != NIL)
+	merge->merged = threeway.conflicts == NIL ? threeway_merged(&threeway, SIDE_NONE) : NULL;
+	if (threeway.conflicts != NIL)
 	{
 		merge->local_wins = threeway_merged(&threeway, SIDE_LOCAL);
 		merge->remote_wins = threeway_merged(&threeway, SIDE_PUBLIC);
 	}
-	merge->paths = threeway_paths(threeway.clashes)->ndim;
-	merge->clashes = list_length(threeway.clashes);
-	merge->clash = palloc0(merge->clashes * sizeof(CoreClash));
-	foreach(lc, threeway.clashes)
+	merge->paths = threeway_paths(threeway.conflicts)->ndim;
+	merge->conflicts = list_length(threeway.conflicts);
+	merge->conflict = palloc0(merge->conflicts * sizeof(CoreConflict));
+	foreach(lc, threeway.conflicts)
 	{
-		const Clash *clash = lfirst(lc);
-		CoreClash  *copy = &merge->clash[foreach_current_index(lc)];
+		const Conflict *conflict = lfirst(lc);
+		CoreConflict  *copy = &merge->conflict[foreach_current_index(lc)];
 
-		copy->path = VARDATA_ANY(clash->path);
-		copy->path_len = VARSIZE_ANY_EXHDR(clash->path);
-		copy->base = json_document(clash->values.base);
-		copy->local = json_document(clash->values.local);
-		copy->remote = json_document(clash->values.public);
+		copy->path = VARDATA_ANY(conflict->path);
+		copy->path_len = VARSIZE_ANY_EXHDR(conflict->path);
+		copy->base = json_document(conflict->values.base);
+		copy->local = json_document(conflict->values.local);
+		copy->remote = json_document(conflict->values.public);
 	}
 }
 

@@ -15,14 +15,14 @@ extern "C" {
 
 /* ---- The merge --------------------------------------------------------------- */
 
-typedef struct CoreClash
+typedef struct CoreConflict
 {
 	const char *path;
 	int			path_len;
 	const void *base;			/* NULL: there is none */
 	const void *local;
 	const void *remote;			/* the public one; C++ has that word for itself */
-} CoreClash;
+} CoreConflict;
 
 typedef struct CoreMerge
 {
@@ -37,8 +37,8 @@ typedef struct CoreMerge
 	const void *merged;			/* where there are no conflicts */
 	const void *local_wins;		/* and where there are, what it is where a side wins */
 	const void *remote_wins;
-	int			clashes;
-	CoreClash  *clash;
+	int			conflicts;
+	CoreConflict  *conflict;
 	int			paths;			/* as threeway_paths() counts them */
 	bool		local_changed;
 	bool		remote_changed;

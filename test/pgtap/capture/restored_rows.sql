@@ -1,5 +1,5 @@
 -- Rows that arrive with a revision of another transaction: restored rows, as when a dump
--- is restored, or edits where a link lives here.
+-- is restored, or edits where a link is established.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
 SELECT no_plan();
@@ -46,7 +46,7 @@ SELECT t.version() AS touched \gset
 SELECT t.restore('once', 'b', '{}', 3);
 SELECT is(t.version()::text, :'touched'::text, '... and only once in a transaction');
 
--- ---- Into a local diagram whose link lives here -----------------------------------------------------
+-- ---- Into a local diagram whose link is established -----------------------------------------------------
 -- Its rows are edits, whatever revision and time they bring.
 
 SELECT t.pair('l', 'p', '{"a": {"v": 1}, "b": {"v": 1}}');
@@ -116,7 +116,7 @@ INSERT INTO diagsync_local.entity (diagram_id, id, doc, rev, modified_at) VALUES
 INSERT INTO diagsync.directory (id, name, storage_type, public_copy_id, seen_on) VALUES ('r2', 'R', 'local', 'p', 'elsewhere');
 SELECT is(t.base('r2'), '{}', 'rows that come before the entry of their diagram are restored rows');
 SELECT t.refuses($$ INSERT INTO diagsync_local.entity (diagram_id, id, doc, modified_at) VALUES ('r3', 'e', '{}', '2020-01-01Z') $$, '42704', 'r3', 'one of this transaction''s revision is refused there');
--- From its first sync on, the link lives here: also where that leaves what is seen as it was.
+-- From its first sync on, the link is established: also where that leaves what is seen as it was.
 SELECT diagsync.drop_diagram('r2'), t.pair('s', 'far s', '{"a": {"v": 1}}');
 INSERT INTO diagsync.directory (id, name, storage_type, public_copy_id, seen) VALUES ('r2', 'R', 'local', 'far s', '3:3:');
 SELECT t.restore('r2', 'a', '{"v": 1}', 3), t.write('far s', 'b', '{"v": 2}'), t.write('r2', 'c', '{"v": 3}');
@@ -124,12 +124,12 @@ SELECT is(t.show(diagsync.push('r2')), 'yes +1 ~0 -0 0/0', 'a restored link push
 SELECT is((SELECT jsonb_build_array(seen, seen_on) FROM diagsync.directory WHERE id = 'r2'), '["3:3:", "-"]', '... what it has seen still means nothing here');
 SELECT is(t.changes('r2'), 'b:public:>insert:', '... so it compares in full');
 SELECT t.restore('r2', 'd', '{"v": 3}', 3);
-SELECT is(t.base('r2'), '{"d": null}', '... but it lives here: rows are edits');
+SELECT is(t.base('r2'), '{"d": null}', '... but it is established: rows are edits');
 SELECT diagsync.pull('r2');
 SELECT is((SELECT jsonb_build_array(seen::text <> '3:3:', seen_on = s.here) FROM diagsync.directory,
 	(SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint())) AS s(here) WHERE id = 'r2'), '[true, true]', 'a pull notes where it has seen what');
 
--- ---- Into a shared copy with a link that lives here --------------------------------------------------------------
+-- ---- Into a shared copy with an established link --------------------------------------------------------------
 
 SELECT t.restore('p', 'new far', '{"v": 3}', 3);
 SELECT is(rev, :me::bigint, 'a shared restored row that links would miss is stamped anew') FROM diagsync_public.entity WHERE diagram_id = 'p' AND id = 'new far';
@@ -165,7 +165,7 @@ SELECT is(t.changes('restored'), 'after:public:>insert:', 'which compares in ful
 SELECT is(t.show(diagsync.pull('restored')), 'yes +1 ~0 -0 0/0', 'and pulls what it lacks');
 SELECT is(t.status('restored'), 'in_sync 0/0/0', 'then it is in sync');
 SELECT t.restore('q', 'later', '{"v": 3}', 3);
-SELECT is(t.changes('restored'), 'later:public:>insert:', '... and lives here: a shared row is stamped for it');
+SELECT is(t.changes('restored'), 'later:public:>insert:', '... and is established: a shared row is stamped for it');
 
 -- "seen" of another cluster, or of a future of this one, counts as nothing.
 SELECT t.write('p', 'new far', '{"v": 4}');

@@ -67,7 +67,7 @@ SELECT isnt(seen::text, NULL, '... and keeps what it has seen') FROM diagsync.di
 SELECT is(diagsync.prune(), 0, 'without an interval any link does');
 SELECT is(diagsync.prune('5 days'), 1, 'one idle for longer does not');
 SELECT is(seen::text, NULL, 'what it has seen is cleared') FROM diagsync.directory WHERE id = 'l2';
-SELECT isnt(seen_on, NULL, '... but it lives here still') FROM diagsync.directory WHERE id = 'l2';
+SELECT isnt(seen_on, NULL, '... but it is established still') FROM diagsync.directory WHERE id = 'l2';
 SELECT isnt(seen::text, NULL, 'that of the other link is not') FROM diagsync.directory WHERE id = 'l';
 SELECT is(t.changes('l2'), 'y:public:>delete: z:public:>insert:', 'so it compares in full, and misses nothing');
 SELECT is(t.show(diagsync.pull('l2')), 'yes +1 ~0 -1 0/0', 'and pulls it');
