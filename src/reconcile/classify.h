@@ -44,7 +44,8 @@ typedef struct Version
 	TimestampTz at;				/* when edited, or deleted; DT_NOBEGIN: not
 								 * known */
 	char	   *by;				/* by whom; NULL: not known */
-	uint64		rev;			/* revision of its row, if it is an entity's */
+	uint64		rev;			/* revision of its row, or of its deletion; 0:
+								 * not known, or of old */
 	ItemPointerData tid;		/* its row; invalid if it has none */
 } Version;
 

@@ -10,6 +10,10 @@
  */
 #include "postgres.h"
 
+#include "access/subtrans.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -97,6 +101,30 @@ set_absent(Version *version)
 	version->at = DT_NOBEGIN;
 	version->by = NULL;
 	ItemPointerSetInvalid(&version->tid);
+}
+
+/*
+ * The transaction that wrote a base row, 0 if it was over before this one
+ * looked at anything.  A deletion has no revision of its own.
+ */
+static uint64
+base_revision(TupleTableSlot *slot)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	bool		isnull;
+	TransactionId writer =
+		DatumGetTransactionId(slot_getsysattr(slot,
+											  MinTransactionIdAttributeNumber,
+											  &isnull));
+
+	if (!TransactionIdIsNormal(writer) ||
+		TransactionIdPrecedes(writer, TransactionXmin))
+		return 0;
+	if (TransactionIdIsCurrentTransactionId(writer))
+		return U64FromFullTransactionId(GetTopFullTransactionId());
+	writer = SubTransGetTopmostTransaction(writer);
+	return U64FromFullTransactionId(next) -
+		(uint32) (XidFromFullTransactionId(next) - writer);
 }
 
 static List *
@@ -268,6 +296,7 @@ reader_read(Reader *reader, Entity *entity)
 		{
 			entity->local.at = entity->base.at;
 			entity->local.by = entity->base.by;
+			entity->local.rev = base_revision(reader->base.slot);
 		}
 	}
 	else
@@ -288,6 +317,7 @@ reader_read(Reader *reader, Entity *entity)
 	{
 		entity->public.at = tombstone.at;
 		entity->public.by = tombstone.by;
+		entity->public.rev = tombstone.rev;
 	}
 	if (unexplained && !entity->has_base_row)
 		set_assumed_base(entity);

@@ -138,7 +138,7 @@ syncitem_copy(SyncRun *run, SyncItem *item)
 static bool
 is_newer(const SyncRun *run, const Version *version)
 {
-	if (version->doc == NULL || version->rev == run->own)
+	if (version->rev == 0 || version->rev == run->own)
 		return false;
 	return !DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
 											 UInt64GetDatum(version->rev),
@@ -146,8 +146,8 @@ is_newer(const SyncRun *run, const Version *version)
 }
 
 /*
- * Was an item edited since its dependencies were found?  Then it may refer to
- * something else.
+ * Was an item edited, or deleted, since its dependencies were found?  Then it
+ * may refer to something else, or to nothing.
  */
 bool
 syncitem_is_newer_than_dependencies(const SyncRun *run, const SyncItem *item)
