@@ -128,6 +128,7 @@ SELECT t.pair('u', 'up', '{"a": {"v": 1}}');
 SET LOCAL session_replication_role = replica;
 DELETE FROM diagsync_local.entity WHERE diagram_id = 'u' AND id = 'a';
 SET LOCAL session_replication_role = origin;
+SELECT diagsync.refresh('u');
 SELECT plan AS unknown FROM diagsync.push('u', on_conflict => 'local', dry_run => true) \gset
 SELECT diagsync.resolve('u', 'a', 'local');
 SELECT is((diagsync.push('u', on_conflict => 'local', expected_plan => :'unknown')).success, false, 'a row that was lost when the plan was made, and has been deleted since, is another plan');
