@@ -8,7 +8,8 @@
  * The depth is checked for everybody, so that all that is stored can be
  * compared and merged: what a merge makes is no deeper than what it is made
  * of.  What a sync, share or clone moves has been checked when it was written,
- * or is older than the limit, and is not checked again.
+ * or is older than the limit, and is not checked again.  What it merges may be
+ * larger than what that is made of (refused.c).
  *
  * What is printed counts, not what is stored: 1e131071 takes ten bytes in
  * jsonb, and 131,072 in every answer.
@@ -186,6 +187,18 @@ content_check(const char *diagram, const char *entity, Datum doc, bool limited)
 	}
 	if ((Pointer) jsonb != DatumGetPointer(doc))
 		pfree(jsonb);
+}
+
+/*
+ * Is a document larger than what users may store, and how large is it printed?
+ */
+bool
+content_is_too_large(const Jsonb *doc, Size *size)
+{
+	if (settings_max_entity_size == 0)
+		return false;
+	*size = printed_length(json_root(doc));
+	return *size > (Size) settings_max_entity_size * 1024;
 }
 
 /*

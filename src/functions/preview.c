@@ -58,7 +58,6 @@ preview(FunctionCallInfo fcinfo, Direction direction)
 		elog(ERROR, "return type must be a row type");
 	result = lookup_rowtype_tupdesc_copy(TupleDescAttr(tupdesc, 0)->atttypid,
 										 -1);
-	appendStringInfoChar(&listing.json, '[');
 	values[0] = sync_preview(fcinfo, direction, &listing, PG_GETARG_BOOL(5),
 							 BlessTupleDesc(result));
 	appendStringInfoChar(&listing.json, ']');

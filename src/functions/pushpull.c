@@ -134,7 +134,6 @@ carry_out(Sync *sync, SubxactBody body)
 	volatile bool done = true;
 	volatile SubxactEnd end = SUBXACT_UNDONE;
 
-	sync->refusals.context = sync->context;
 	PG_TRY();
 	{
 		end = subxact_run(body, sync, &sync->inserter, sync->local);
@@ -152,7 +151,8 @@ carry_out(Sync *sync, SubxactBody body)
 }
 
 /*
- * Carry out what was called, in a subtransaction if it writes, and log it.
+ * Carry out what was called, in a subtransaction if it writes, and log it.  A
+ * dry run is done again where it has found out that something is refused.
  */
 SubxactEnd
 sync_call(Sync *sync, SubxactBody body)
@@ -168,7 +168,14 @@ sync_call(Sync *sync, SubxactBody body)
 	ratelimit_charge(sync->function);
 	synclog_begin(&entry, sync->function, sync->local);
 	SPI_connect();
-	end = sync->dry_run ? body(sync) : carry_out(sync, body);
+	sync->refusals.context = sync->context;
+	if (sync->dry_run)
+	{
+		while ((end = body(sync)) == SUBXACT_AGAIN)
+			;
+	}
+	else
+		end = carry_out(sync, body);
 	if (!sync->dry_run)
 		log_sync(sync, end, &entry);
 	SPI_finish();

@@ -12,7 +12,8 @@
  * Along go
  * - what is sent refers to, and the other end lacks;
  * - what has changed, and refers to one that an end has deleted;
- * - what hangs together by references that would dangle (dependency.c).
+ * - what hangs together by references that would dangle (dependency.c);
+ * - what has changed, and is in a ring with them that would be closed else.
  *
  * A local version that refers to one that gets a new id follows it there.
  */
@@ -27,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "reconcile/chosen.h"
+#include "reconcile/ring.h"
 #include "server/textarg.h"
 
 /* Why an entity is among the chosen ones, the stronger reason last */
@@ -340,6 +342,48 @@ collect_dependencies(SyncRun *run, Candidates *candidates, Snapshot snapshot)
 }
 
 /*
+ * Has the side that is synced from changed an entity, so that it may break a
+ * ring if it goes along?
+ */
+static bool
+has_changed(SyncRun *run, char *id, Snapshot snapshot)
+{
+	Entity		entity = {.id = id,.key = CStringGetTextDatum(id)};
+
+	reader_begin(&run->reader, snapshot);
+	(void) reader_read(&run->reader, &entity);
+	reader_end(&run->reader);
+	return (run->direction == DIRECTION_PUSH ? entity.local_change :
+			entity.public_change) != CHANGE_NONE;
+}
+
+/*
+ * Choose what is in a ring with chosen entities, as far as dependencies are
+ * known, and what goes along with that.  Was there any?
+ */
+static bool
+take_rings(SyncRun *run, Snapshot snapshot)
+{
+	Chosen	   *chosen = run->chosen;
+	const Rings *rings = dependencyset_rings(run->dependencies);
+	int			n = list_length(chosen->ids);
+	ListCell   *lc;
+
+	if (rings == NULL)
+		return false;
+	foreach(lc, rings_all(rings))
+	{
+		char	   *id = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!chosen_syncs(run, id) && has_changed(run, id, snapshot))
+			choose(chosen, need_node(chosen, id), CHOSEN_INCLUDED);
+	}
+	close_over(run, snapshot);
+	return list_length(chosen->ids) > n;
+}
+
+/*
  * Look at all changes for what refers to the chosen ones, and begin again.  By
  * what is chosen then, other rings may be closed, and let others dangle.
  */
@@ -370,6 +414,7 @@ look_at_all(SyncRun *run, Snapshot snapshot)
 		close_over(run, snapshot);
 		if (run->reader.policy->acyclics == 0)
 			break;
+		(void) take_rings(run, snapshot);
 		if (list_length(chosen->ids) > n)
 			dependencyset_end(run->dependencies);
 	} while (list_length(chosen->ids) > n);
@@ -394,8 +439,15 @@ chosen_collect(SyncRun *run, List *ids, Snapshot snapshot)
 		choose(chosen, need_node(chosen, lfirst(lc)), CHOSEN_NAMED);
 	close_over(run, snapshot);
 
-	candidates = candidates_of(chosen->ids);
-	collect_dependencies(run, candidates, snapshot);
+	for (;;)
+	{
+		candidates = candidates_of(chosen->ids);
+		collect_dependencies(run, candidates, snapshot);
+		if (!take_rings(run, snapshot))
+			break;
+		dependencyset_end(run->dependencies);
+		candidates_end(candidates);
+	}
 	if (run->dependencies == NULL ||
 		!(chosen->wide || dependencyset_has_any(run->dependencies)))
 		return candidates;

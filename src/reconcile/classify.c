@@ -393,6 +393,19 @@ is_in_conflict(const text *path, const List *conflicts)
 	return false;
 }
 
+/*
+ * Is a version (or NULL) made of others, so that nobody has written it as it
+ * is, and nobody has looked whether that is allowed?
+ */
+bool
+entity_is_made(const Entity *entity, const Version *version)
+{
+	return version != NULL && version->doc != NULL &&
+		version->doc != entity->local.doc &&
+		version->doc != entity->public.doc &&
+		version->doc != entity->base.doc;
+}
+
 static bool
 has_path(const Datum *paths, int n, const text *path)
 {

@@ -179,6 +179,7 @@ extern const char *conflict_name(ConflictKind conflict);
 extern bool conflict_parse(const char *name, ConflictKind *conflict);
 extern const Version *entity_merged(Entity *entity);
 extern const Version *entity_won(Entity *entity, Side winner);
+extern bool entity_is_made(const Entity *entity, const Version *version);
 extern ArrayType *entity_paths(const Entity *entity);
 extern char *entity_version(const Entity *entity);
 

@@ -3,6 +3,10 @@
  *	  The entities that an end of a link does not take, as far as a call has
  *	  found out, and what has to wait for them.
  *
+ * What an end would not take shows when it is written (refusal.c), but for one
+ * thing that is known before: what a sync makes of two versions may be larger
+ * than an entity may be.
+ *
  * They stay as they are at both ends.  What refers to one of them must not be
  * sent without it, nor may one be deleted to which it refers.  So these are
  * refused as well, in as many tries as that takes.
@@ -14,8 +18,10 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "directory/content.h"
 #include "reconcile/refused.h"
 #include "server/request.h"
+#include "server/settings.h"
 
 /* So many are listed with their reasons. */
 #define LISTED 100
@@ -190,9 +196,22 @@ refused_holds(const SyncRun *run, const char *id)
 	return held != NULL && held->refused;
 }
 
+/* Is what an end is to hold made larger than an entity may be?  NULL: no. */
+static const char *
+reason_of_size(const Entity *entity, const Version *target)
+{
+	Size		size;
+
+	if (!entity_is_made(entity, target) ||
+		!content_is_too_large(target->doc, &size))
+		return NULL;
+	return psprintf("what it merges to is too large: it has %zu bytes as text; %d kB are allowed.",
+					size, settings_max_entity_size);
+}
+
 /*
  * An item, about which it was decided, stays as it is if it was refused
- * before, or has to wait for one that was.
+ * before, has to wait for one that was, or is merged to more than is allowed.
  */
 void
 refused_decide(const SyncRun *run, SyncItem *item)
@@ -201,12 +220,19 @@ refused_decide(const SyncRun *run, SyncItem *item)
 	const char *reason;
 
 	item->refused = false;
-	if (run->refusals == NULL || run->refusals->entities == NULL)
+	if (run->refusals == NULL)
 		return;
 	held = find_held(run->refusals, item->entity.id);
 	if (held != NULL && held->refused)
 		leave(run, item);
-	else if (run->reader.policy->references > 0 &&
+	else if (run->refusals->limited &&
+			 ((reason = reason_of_size(&item->entity,
+									   item->decision.local)) != NULL ||
+			  (reason = reason_of_size(&item->entity,
+									   item->decision.public)) != NULL))
+		refused_add(run, item, "54000", reason);
+	else if (run->refusals->entities != NULL &&
+			 run->reader.policy->references > 0 &&
 			 (reason = reason_to_wait(run, item)) != NULL)
 		refused_add(run, item, "", reason);
 }

@@ -13,6 +13,7 @@
 typedef struct Refusals
 {
 	MemoryContext context;		/* of the call */
+	bool		limited;		/* the limits of users apply */
 	bool		writing;		/* what fails now may be a refusal */
 	bool		counting;		/* ... of a limit of diagsync's */
 	bool		careful;		/* something was refused: find out what */

@@ -68,6 +68,18 @@ append_paths(StringInfo json, const Entity *entity)
 }
 
 /*
+ * Begin with an empty page.
+ */
+void
+listing_begin(Listing *listing)
+{
+	listing->seen = listing->n = 0;
+	listing->more = false;
+	resetStringInfo(&listing->json);
+	appendStringInfoChar(&listing->json, '[');
+}
+
+/*
  * Add what a sync would do with an entity to a listing, if that is in its
  * page.
  */

@@ -20,6 +20,7 @@ typedef struct Listing
 	StringInfoData json;
 } Listing;
 
+extern void listing_begin(Listing *listing);
 extern void listing_add(Listing *listing, const SyncItem *item,
 						Direction direction);
 

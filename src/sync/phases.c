@@ -232,7 +232,8 @@ verdict(Sync *sync, const Link *link, Snapshot snapshot)
 		strcmp(sync->expected_plan, sync->plan) == 0;
 
 	if ((sync->on_conflict == RESOLUTION_ABORT && sync->counts.conflicts > 0) ||
-		(sync->expected_plan != NULL && sync->refusals.count > 0))
+		(sync->expected_plan != NULL && sync->refusals.careful &&
+		 sync->refusals.count > 0))
 	{
 		count_nothing_written(sync);
 		return SUBXACT_UNDONE;
@@ -493,10 +494,10 @@ open_ends(Sync *sync, SyncRun *run, const Link *link, bool write)
 	lock_copies(run, link, write);
 	run->resolution = sync->on_conflict;
 	run->lock_all = sync->tries++ > 0;
-	if (!write)
-		return;
 	run->refusals = &sync->refusals;
-	refusal_begin_run(run);
+	run->refusals->limited = quota_applies();
+	if (write)
+		refusal_begin_run(run);
 }
 
 /*

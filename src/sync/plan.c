@@ -19,6 +19,8 @@ void
 plan_begin(Sync *sync, const Link *link)
 {
 	sync->plan = NULL;
+	if (sync->listing != NULL)
+		listing_begin(sync->listing);
 	if (!sync->dry_run && sync->expected_plan == NULL)
 		return;
 	sync->digest = digest_begin();

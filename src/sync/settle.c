@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "directory/content.h"
 #include "directory/quota.h"
 #include "reconcile/company.h"
 #include "server/progress.h"
@@ -58,6 +59,7 @@ typedef struct Work
 	Deletions	deletions;		/* of entities that were not named */
 	int64		inserted;
 	int64		bytes;			/* of the documents that are written */
+	bool		limited;		/* the limits of users apply */
 	bool		changed;		/* something was */
 } Work;
 
@@ -202,6 +204,9 @@ plan_batch(Work *work, Batch *batch)
 		if (!syncitem_has_announced_id(item, copy) ||
 			syncitem_is_newer_than_dependencies(run, item))
 			return PHASE_OVERTAKEN;
+		if (work->limited && entity_is_made(&item->entity, item->decision.local))
+			content_check(run->link->local->id, item->entity.id,
+						  JsonbPGetDatum(item->decision.local->doc), true);
 		work->deletions.local += is_unasked_deletion(item);
 	}
 	if (!work->settling->allow_deletions &&
@@ -335,7 +340,7 @@ finish(Work *work)
 	 * is still a conflict, would record that he has seen what we have not.
 	 */
 	directory_touch(local->id);
-	if (!quota_applies())
+	if (!work->limited)
 		return;
 	quota_check_bytes(local, work->bytes);
 	quota_check_entities(local, work->inserted);
@@ -346,7 +351,8 @@ finish(Work *work)
 /*
  * Do all of a resolution, and tell the caller of each entity.  Fails with
  * 42704 and 42501 where the caller may not, with 55000 where one that has no
- * conflict is to be settled alone.  The caller is connected to SPI.
+ * conflict is to be settled alone, with 54000 where one is merged to more than
+ * is allowed.  The caller is connected to SPI.
  *
  * Locks the local directory row FOR NO KEY UPDATE, the shared one FOR KEY
  * SHARE, the local entities that it settles and their base rows.
@@ -369,6 +375,7 @@ settle_carry_out(void *arg)
 	settling->shared = MemoryContextStrdup(settling->context,
 										   run->link->public->id);
 	run->own = U64FromFullTransactionId(GetTopFullTransactionId());
+	work.limited = quota_applies();
 	progress_begin(PROGRESS_RESOLVE);
 	work.snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	work.notes = settlenotes_begin(settling, run);

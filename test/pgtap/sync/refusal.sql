@@ -2,7 +2,7 @@
 -- synced, or under "abort" nothing.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(71);
+SELECT plan(84);
 
 -- The figures of a sync, and what was refused: "id sqlstate reason; ...".
 CREATE FUNCTION t.shows(r diagsync.sync_result) RETURNS text LANGUAGE sql AS $$
@@ -157,6 +157,42 @@ SELECT t.write('q', 'a', '{"v": 2}');
 SELECT is(t.push('q', 'abort'), 'no +0 ~0 -0 0/2: n3 54000 diagram "far q" has too many entities: 3 are allowed.; n4 54000 diagram "far q" has too many entities: 3 are allowed.', 'a limit on the number: abort');
 SELECT is(t.push('q'), 'no +2 ~1 -0 0/2: n3 54000 diagram "far q" has too many entities: 3 are allowed.; n4 54000 diagram "far q" has too many entities: 3 are allowed.', '... skip: as many as fit');
 RESET ROLE;
+ROLLBACK TO start;
+-- What merges may be larger than what it is made of: the dry run says so, too.
+SELECT set_config('diagsync.sync_rate_limit', '0', true);
+CREATE ROLE regress_refused;
+SELECT diagsync.grant_usage('regress_refused');
+GRANT USAGE ON SCHEMA t TO regress_refused;
+CREATE FUNCTION t.big(l text) RETURNS void LANGUAGE sql AS $$
+	SELECT t.pair(l, 'far ' || l, '{"a": {"v": 1}, "b": {"v": 1}, "c": {"v": 1}}'), diagsync.set_merge_policy(l, '{"granularity": "property", "references": ["/to"]}');
+	SELECT t.write(l, 'a', jsonb_build_object('v', 2, 'x', repeat('x', 700))), t.write('far ' || l, 'a', jsonb_build_object('v', 1, 'y', repeat('y', 700)));
+	SELECT t.write(l, 'b', '{"v": 2}'), t.write('far ' || l, 'c', '{"v": 2}');
+$$;
+CREATE FUNCTION t.too_large(n text) RETURNS text LANGUAGE sql AS $$ SELECT 'a 54000 what it merges to is too large: it has ' || n || ' bytes as text; 1 kB are allowed.' $$;
+SET LOCAL ROLE regress_refused;
+SELECT t.big('big'), t.big('wins'), t.write('wins', 'a', jsonb_build_object('v', 2, 'x', repeat('x', 700)));
+SELECT t.write('far wins', 'a', jsonb_build_object('v', 3, 'y', repeat('y', 700)));
+SELECT is(t.push('wins', 'abort'), 'no +0 ~0 -0 0/1', 'a conflict, without a limit');
+RESET ROLE;
+SET LOCAL diagsync.max_entity_size = 1;
+SET LOCAL ROLE regress_refused;
+SELECT is(t.shows(diagsync.push('big', dry_run => true)), 'no +0 ~0 -0 0/1: ' || t.too_large('1426'), 'a merge that is too large: the dry run says so');
+SELECT is(t.shows(diagsync.pull('big', on_conflict => 'skip', dry_run => true)), 'no +0 ~1 -0 0/1: ' || t.too_large('1426'), '... also that of a pull');
+SELECT is((SELECT (p.result).success::text || ' ' || p.entities::text FROM diagsync.preview_push('big', on_conflict => 'skip') AS p (result, entities, more)),
+	'false [{"id": "b", "local": null, "public": "update", "conflict": null, "paths": null, "resolved": false, "merged": false, "before": {"v": 1}, "after": {"v": 2}}]', '... and a preview');
+SELECT is(t.push('big', 'abort'), 'no +0 ~0 -0 0/1: ' || t.too_large('1426'), '... abort');
+SELECT (diagsync.push('big', on_conflict => 'skip', dry_run => true)).plan AS plan \gset
+SELECT is(t.shows(diagsync.push('big', on_conflict => 'skip', expected_plan => :'plan')), 'no +0 ~1 -0 0/1: ' || t.too_large('1426'), 'skip: the rest is pushed, as planned');
+SELECT is(t.pull('big'), 'no +0 ~1 -0 0/1: ' || t.too_large('1426'), '... and pulled');
+SELECT is(t.changes('big'), 'a:both:update>update:', '... and it is still to be merged');
+SELECT t.write('big', 'n', '{"to": "a"}');
+SELECT is(t.push('big'), 'no +1 ~0 -0 0/1: ' || t.too_large('1426'), 'what refers to it goes, since it is there');
+SELECT is(t.push('wins', 'local'), 'no +0 ~1 -0 0/1: ' || t.too_large('1426'), 'so where a side wins what conflicts in it');
+SELECT alike(t.error($$SELECT diagsync.resolve('wins', 'a', 'local')$$), '54000 entity "a" of diagram "wins" is too large%', 'resolve() cannot either');
+SELECT is(t.error($$SELECT diagsync.resolve_all('wins', 'local')$$) LIKE '54000 entity "a" of diagram "wins" is too large%', true, '... nor resolve_all()');
+RESET ROLE;
+SELECT is(t.push('big'), 'yes +0 ~1 -0 0/0, merged is 1', 'the limit is one of users');
+RESET diagsync.max_entity_size;
 ROLLBACK TO start;
 
 -- ---- References ---------------------------------------------------------------------------------------

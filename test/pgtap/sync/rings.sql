@@ -2,7 +2,7 @@
 -- references that it did not have.
 BEGIN;
 \ir ../../common/pgtap/helpers.sql
-SELECT plan(133);
+SELECT plan(139);
 
 -- As of now, also after a sync in the same statement.
 CREATE OR REPLACE FUNCTION t.status(local text) RETURNS text LANGUAGE plpgsql AS $$
@@ -228,7 +228,7 @@ SELECT t.scene('shown ' || rule, '{"m": {"parent": "p"}, "p": {}, "q": {}}', '{"
 SELECT is(t.many('shown ' || rule, (SELECT jsonb_agg(jsonb_build_object('entity_id', entity_id, 'resolution', rule, 'expected', version)) FROM diagsync.conflicts('shown ' || rule))) || ' ' || t.see('shown ' || rule), want, 'a ring and what would dangle, as they were shown: ' || rule) FROM (VALUES
 	('local', 'm:resolved p:resolved q:resolved m>p p q>m'), ('public', 'm:resolved p:resolved q:resolved m>q q')) AS v (rule, want);
 
--- Who is not chosen stays as he is, and so does what an end refuses.
+-- Who is not chosen stays as he is, unless he breaks a ring; and so does what an end refuses.
 CREATE FUNCTION t.chosen(direction text, l text, chosen text[], rule text DEFAULT 'abort') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	dry text := t.show(CASE direction WHEN 'push' THEN diagsync.push(l, on_conflict => rule, dry_run => true, entities => chosen) ELSE diagsync.pull(l, on_conflict => rule, dry_run => true, entities => chosen) END);
@@ -238,12 +238,21 @@ BEGIN
 END $$;
 SELECT t.scene('push some', '{"a": {"parent": "b"}, "b": {}, "c": {}}', '{"a": {}, "b": {"parent": "a"}, "c": {"parent": "b"}}', '{}');
 SELECT t.scene('pull some', '{"a": {"parent": "b"}, "b": {}, "c": {}}', '{}', '{"a": {}, "b": {"parent": "a"}, "c": {"parent": "b"}}');
-SELECT is(t.chosen('push', 'push some', '{b}'), 'no +0 ~0 -0 0/1, a b>a c>b | a>b b c', 'a push of half a swap');
-SELECT is(t.chosen('pull', 'pull some', '{b}'), 'no +0 ~0 -0 0/1, a>b b c | a b>a c>b', '... and a pull');
-SELECT is(t.chosen('push', 'push some', '{b,c}', 'skip'), 'no +0 ~1 -0 0/1, a b>a c>b | a>b b c>b', 'what leads to it goes');
-SELECT is(t.chosen('pull', 'pull some', '{c}'), 'yes +0 ~1 -0 0/0, a>b b c>b | a b>a c>b', '... and alone');
-SELECT is(t.chosen('push', 'push some', '{b}', 'public'), 'yes +0 ~0 -0 1/0, a b c>b | a>b b c>b', 'for the other side its reference is taken back');
-SELECT is(t.chosen('pull', 'pull some', '{a,b}'), 'yes +0 ~2 -0 0/0, a b>a c>b | a b>a c>b', 'both halves go');
+SELECT is(t.chosen('push', 'push some', '{b}'), 'yes +0 ~2 -0 0/0, a b>a c>b | a b>a c', 'a push of half a swap takes the other half along');
+SELECT is(t.chosen('pull', 'pull some', '{b}'), 'yes +0 ~2 -0 0/0, a b>a c | a b>a c>b', '... and so does a pull');
+SELECT is((SELECT array_agg(included::text) FROM (VALUES (diagsync.push('push some', dry_run => true, entities => '{b}')), (diagsync.pull('pull some', dry_run => true, entities => '{b}'))) AS r (r), LATERAL (SELECT (r).included) AS i), '{"{}","{}"}', '... but only where there is one to be done');
+SELECT is(t.chosen('push', 'push some', '{c}'), 'yes +0 ~1 -0 0/0, a b>a c>b | a b>a c>b', 'what leads to them goes by itself');
+SELECT is(t.chosen('pull', 'pull some', '{c}'), 'yes +0 ~1 -0 0/0, a b>a c>b | a b>a c>b', '... in a pull, too');
+SELECT t.scene(d || ' turned', '{"a": {"parent": "b"}, "b": {"parent": "c"}, "c": {}, "d": {}}', (CASE d WHEN 'push' THEN x ELSE '{}' END)::jsonb, (CASE d WHEN 'push' THEN '{}' ELSE x END)::jsonb)
+  FROM unnest('{push,pull}'::text[]) AS d, (VALUES ('{"a": {}, "b": {"parent": "a"}, "c": {"parent": "b"}, "d": {"v": 1}}')) AS v (x);
+SELECT is((SELECT (r).included::text || t.show(r) FROM diagsync.push('push turned', entities => '{c}') AS r), '{a,b}yes +0 ~3 -0 0/0', 'a chain that is turned around: all of it goes');
+SELECT is((SELECT (r).included::text || t.show(r) FROM diagsync.pull('pull turned', entities => '{c}') AS r), '{a,b}yes +0 ~3 -0 0/0', '... in a pull, too');
+SELECT is(t.ends('push turned') || ' ' || t.ends('pull turned'), 'a b>a c>b d | a b>a c>b d a b>a c>b d | a b>a c>b d', '... and nothing else does');
+SELECT t.scene(d || ' one', '{"a": {}, "b": {}, "c": {}}', '{"a": {"parent": "b"}, "c": {"parent": "b"}}', '{"b": {"parent": "a"}}') FROM unnest('{push,pull,gives up}'::text[]) AS d;
+SELECT is(t.chosen('push', 'push one', '{a}'), 'no +0 ~0 -0 0/1, a>b b c>b | a b>a c', 'a ring that both have made is a conflict of who is chosen');
+SELECT is(t.chosen('pull', 'pull one', '{b}'), 'no +0 ~0 -0 0/1, a>b b c>b | a b>a c', '... in a pull, too');
+SELECT is(t.chosen('push', 'push one', '{a,c}', 'skip'), 'no +0 ~1 -0 0/1, a>b b c>b | a b>a c>b', 'what leads to it goes');
+SELECT is(t.chosen('push', 'gives up one', '{a}', 'public'), 'yes +0 ~0 -0 1/0, a b c>b | a b>a c', 'for the other side its reference is taken back');
 SELECT t.scene('refused', '{"a": {"parent": "b"}, "b": {}}', '{"a": {"v": -1}, "b": {"parent": "a"}}', '{}');
 ALTER TABLE diagsync_public.entity ADD CONSTRAINT positive CHECK ((doc->>'v')::int > 0) NOT VALID;
 SELECT is(t.show(diagsync.push('refused', on_conflict => 'skip')) || ' ' || t.ends('refused'), 'no +0 ~0 -0 0/2 a b>a | a>b b', 'one half of a swap is refused, and the other one waits');
