@@ -9,8 +9,8 @@ PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "figures.txt")
 # What is counted; how much worse, and how much better, it may be before it is
 # said: in percent, and at least so many.
 KINDS = ("instructions", "buffers", "WAL records", "WAL bytes")
-WORSE = {"instructions": (4, 20000), "buffers": (2, 3), "WAL records": (1, 1), "WAL bytes": (1, 64)}
-BETTER = {"instructions": (8, 40000), "buffers": (4, 6), "WAL records": (2, 2), "WAL bytes": (2, 128)}
+WORSE = {"instructions": (2, 5000), "buffers": (1, 2), "WAL records": (0.5, 1), "WAL bytes": (0.5, 32)}
+BETTER = {kind: (2 * percent, 2 * least) for kind, (percent, least) in WORSE.items()}
 
 HEAD = """# What each operation costs. "make record-costs" writes this file anew, for the major
 # version of PostgreSQL that it runs with; test/cost/README.md says more.
@@ -20,7 +20,7 @@ HEAD = """# What each operation costs. "make record-costs" writes this file anew
 
 def allowed(figure, kind, margins):
     percent, least = margins[kind]
-    return max(figure * percent // 100, least)
+    return max(int(figure * percent / 100), least)
 
 
 def compare(kind, figure, committed):
