@@ -18,6 +18,7 @@ import argparse
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 
@@ -62,7 +63,8 @@ def run(command, **keywords):
 
 def make_diagrams():
     """A server of its own makes what is measured with, and stops."""
-    os.makedirs(FOLDER, exist_ok=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    os.makedirs(FOLDER)
     conf = os.path.join(FOLDER, "conf")
     with open(conf, "w", encoding="utf-8") as file:
         file.write(SETTINGS)
