@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench test-fuzz test-api test-matrix test-sanitize test-assert mutants coverage record-costs
+TOOLS  = setup demo playground test bench test-fuzz test-api test-matrix test-sanitize test-assert mutants coverage record-costs bench-scale
 STAGES_ALONE = test-laws test-model test-concurrent test-stress test-crash test-sqlsmith corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -37,6 +37,7 @@ help:
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
 	@echo '                        JSON=file SVG=file where the figures go'
+	@echo 'make bench-scale      what grows and what does not (docs/sizing.md); SCALE=0.01 PARTS=links'
 	@echo 'make record-costs     what operations cost is what the stage cost compares with from now on'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo
