@@ -14,7 +14,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" diagsync.cont
 
 # Targets that need no server headers: what tools/NAME does, and single stages of
 # tools/test with more of everything.
-TOOLS  = setup demo playground test bench test-fuzz test-api test-matrix test-sanitize test-assert mutants coverage
+TOOLS  = setup demo playground test bench test-fuzz test-api test-matrix test-sanitize test-assert mutants coverage record-costs bench-scale
 STAGES_ALONE = test-laws test-model test-concurrent test-stress test-crash test-sqlsmith corpus-report
 .PHONY: help $(TOOLS) $(STAGES_ALONE)
 
@@ -30,13 +30,15 @@ help:
 	@echo 'make test             all tests on a throwaway server'
 	@echo '                        STAGES="regress pgtap ..."  only these stages of'
 	@echo '                          static mutants regress pgtap isolation orders tap rest laws'
-	@echo '                          fuzz corpus model stress concurrent crash sqlsmith bench'
+	@echo '                          fuzz corpus model stress concurrent crash sqlsmith cost bench'
 	@echo '                        TESTS="name name"           only these tests'
 	@echo '                        JOBS=1                      so many stages side by side'
 	@echo '                        KEEP=1                      keep the folder'
 	@echo 'make bench            all benchmarks, side by side with the bare tables'
 	@echo '                        BENCH="name name"  only these; RUNS=7, QUICK=1'
 	@echo '                        JSON=file SVG=file where the figures go'
+	@echo 'make bench-scale      what grows and what does not (docs/sizing.md); SCALE=0.01 PARTS=links'
+	@echo 'make record-costs     what operations cost is what the stage cost compares with from now on'
 	@echo 'make corpus-report    what merge policies make of real concurrent edits'
 	@echo
 	@echo 'Longer searches (docs/testing.md):'

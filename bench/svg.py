@@ -3,7 +3,7 @@
 
     bench/svg.py FIGURES.json DRAWING.svg
 
-Two panels, since being faster than PouchDB is of another scale.  A bar goes from 1 (as fast as what it is compared with)
+Two panels, since being faster than other databases is of another scale.  A bar goes from 1 (as fast as what it is compared with)
 to the median, a thin line from the minimum to the maximum, a short mark across
 shows the goal.  Legible on light and on dark pages: the colours follow the
 reader's preference.
@@ -103,7 +103,7 @@ def panel(figures, y, ticks, title):
 
 def draw(found):
     about, body, y = found["machine"], [], TOP
-    titles = ("Times what it is compared with", "Times faster than PouchDB")
+    titles = ("Times what it is compared with", "Times faster than PouchDB, DoltLite")
     for speedup, (ticks, title) in enumerate(zip(TICKS, titles)):
         figures = [figure for figure in found["figures"] if figure["speedup"] == bool(speedup)]
         if figures:

@@ -5,7 +5,7 @@ import tempfile
 
 from case import Case
 from figure import Figure, interleave
-from node import Node, missing
+from peer import Node, missing
 
 POLICY = '{"granularity": "property"}'
 # A shape moved and painted here, its text changed there.

@@ -7,7 +7,7 @@ import tempfile
 from case import Case
 from diagrams import LOCAL, PUBLIC
 from figure import Figure, interleave
-from node import Node, missing
+from peer import Node, missing
 
 STEPS = {
     "share": ("share of 100,000", 100),

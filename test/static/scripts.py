@@ -8,7 +8,7 @@ sys.dont_write_bytecode = True  # the sources' folder stays clean
 
 import _tap
 
-LEFT_OUT = {"node_modules", ".git", "results"}
+LEFT_OUT = {"node_modules", "python_modules", ".git", "results"}
 # .shellcheckrc says what is left out, and why.
 CHECKS = {
     "sh": ["shellcheck", "--severity=info"],
