@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 
+#include "directory/diagramlock.h"
 #include "server/httperror.h"
 #include "server/settings.h"
 #include "server/shared.h"
@@ -25,6 +26,7 @@ _PG_init(void)
 	settings_init();
 	planning_init();
 	statement_init();
+	diagramlock_init();
 	shared_init();
 	httperror_init();
 }

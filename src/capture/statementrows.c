@@ -262,7 +262,7 @@ statementrows_lock(const StatementRows *capture, Touched *touched)
 	Snapshot	snapshot;
 
 	if (!capture->restores)
-		return directory_lock(touched->id, LockTupleKeyShare, LOCK_LATEST);
+		return directory_lock_for_edit(touched->id);
 
 	/* Look first: an edit is to lock no more than edits do. */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());

@@ -1,13 +1,7 @@
 /*
  * directory.c
- *	  Entries of the directory, and links between them: read and locked.
- *
- * Lock order: local rows before the shared row that they link to, each kind in
- * ascending ids.  Whatever changes a link or a storage type holds FOR UPDATE
- * on the rows concerned; writers of entities hold FOR KEY SHARE; a sync holds
- * FOR NO KEY UPDATE on its local row and FOR KEY SHARE on the shared one, so
- * it is in no writer's way.  A push that gives the shared copy references
- * which must lead in no ring holds FOR NO KEY UPDATE on the shared row, too.
+ *	  Entries of the directory, and links between them: read, and locked for
+ *	  callers (directorylock.c).
  *
  * What functions do for their callers begins with directory_see() or
  * directory_lock_seen(), which answer what they may not see as not existing;
@@ -83,8 +77,8 @@ attr_int64(TupleTableSlot *slot, int attno, int64 none)
 /*
  * The entry in a row of the directory, copied.
  */
-static Diagram *
-read_row(TupleTableSlot *slot)
+Diagram *
+directory_read_row(TupleTableSlot *slot)
 {
 	Diagram    *diagram = palloc0(sizeof(Diagram));
 	char	   *storage;
@@ -147,76 +141,9 @@ directory_read(const char *id, Snapshot snapshot)
 	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, AccessShareLock);
 	probe_begin(&probe, snapshot);
 	if (probe_find(&probe, CStringGetTextDatum(id), (Datum) 0))
-		diagram = read_row(probe.slot);
+		diagram = directory_read_row(probe.slot);
 	probe_close(&probe);
 	return diagram;
-}
-
-/*
- * Lock an entry and read it as it is after the wait; NULL if there is none.
- */
-Diagram *
-directory_lock(const char *id, LockTupleMode mode, LockReading reading)
-{
-	Datum		key = CStringGetTextDatum(id);
-	Diagram    *diagram = NULL;
-	Probe		probe;
-	bool		follow = reading == LOCK_LATEST || !IsolationUsesXactSnapshot();
-
-	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, RowShareLock);
-	for (;;)
-	{
-		Snapshot	snapshot = RegisterSnapshot(reading == LOCK_LATEST ?
-												GetLatestSnapshot() :
-												GetTransactionSnapshot());
-		bool		found;
-		bool		locked = false;
-
-		probe_begin(&probe, snapshot);
-		found = probe_find(&probe, key, (Datum) 0);
-		if (found)
-		{
-			ItemPointerData tid = probe.slot->tts_tid;
-
-			locked = probe_lock(&probe, &tid, snapshot, mode, follow);
-		}
-		if (locked)
-			diagram = read_row(probe.slot);
-		probe_end(&probe);
-		UnregisterSnapshot(snapshot);
-
-		/* Dropped while we waited, but it may have been made again. */
-		if (locked || !found)
-			break;
-	}
-	probe_close(&probe);
-	return diagram;
-}
-
-/*
- * Lock an entry FOR NO KEY UPDATE that is locked FOR KEY SHARE already.  False
- * where it has changed since the snapshot of this transaction or command; at
- * REPEATABLE READ and above that is 40001.
- */
-bool
-directory_hold(const char *id, Snapshot snapshot)
-{
-	Probe		probe;
-	bool		unchanged = false;
-
-	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, RowShareLock);
-	probe_begin(&probe, snapshot);
-	if (probe_find(&probe, CStringGetTextDatum(id), (Datum) 0))
-	{
-		ItemPointerData seen = probe.slot->tts_tid;
-
-		unchanged = probe_lock(&probe, &seen, snapshot,
-							   LockTupleNoKeyExclusive,
-							   !IsolationUsesXactSnapshot()) &&
-			ItemPointerEquals(&seen, &probe.slot->tts_tid);
-	}
-	probe_close(&probe);
-	return unchanged;
 }
 
 /*
@@ -291,6 +218,20 @@ directory_see(const char *id, AccessLevel needs, Snapshot snapshot)
 	diagram = directory_need(directory_read(id, snapshot), id);
 	check_access_at(diagram, needs, snapshot);
 	UnregisterSnapshot(snapshot);
+	return diagram;
+}
+
+/*
+ * Lock a diagram for a caller who edits it.
+ */
+Diagram *
+directory_lock_seen_for_edit(const char *id)
+{
+	Diagram    *diagram;
+
+	(void) directory_see(id, ACCESS_WRITER, GetLatestSnapshot());
+	diagram = directory_need(directory_lock_for_edit(id), id);
+	directory_check_access(diagram, ACCESS_WRITER);
 	return diagram;
 }
 

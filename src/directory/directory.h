@@ -6,6 +6,7 @@
 #define DIAGSYNC_DIRECTORY_H
 
 #include "datatype/timestamp.h"
+#include "executor/tuptable.h"
 #include "nodes/lockoptions.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -73,8 +74,12 @@ extern char *directory_name_arg(Datum value, bool isnull, const char *arg);
 extern void directory_refuse_null(bool isnull, const char *arg,
 								  const char *diagram);
 extern Diagram *directory_read(const char *id, Snapshot snapshot);
+extern Diagram *directory_read_row(TupleTableSlot *slot);
 extern Diagram *directory_lock(const char *id, LockTupleMode mode,
 							   LockReading reading);
+extern bool directory_lock_if_free(const char *id, Diagram **diagram);
+extern Diagram *directory_lock_for_edit(const char *id);
+extern Diagram *directory_lock_seen_for_edit(const char *id);
 extern bool directory_hold(const char *id, Snapshot snapshot);
 extern Diagram *directory_need(Diagram *diagram, const char *id);
 extern AccessLevel directory_access(Caller *caller, const Diagram *diagram,

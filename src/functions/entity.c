@@ -124,14 +124,13 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 static Diagram *
 find_diagram(const char *id)
 {
-	return directory_lock_seen(id, ACCESS_WRITER, LockTupleKeyShare,
-							   LOCK_LATEST);
+	return directory_lock_seen_for_edit(id);
 }
 
 /*
  * diagsync.put(diagram, entities)
  *
- * Locks the directory row FOR KEY SHARE, and the entities.
+ * Shares the lock on the diagram, and locks the entities.
  */
 DIAGSYNC_FUNCTION(diagsync_put)
 {

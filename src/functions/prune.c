@@ -356,8 +356,8 @@ prune_diagram(const char *id, TimestampTz since)
 	/* The links that may be cleared must not sync meanwhile. */
 	idle_before = idle;
 	lock_links(&idle);
-	public = directory_lock(id, LockTupleExclusive, LOCK_LATEST);
-	if (public == NULL || public->storage == STORAGE_LOCAL)
+	if (!directory_lock_if_free(id, &public) || public == NULL ||
+		public->storage == STORAGE_LOCAL)
 		return 0;
 
 	/* A clone in flight held the row, so it is among the links now. */
@@ -414,9 +414,9 @@ prune_storage(StorageType storage, TimestampTz since)
 /*
  * diagsync.prune(idle)
  *
- * Locks each shared directory row that has something to drop FOR UPDATE: waits
- * for its writers and clones, and keeps new ones waiting until the transaction
- * ends.
+ * Locks each shared diagram that has something to drop alone, and its row FOR
+ * UPDATE: new writers, syncs and clones wait until the transaction ends.  One
+ * that somebody writes, syncs or clones just then is left to the next time.
  */
 DIAGSYNC_FUNCTION(diagsync_prune)
 {

@@ -213,6 +213,23 @@ name(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel) \
 }
 #endif
 
+/*
+ * 17 can be asked for a lock or a stronger one, 18 logs what was not to be had
+ * at once.
+ */
+#if PG_VERSION_NUM >= 170000
+#define compat_lock_is_held(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define compat_lock_is_held LockHeldByMe
+#endif
+#if PG_VERSION_NUM >= 180000
+#define compat_lock_acquire(tag, mode, at_once, error_if_full) \
+	LockAcquireExtended(tag, mode, false, at_once, error_if_full, NULL, false)
+#else
+#define compat_lock_acquire(tag, mode, at_once, error_if_full) \
+	LockAcquireExtended(tag, mode, false, at_once, error_if_full, NULL)
+#endif
+
 /* Before the declaration, as from PostgreSQL 18 on. */
 #ifndef pg_noreturn
 #define pg_noreturn pg_attribute_noreturn()
