@@ -17,8 +17,8 @@
  * the table is full, writers lock the row FOR KEY SHARE instead.  Whoever
  * changes a link always takes this lock, and the row FOR UPDATE while they
  * hold it; beyond the first diagrams they release it then.  So a writer who
- * has it looks at the row, too, and waits for it where somebody holds that FOR
- * UPDATE; and who holds that does not wait for the lock again.
+ * has it looks at the row, too: where somebody holds that FOR UPDATE, they
+ * give the lock back and wait for the row.
  *
  * Every database role may see in pg_locks that a lock is held, and compute the
  * tag of an id that they guess.
@@ -74,15 +74,6 @@ set_tag(LOCKTAG *tag, Oid directory, const char *id)
 }
 
 /*
- * Has this transaction taken as many as it may keep?
- */
-bool
-diagramlock_is_full(void)
-{
-	return taken >= MAX_LOCKS;
-}
-
-/*
  * Share the lock on a diagram of that directory, to the end of the transaction;
  * waits for whoever has it alone, or waits for that.  False where it is not to
  * be had: this transaction has enough of them, or the lock table is full.
@@ -94,14 +85,25 @@ diagramlock_share(Oid directory, const char *id)
 	LockAcquireResult result;
 
 	set_tag(&tag, directory, id);
-	if (diagramlock_is_full() &&
-		!compat_lock_is_held(&tag, ShareLock))
+	if (taken >= MAX_LOCKS && !compat_lock_is_held(&tag, ShareLock))
 		return false;
 	result = compat_lock_acquire(&tag, ShareLock, false, false);
 	deadlock_keep_watch();
 	if (result == LOCKACQUIRE_OK)
 		taken++;
 	return result != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Give back what the last diagramlock_share() took.
+ */
+void
+diagramlock_end_share(Oid directory, const char *id)
+{
+	LOCKTAG		tag;
+
+	set_tag(&tag, directory, id);
+	(void) LockRelease(&tag, ShareLock, false);
 }
 
 /*
@@ -140,11 +142,11 @@ diagramlock_end_exclude(Oid directory, const char *id)
 
 /*
  * Is a row of the directory, in the slot of a scan, locked FOR UPDATE or
- * deleted by a transaction that may be in progress?  By this one (*mine)?  A
- * hint that has not been set yet makes it true once too often.
+ * deleted by a transaction that may be in progress?  What such a one has left
+ * makes it true, too, until somebody else has locked the row.
  */
 bool
-diagramlock_row_is_excluded(TupleTableSlot *row, bool *mine)
+diagramlock_row_is_excluded(TupleTableSlot *row)
 {
 	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) row;
 	HeapTupleHeader tuple;
@@ -155,8 +157,6 @@ diagramlock_row_is_excluded(TupleTableSlot *row, bool *mine)
 	LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
 	excluded = !(tuple->t_infomask & HEAP_XMAX_INVALID) &&
 		(tuple->t_infomask2 & HEAP_KEYS_UPDATED) != 0;
-	*mine = excluded && !(tuple->t_infomask & HEAP_XMAX_IS_MULTI) &&
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(tuple));
 	LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
 	return excluded;
 }

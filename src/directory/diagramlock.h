@@ -9,9 +9,9 @@
 
 extern void diagramlock_init(void);
 extern bool diagramlock_share(Oid directory, const char *id);
+extern void diagramlock_end_share(Oid directory, const char *id);
 extern bool diagramlock_exclude(Oid directory, const char *id, bool wait);
 extern void diagramlock_end_exclude(Oid directory, const char *id);
-extern bool diagramlock_is_full(void);
-extern bool diagramlock_row_is_excluded(TupleTableSlot *row, bool *mine);
+extern bool diagramlock_row_is_excluded(TupleTableSlot *row);
 
 #endif							/* DIAGSYNC_DIAGRAMLOCK_H */

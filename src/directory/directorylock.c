@@ -60,40 +60,33 @@ lock_row(Probe *probe, const char *id, LockTupleMode mode,
 }
 
 /*
- * Read a row of the directory as it is committed now; NULL if there is none.
- * May somebody hold it FOR UPDATE (*excluded)?  This transaction (*mine)?
+ * Share the lock on a diagram and read its entry as it is committed then (NULL
+ * if there is none).  False where the lock is not to be had.  Nor is it where
+ * somebody may hold the row FOR UPDATE, having given the lock back: they may
+ * want it again, so nobody is to wait for the row with it.
  */
-static Diagram *
-look_at_row(Probe *probe, const char *id, bool *excluded, bool *mine)
+static bool
+share_lock(Probe *probe, const char *id, Diagram **diagram)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Diagram    *diagram = NULL;
+	Oid			relid = RelationGetRelid(probe->heap);
+	Snapshot	snapshot;
+	bool		excluded = false;
 
-	*excluded = *mine = false;
+	*diagram = NULL;
+	if (!diagramlock_share(relid, id))
+		return false;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	probe_begin(probe, snapshot);
 	if (probe_find(probe, CStringGetTextDatum(id), (Datum) 0))
 	{
-		*excluded = diagramlock_row_is_excluded(probe->slot, mine);
-		diagram = directory_read_row(probe->slot);
+		excluded = diagramlock_row_is_excluded(probe->slot);
+		*diagram = directory_read_row(probe->slot);
 	}
 	probe_end(probe);
 	UnregisterSnapshot(snapshot);
-	return diagram;
-}
-
-/*
- * Does this transaction hold a row FOR UPDATE, and has given the lock on its
- * diagram back?  Others who have that by now may wait for the row.
- */
-static bool
-has_given_back(Probe *probe, const char *id)
-{
-	bool		excluded;
-	bool		mine = false;
-
-	if (diagramlock_is_full())
-		(void) look_at_row(probe, id, &excluded, &mine);
-	return mine;
+	if (excluded)
+		diagramlock_end_share(relid, id);
+	return !excluded;
 }
 
 /*
@@ -106,18 +99,15 @@ directory_lock(const char *id, LockTupleMode mode, LockReading reading)
 	bool		alone = mode == LockTupleExclusive;
 	Diagram    *diagram;
 	Probe		probe;
-	Oid			relid;
 
 	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, RowShareLock);
-	relid = RelationGetRelid(probe.heap);
-	alone = alone && !has_given_back(&probe, id);
 	if (alone)
-		(void) diagramlock_exclude(relid, id, true);
-	else if (mode != LockTupleExclusive)
-		(void) diagramlock_share(relid, id);
+		(void) diagramlock_exclude(RelationGetRelid(probe.heap), id, true);
+	else
+		(void) share_lock(&probe, id, &diagram);
 	diagram = lock_row(&probe, id, mode, reading);
 	if (alone)
-		diagramlock_end_exclude(relid, id);
+		diagramlock_end_exclude(RelationGetRelid(probe.heap), id);
 	probe_close(&probe);
 	return diagram;
 }
@@ -154,15 +144,11 @@ directory_lock_if_free(const char *id, Diagram **diagram)
 Diagram *
 directory_lock_for_edit(const char *id)
 {
-	Diagram    *diagram = NULL;
+	Diagram    *diagram;
 	Probe		probe;
-	bool		excluded = true;
-	bool		mine;
 
 	probe_open(&probe, STORAGE_LOCAL, TABLE_DIRECTORY, RowShareLock);
-	if (diagramlock_share(RelationGetRelid(probe.heap), id))
-		diagram = look_at_row(&probe, id, &excluded, &mine);
-	if (excluded)
+	if (!share_lock(&probe, id, &diagram))
 		diagram = lock_row(&probe, id, LockTupleKeyShare, LOCK_LATEST);
 	probe_close(&probe);
 	return diagram;
