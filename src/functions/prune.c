@@ -327,6 +327,25 @@ lock_links(const Links *links)
 }
 
 /*
+ * Lock a shared diagram alone, if nobody uses it.  A sync that has just ended,
+ * whose link we have waited for, gives its locks back one after the other: so
+ * it is tried again for a moment.
+ */
+static bool
+lock_if_free(const char *id, bool waited, Diagram **public)
+{
+	for (int tries = waited ? 10 : 1; tries > 0; tries--)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (directory_lock_if_free(id, public))
+			return true;
+		if (tries > 1)
+			pg_usleep(1000L);
+	}
+	return false;
+}
+
+/*
  * Drop what nobody needs of one diagram.  Returns how many.
  */
 static uint64
@@ -356,7 +375,7 @@ prune_diagram(const char *id, TimestampTz since)
 	/* The links that may be cleared must not sync meanwhile. */
 	idle_before = idle;
 	lock_links(&idle);
-	if (!directory_lock_if_free(id, &public) || public == NULL ||
+	if (!lock_if_free(id, idle.n > 0, &public) || public == NULL ||
 		public->storage == STORAGE_LOCAL)
 		return 0;
 
