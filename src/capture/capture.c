@@ -2,9 +2,9 @@
  * capture.c
  *	  The trigger capture_changes(): what plain SQL wrote, AFTER STATEMENT.
  *
- * It looks up each diagram that the statement touched, once, with the lock on it
- * shared and as it is after the wait, so that no share, link, unlink, move or
- * drop can slip between a write and its records; then
+ * It looks up each diagram that the statement touched, once, with the lock on
+ * it shared and as it is after the wait, so that no share, link, unlink, move
+ * or drop can slip between a write and its records; then
  * - local, linked: it adds the base rows;
  * - shared: it adds tombstones, and clears the seen_own that this
  *	 transaction's syncs have recorded for that diagram;

@@ -225,13 +225,13 @@ directory_see(const char *id, AccessLevel needs, Snapshot snapshot)
  * Lock a diagram for a caller who edits it.
  */
 Diagram *
-directory_lock_seen_for_edit(const char *id)
+directory_lock_seen_for_edit(const char *id, AccessLevel needs)
 {
 	Diagram    *diagram;
 
-	(void) directory_see(id, ACCESS_WRITER, GetLatestSnapshot());
+	(void) directory_see(id, needs, GetLatestSnapshot());
 	diagram = directory_need(directory_lock_for_edit(id), id);
-	directory_check_access(diagram, ACCESS_WRITER);
+	directory_check_access(diagram, needs);
 	return diagram;
 }
 

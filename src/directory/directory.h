@@ -79,7 +79,8 @@ extern Diagram *directory_lock(const char *id, LockTupleMode mode,
 							   LockReading reading);
 extern bool directory_lock_if_free(const char *id, Diagram **diagram);
 extern Diagram *directory_lock_for_edit(const char *id);
-extern Diagram *directory_lock_seen_for_edit(const char *id);
+extern Diagram *directory_lock_seen_for_edit(const char *id,
+											 AccessLevel needs);
 extern bool directory_hold(const char *id, Snapshot snapshot);
 extern Diagram *directory_need(Diagram *diagram, const char *id);
 extern AccessLevel directory_access(Caller *caller, const Diagram *diagram,

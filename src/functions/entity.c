@@ -124,7 +124,7 @@ parse_entities(const char *diagram, Jsonb *array, int *count)
 static Diagram *
 find_diagram(const char *id)
 {
-	return directory_lock_seen_for_edit(id);
+	return directory_lock_seen_for_edit(id, ACCESS_WRITER);
 }
 
 /*
