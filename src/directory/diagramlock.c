@@ -108,8 +108,8 @@ diagramlock_end_share(Oid directory, const char *id)
 
 /*
  * Have the lock on a diagram alone: waits for all who share it, and keeps
- * others out.  False where it is not free at once and the caller does not wait; an
- * error where the lock table is full.
+ * others out.  False where it is not free at once and the caller does not
+ * wait; an error where the lock table is full.
  */
 bool
 diagramlock_exclude(Oid directory, const char *id, bool wait)
