@@ -7,12 +7,10 @@ A panel for each thing that grows, both scales logarithmic: a level line does no
 grow, a line along the diagonal grows in proportion.
 """
 
-import json
 import math
-import sys
 from xml.sax.saxutils import escape
 
-from svg import STYLE, line, text
+from svg import STYLE, draw_file, line, text
 
 WIDTH, PANEL, GAP = 1000, 250, 74
 LEFT, RIGHT, TOP = 80, 640, 70
@@ -90,14 +88,5 @@ def draw(found):
         *body, "</svg>", ""])
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        drawing = draw(json.load(file))
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
-        file.write(drawing)
-
-
 if __name__ == "__main__":
-    main()
+    draw_file(draw, __doc__)

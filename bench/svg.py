@@ -119,9 +119,10 @@ def draw(found):
         "<title>Benchmarks of diagsync</title>", f"<style>{STYLE}</style>", *heading, *body, "</svg>", ""])
 
 
-def main():
+def draw_file(draw, usage):
+    """Draws the JSON file of the first argument into the second one."""
     if len(sys.argv) != 3:
-        sys.exit(__doc__)
+        sys.exit(usage)
     with open(sys.argv[1], encoding="utf-8") as file:
         drawing = draw(json.load(file))
     with open(sys.argv[2], "w", encoding="utf-8") as file:
@@ -129,4 +130,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    draw_file(draw, __doc__)

@@ -8,12 +8,10 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -23,21 +21,8 @@
 #include "directory/linkwalk.h"
 #include "directory/quota.h"
 #include "server/compat.h"
+#include "server/idtable.h"
 #include "tracking/mark.h"
-
-static uint32
-hash_id(const void *key, Size keysize)
-{
-	const char *id = *(char *const *) key;
-
-	return hash_bytes((const unsigned char *) id, strlen(id));
-}
-
-static int
-match_id(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
 
 static int
 compare_touched(const void *a, const void *b)
@@ -118,16 +103,8 @@ find_touched(List **all, HTAB **table, text *id)
 		enter_touched(*table, touched);
 	else if (list_length(*all) > MAX_LISTED)
 	{
-		HASHCTL		ctl;
-
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = sizeof(char *);
-		ctl.entrysize = sizeof(TouchedKey);
-		ctl.hash = hash_id;
-		ctl.match = match_id;
-		ctl.hcxt = CurrentMemoryContext;
-		*table = hash_create("diagsync touched diagrams", 256, &ctl,
-							 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+		*table = idtable_create("diagsync touched diagrams", 256,
+								sizeof(TouchedKey), CurrentMemoryContext);
 		foreach(lc, *all)
 			enter_touched(*table, lfirst(lc));
 	}

@@ -205,8 +205,8 @@ directory_unlink(const Diagram *local)
  * Note that a link has synced: when, and what it has seen ("seen" NULL: as
  * before), with its own revision (SEEN_OWN_NONE: classify that again).  In any
  * case it is established now: where what it has seen means nothing here,
- * seen_on becomes "-".  The caller holds the local row FOR NO KEY UPDATE at least and
- * is connected to SPI.
+ * seen_on becomes "-".  The caller holds the local row FOR NO KEY UPDATE at
+ * least and is connected to SPI.
  */
 void
 directory_record_sync(const char *local, SyncKind kind, const Seen *seen,

@@ -20,15 +20,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "reconcile/chosen.h"
 #include "reconcile/ring.h"
+#include "server/idtable.h"
 #include "server/textarg.h"
 
 /* Why an entity is among the chosen ones, the stronger reason last */
@@ -86,32 +85,14 @@ chosen_arg(Datum array, const char *arg, const char *diagram)
 	return ids;
 }
 
-static uint32
-node_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-node_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 static Chosen *
 begin(void)
 {
 	Chosen	   *chosen = palloc0(sizeof(Chosen));
-	HASHCTL		control = {.keysize = sizeof(char *),
-		.entrysize = sizeof(ChosenNode),.hash = node_hash,.match = node_match,
-	.hcxt = CurrentMemoryContext};
 
 	chosen->context = CurrentMemoryContext;
-	chosen->nodes = hash_create("diagsync chosen entities", 256, &control,
-								HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-								HASH_CONTEXT);
+	chosen->nodes = idtable_create("diagsync chosen entities", 256,
+								   sizeof(ChosenNode), chosen->context);
 	return chosen;
 }
 

@@ -12,14 +12,13 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "reconcile/company.h"
 #include "reconcile/ring.h"
+#include "server/idtable.h"
 
 /* An entity that depends on others */
 typedef struct Companion
@@ -52,20 +51,6 @@ struct Company
 	int64		walks;
 	MemoryContext context;		/* of it all */
 };
-
-static uint32
-companion_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-companion_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
 
 static Companion *
 find_companion(const Company *company, const char *id)
@@ -291,17 +276,14 @@ take_along(Company *company, Companion *companion)
 static Company *
 collect(SyncRun *run, Candidates *candidates, Snapshot snapshot)
 {
-	HASHCTL		control = {.keysize = sizeof(char *),
-	.entrysize = sizeof(Companion),.hash = companion_hash,.match = companion_match};
 	Company    *company;
 	ListCell   *lc;
 
 	company = palloc0(sizeof(Company));
 	company->context = CurrentMemoryContext;
-	control.hcxt = company->context;
-	company->companions = hash_create("diagsync company", 256, &control,
-									  HASH_ELEM | HASH_FUNCTION |
-									  HASH_COMPARE | HASH_CONTEXT);
+	company->companions = idtable_create("diagsync company", 256,
+										  sizeof(Companion),
+										  company->context);
 	reader_begin(&run->reader, snapshot);
 	add_companions(company, run, candidates);
 	reader_end(&run->reader);

@@ -8,11 +8,10 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "reconcile/component.h"
+#include "server/idtable.h"
 
 /* An entity that depends on others by a reference that would dangle */
 typedef struct Component
@@ -35,20 +34,6 @@ struct Components
 	int			round;
 };
 
-static uint32
-component_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-component_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 static Component *
 find_component(const Components *set, const char *id)
 {
@@ -64,13 +49,9 @@ need_component(Components *set, const char *id)
 
 	if (set->hash == NULL)
 	{
-		HASHCTL		control = {.keysize = sizeof(char *),
-			.entrysize = sizeof(Component),.hash = component_hash,.match = component_match,
-		.hcxt = set->context};
 
-		set->hash = hash_create("diagsync dependencies", 256, &control,
-									  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-									  HASH_CONTEXT);
+		set->hash = idtable_create("diagsync dependencies", 256,
+								   sizeof(Component), set->context);
 	}
 	component = hash_search(set->hash, &id, HASH_ENTER, &found);
 	if (!found)

@@ -13,13 +13,13 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "directory/content.h"
 #include "reconcile/refused.h"
+#include "server/idtable.h"
 #include "server/request.h"
 #include "server/settings.h"
 
@@ -36,20 +36,6 @@ typedef struct Held
 								 * NULL */
 } Held;
 
-static uint32
-held_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-held_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 static Held *
 find_held(const Refusals *refusals, const char *id)
 {
@@ -65,14 +51,10 @@ need_held(Refusals *refusals, const char *id)
 
 	if (refusals->entities == NULL)
 	{
-		HASHCTL		control = {.keysize = sizeof(char *),
-			.entrysize = sizeof(Held),.hash = held_hash,.match = held_match,
-		.hcxt = refusals->context};
 
-		refusals->entities = hash_create("diagsync refused entities", 64,
-										 &control,
-										 HASH_ELEM | HASH_FUNCTION |
-										 HASH_COMPARE | HASH_CONTEXT);
+		refusals->entities = idtable_create("diagsync refused entities",
+											64, sizeof(Held),
+											refusals->context);
 	}
 	held = hash_search(refusals->entities, &id, HASH_ENTER, &found);
 	if (!found)

@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -29,20 +28,7 @@
 #include "reconcile/chosen.h"
 #include "reconcile/ringview.h"
 #include "server/compat.h"
-
-static uint32
-known_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-known_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
+#include "server/idtable.h"
 
 static void
 add_view(Rings *rings, Direction direction, bool locally)
@@ -205,9 +191,6 @@ rings_need_search(const Rings *rings, DependencySet *set)
 static void
 begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
 {
-	HASHCTL		control = {.keysize = sizeof(char *),
-		.entrysize = sizeof(Known),.hash = known_hash,.match = known_match,
-	.hcxt = rings->round_context};
 	MemoryContext caller = MemoryContextSwitchTo(rings->round_context);
 	bool		resolving = rings->rule.run != NULL &&
 		rings->rule.run->choices != NULL;
@@ -217,9 +200,8 @@ begin_round(Rings *rings, DependencySet *set, Snapshot snapshot)
 	end_walks(rings);
 	rings->searching = true;
 	rings->more = false;
-	rings->known = hash_create("diagsync ring round", 256, &control,
-							   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-							   HASH_CONTEXT);
+	rings->known = idtable_create("diagsync ring round", 256,
+								  sizeof(Known), rings->round_context);
 	dependencyset_rewind(set);
 	while ((dependencies = dependencyset_take(set, &id, resolving)) != NULL)
 	{

@@ -10,33 +10,18 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "json/document.h"
 #include "reconcile/ringset.h"
+#include "server/idtable.h"
 
 struct RingSet
 {
 	MemoryContext context;
 	HTAB	   *marks;			/* of RingMark */
 };
-
-static uint32
-mark_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-mark_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
 
 /*
  * A new set, empty.
@@ -45,17 +30,12 @@ RingSet *
 ringset_begin(void)
 {
 	RingSet    *set = palloc0(sizeof(RingSet));
-	HASHCTL		control = {.keysize = sizeof(char *),
-		.entrysize = sizeof(RingMark),.hash = mark_hash,.match = mark_match,
-	};
 
 	set->context = AllocSetContextCreate(CurrentMemoryContext,
 										 "diagsync ring members",
 										 ALLOCSET_SMALL_SIZES);
-	control.hcxt = set->context;
-	set->marks = hash_create("diagsync ring members", 16, &control,
-							 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-							 HASH_CONTEXT);
+	set->marks = idtable_create("diagsync ring members", 16,
+								sizeof(RingMark), set->context);
 	return set;
 }
 

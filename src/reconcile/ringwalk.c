@@ -11,12 +11,11 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "reconcile/ringwalk.h"
+#include "server/idtable.h"
 
 typedef struct RingNode
 {
@@ -45,20 +44,6 @@ struct RingWalk
 	bool		led_to_first;
 };
 
-static uint32
-node_hash(const void *key, Size keysize)
-{
-	const char *id = *(const char *const *) key;
-
-	return DatumGetUInt32(hash_any((const unsigned char *) id, strlen(id)));
-}
-
-static int
-node_match(const void *a, const void *b, Size keysize)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 /*
  * Begin walks through a graph: where an entity leads to is asked of "targets",
  * once for each; what lies in rings is given to "found".
@@ -67,9 +52,6 @@ RingWalk *
 ringwalk_begin(RingTargets targets, RingFound found, void *arg)
 {
 	RingWalk   *walk = palloc0(sizeof(RingWalk));
-	HASHCTL		control = {.keysize = sizeof(char *),
-		.entrysize = sizeof(RingNode),.hash = node_hash,.match = node_match,
-	};
 
 	walk->targets = targets;
 	walk->found = found;
@@ -80,10 +62,8 @@ ringwalk_begin(RingTargets targets, RingFound found, void *arg)
 	walk->targets_context = AllocSetContextCreate(walk->context,
 												  "diagsync ring walk",
 												  ALLOCSET_DEFAULT_SIZES);
-	control.hcxt = walk->context;
-	walk->nodes = hash_create("diagsync rings", 256, &control,
-							  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-							  HASH_CONTEXT);
+	walk->nodes = idtable_create("diagsync rings", 256, sizeof(RingNode),
+								 walk->context);
 	return walk;
 }
 

@@ -55,6 +55,12 @@ foreach my $crash (0, 1)
 		"1\n1\n2\nin_sync", "syncs beside prepared edits ($how)");
 	crash() if $crash;
 	is_sql($node, 'd', "SELECT DISTINCT state FROM diagsync.status_all() WHERE local_id IN ('$a', '$b')", 'in_sync', '... see nothing of them');
+	# Who changes a link waits for them, whoever has gone since.
+	foreach my $call ("unlink('$a')", "drop_diagram('$a-p')")
+	{
+		my ($status, $out, $error) = $node->psql('d', "SET lock_timeout = '200ms'; SELECT diagsync.$call");
+		like($error, qr/lock timeout/, "$call waits for prepared edits ($how)");
+	}
 	$node->safe_psql('d', "COMMIT PREPARED 'far'; COMMIT PREPARED 'near'; ROLLBACK PREPARED 'lost'");
 	is_sql($node, 'd', "SELECT entity_id, side FROM diagsync.changes('$a')",
 		"e1|public\ne2|public\ne3|local\ne4|local\nnew L|local\nnew P|public", "edits prepared before and committed after the syncs are not missed ($how)");
